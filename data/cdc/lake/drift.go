@@ -1,86 +1,115 @@
 package lake
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/mbp-market/mbp/schemas/registry"
 )
 
-// Drift is a file whose columns are not those of the schema version it names.
+// Drift is a file that does not agree with the registry or the manifest.
 type Drift struct{ Table, Path, Reason string }
 
-// Drifts compares the lake with the registry: in the newest hour of every
-// table, the newest file and every file that does not follow the naming of this
-// package (somebody else wrote it). It only reads and may run beside Commit.
-func Drifts(fsys FS, reg *registry.Registry) ([]Drift, error) {
+// Drifts compares the newest hour of every table with manifest and registry:
+// the newest file must have the columns of its schema version, and no file may
+// be there that this lake did not write. Strangers are named, never parsed: a
+// Parquet decoder trusts the sizes a file claims, and a crafted file would cost
+// gigabytes.
+func (l *Lake) Drifts() ([]Drift, error) {
 	var out []Drift
-	for _, table := range reg.Tables() {
-		dir, err := newestHour(fsys, table)
+	for _, table := range l.reg.Tables() {
+		dir, err := newestHour(l.fs, table)
 		if err != nil {
 			return nil, err
 		}
 		if dir == "" {
 			continue
 		}
-		files, err := list(fsys, dir)
+		files, err := list(l.fs, dir)
 		if err != nil {
 			return nil, err
 		}
-		newest := ""
+		var newest Entry
 		for _, f := range files {
-			name := f.Name()
+			name := path.Join(dir, f.Name())
+			e, known := l.find(table, name)
 			switch {
-			case !strings.HasSuffix(name, ".parquet"):
-			case strings.HasPrefix(name, "part-") && len(name) == len("part-0000000000000000.parquet"):
-				newest = name // entries are sorted
-			default:
-				out = append(out, inspect(fsys, reg, table, path.Join(dir, name))...)
+			case known:
+				newest = e // files are sorted
+			case strings.HasSuffix(name, ".parquet") && !l.beyondCheckpoint(f.Name()):
+				out = append(out, Drift{table, name, "not written by this pipeline"})
 			}
 		}
-		if newest != "" {
-			out = append(out, inspect(fsys, reg, table, path.Join(dir, newest))...)
+		if newest.Path != "" {
+			if reason := l.inspect(newest); reason != "" {
+				out = append(out, Drift{table, newest.Path, reason})
+			}
 		}
 	}
 	return out, nil
 }
 
-func inspect(fsys FS, reg *registry.Registry, table, name string) []Drift {
-	drift := func(format string, args ...any) []Drift {
-		return []Drift{{Table: table, Path: name, Reason: fmt.Sprintf(format, args...)}}
+// beyondCheckpoint says whether a name belongs to a commit that failed and will
+// be tried again.
+func (l *Lake) beyondCheckpoint(base string) bool {
+	var seq uint64
+	n, err := fmt.Sscanf(base, "part-%016d.parquet", &seq)
+	return err == nil && n == 1 && seq > l.at.Seq
+}
+
+func (l *Lake) find(table, name string) (Entry, bool) {
+	m := l.hours[hourKey(strings.TrimPrefix(path.Dir(name), table+"/"))]
+	if m == nil {
+		return Entry{}, false
 	}
-	raw, err := fsys.ReadFile(name)
+	i := slices.IndexFunc(m.Files, func(e Entry) bool { return e.Path == name })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return m.Files[i], true
+}
+
+// inspect returns what is wrong with a file of the manifest, or nothing.
+func (l *Lake) inspect(e Entry) string {
+	raw, err := l.fs.ReadFile(e.Path)
 	if err != nil {
-		return drift("unreadable: %v", err)
+		return err.Error()
 	}
-	gotTable, version, columns, err := fileColumns(raw)
+	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != e.SHA256 {
+		return "its bytes are not those that were written"
+	}
+	table, version, columns, err := fileColumns(raw)
 	if err != nil {
-		return drift("not a Parquet file: %v", err)
+		return err.Error()
 	}
-	if gotTable != table {
-		return drift("the file says it is of table %q", gotTable)
+	if table != e.Table || version != e.SchemaVersion {
+		return fmt.Sprintf("the file is of %s v%s, the manifest says %s v%s", table, version, e.Table, e.SchemaVersion)
 	}
-	s, err := reg.Version(table, version)
+	s, err := l.reg.Version(table, version)
 	if err != nil {
-		return drift("%v", err)
+		return err.Error()
 	}
 	want, err := wantColumns(s)
 	if err != nil {
-		return drift("%v", err)
+		return err.Error()
 	}
-	for _, c := range columns {
+	return compareColumns(want, columns, version)
+}
+
+func compareColumns(want, got []string, version string) string {
+	for _, c := range got {
 		if !slices.Contains(want, c) {
-			return drift("column %q is not in v%s", c, version)
+			return fmt.Sprintf("column %q is not in v%s", c, version)
 		}
 	}
 	for _, c := range want {
-		if !slices.Contains(columns, c) {
-			return drift("column %q of v%s is missing", c, version)
+		if !slices.Contains(got, c) {
+			return fmt.Sprintf("column %q of v%s is missing", c, version)
 		}
 	}
-	return nil
+	return ""
 }
 
 // newestHour returns the folder of the last dt= and hr= of a table.

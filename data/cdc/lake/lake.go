@@ -66,7 +66,7 @@ type Config struct {
 	LogID    string // identity of the journal; empty means it is not checked
 }
 
-// Lake is an open lake. It is not safe for concurrent use, except Drifts.
+// Lake is an open lake. One goroutine owns it.
 type Lake struct {
 	fs    FS
 	dirs  folders

@@ -1,13 +1,16 @@
 package lake
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/mbp-market/mbp/schemas"
 	"github.com/mbp-market/mbp/schemas/registry"
@@ -262,44 +265,97 @@ func TestStrangersAreSetAside(t *testing.T) {
 
 func TestDrifts(t *testing.T) {
 	reg := load(t)
-	disk := newCrashFS()
-	if err := run(disk, reg); err != nil {
-		t.Fatal(err)
-	}
-	check := func(want int) []Drift {
-		t.Helper()
-		got, err := Drifts(disk, reg)
-		if err != nil || len(got) != want {
-			t.Fatalf("%v, %v", got, err)
-		}
-		return got
-	}
-	check(0)
-	old, err := reg.Version("mbp_quotes", "1.0.0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := encode(old, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const at = "mbp_quotes/dt=2026-01-02/hr=13/"
-	disk.live[at+"by-older-version.parquet"] = &node{data: raw}
-	check(0)
-	lying := *old
-	lying.Version = "1.1.0"
-	raw, _ = encode(&lying, nil)
-	disk.live[at+"planted.parquet"] = &node{data: raw}
-	if d := check(1)[0]; !strings.Contains(d.Reason, "of v1.1.0 is missing") {
-		t.Errorf("reason %q", d.Reason)
+	for name, c := range map[string]struct {
+		damage func(*crashFS, *Lake)
+		want   string
+	}{
+		"none":     {func(*crashFS, *Lake) {}, ""},
+		"stranger": {func(c *crashFS, _ *Lake) { c.live[at+"planted.parquet"] = &node{data: []byte("x")} }, "not written by"},
+		"stranger with our name": {func(c *crashFS, _ *Lake) {
+			c.live[at+"part-0000000000000002.parquet"] = &node{data: []byte("x")}
+		}, "not written by"},
+		"commit under way": {func(c *crashFS, _ *Lake) {
+			c.live[at+"part-0000000000000010.parquet"] = &node{data: []byte("x")}
+		}, ""},
+		"edited": {func(c *crashFS, _ *Lake) { c.live[at+"part-0000000000000006.parquet"].data[9] ^= 1 }, "bytes are not those"},
+		"unregistered version": {func(_ *crashFS, l *Lake) {
+			l.reg = mustLoad(t, "quotes/v1.2.0.json")
+		}, "no registered version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := newCrashFS()
+			if err := run(disk, reg); err != nil {
+				t.Fatal(err)
+			}
+			l, err := Open(Config{FS: disk, Registry: reg})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.damage(disk, l)
+			got, err := l.Drifts()
+			if err != nil || (c.want == "") != (len(got) == 0) {
+				t.Fatalf("%v, %v", got, err)
+			}
+			if c.want != "" && (len(got) != 1 || !strings.Contains(got[0].Reason, c.want)) {
+				t.Errorf("%v", got)
+			}
+		})
 	}
-	renumbered := *old
-	renumbered.Columns = slices.Clone(old.Columns)
-	renumbered.Columns[1].FieldID = 99
-	raw, _ = encode(&renumbered, nil)
-	disk.live[at+"part-9999999999999999.parquet"] = &node{data: raw}
-	disk.live[at+"rubbish.parquet"] = &node{data: []byte("x")}
-	check(3)
+}
+
+// mustLoad loads the registry without one version.
+func mustLoad(t *testing.T, without string) *registry.Registry {
+	t.Helper()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(schemas.FS, "mbp", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(name, without) {
+			return err
+		}
+		raw, err := fs.ReadFile(schemas.FS, name)
+		if strings.HasSuffix(name, "SHA256SUMS") {
+			raw = slices.Concat(slices.DeleteFunc(slices.Collect(bytes.Lines(raw)), func(l []byte) bool { return bytes.Contains(l, []byte(without)) })...)
+		}
+		files[name] = &fstest.MapFile{Data: raw}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := registry.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reg
+}
+
+func TestColumnComparison(t *testing.T) {
+	reg := load(t)
+	s, err := reg.Version("mbp_quotes", "1.1.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := wantColumns(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*registry.Column){
+		"renamed":    func(c *registry.Column) { c.Name = "outcomes" },
+		"renumbered": func(c *registry.Column) { c.FieldID = 99 },
+		"retyped":    func(c *registry.Column) { c.Kind = registry.Int64 },
+		"nullable":   func(c *registry.Column) { c.Nullable = true },
+	} {
+		other := *s
+		other.Columns = slices.Clone(s.Columns)
+		change(&other.Columns[2])
+		got, err := wantColumns(&other)
+		if err != nil || compareColumns(want, got, "1.1.0") == "" {
+			t.Errorf("%s: no drift, %v", name, err)
+		}
+	}
+	if r := compareColumns(want, want[:len(want)-1], "1.1.0"); !strings.Contains(r, "is missing") {
+		t.Errorf("a dropped column: %q", r)
+	}
 }
 
 func TestParquetTypes(t *testing.T) {
@@ -327,21 +383,24 @@ func TestParquetTypes(t *testing.T) {
 	}
 }
 
-// A foreign file in the lake may hold anything; it must become an error.
-func FuzzReadFile(f *testing.F) {
-	s, err := load(f).Latest("mbp_quotes")
-	if err != nil {
+// Whatever lies under _manifest, opening answers or refuses; it never panics.
+func FuzzOpen(f *testing.F) {
+	reg := load(f)
+	good := newCrashFS()
+	if err := run(good, reg); err != nil {
 		f.Fatal(err)
 	}
-	raw, err := encode(s, []Row{quote(1, midday, "YES")})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(raw)
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		rows, err := ReadFile(s, raw)
-		if err == nil && len(rows) > len(raw) {
-			t.Fatalf("%d rows out of %d bytes", len(rows), len(raw))
+	const hour12 = "_manifest/dt=2026-01-02/hr=12.json"
+	f.Add(good.live[checkpointPath].data, good.live[hour12].data)
+	f.Fuzz(func(t *testing.T, at, hour []byte) {
+		disk := good.reboot(func(string) bool { return true })
+		disk.live[checkpointPath].data, disk.live[hour12].data = at, hour
+		l, err := Open(Config{FS: disk, Registry: reg})
+		if err != nil {
+			return
+		}
+		if again, err := Open(Config{FS: disk, Registry: reg}); err != nil || again.Checkpoint() != l.Checkpoint() {
+			t.Fatalf("opened once, then: %v", err)
 		}
 	})
 }

@@ -136,8 +136,8 @@ func fileColumns(raw []byte) (table, version string, columns []string, err error
 	return table, version, columns, nil
 }
 
-// catch turns a panic of the Parquet decoder into an error: foreign files may
-// hold anything, and the decoder trusts their offsets.
+// catch turns a panic of the Parquet decoder into an error: it trusts the
+// offsets in a file.
 func catch(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("decode parquet: %v", p)

@@ -12,7 +12,8 @@ import (
 
 // ReadFile decodes a data file of the lake into rows whose values stand in the
 // order of s's columns; s must be the version that the file names. It is for
-// checks and tests: readers of the lake use a query engine.
+// checks and tests: readers of the lake use a query engine. Give it only bytes
+// whose digest the manifest confirms; a crafted file can cost gigabytes.
 func ReadFile(s *registry.Schema, raw []byte) (out []Row, err error) {
 	defer catch(&err)
 	table, version, _, err := fileColumns(raw)
@@ -39,6 +40,9 @@ func ReadFile(s *registry.Schema, raw []byte) (out []Row, err error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read rows of %s: %w", s.Table, err)
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("read rows of %s: no progress after %d rows", s.Table, len(out))
 		}
 	}
 }
