@@ -61,6 +61,9 @@ type Column struct {
 	Unit        string
 	Description string
 	Enum        []string // allowed values of a string; empty means any
+	Pattern     string   // RE2; empty means any
+	Minimum     int64    // of an Int64
+	Maximum     int64    // of an Int64
 }
 
 // Schema is one version of a table.
@@ -179,6 +182,7 @@ func loadSchema(root fs.FS, f versionFile) (*Schema, error) {
 			Name: name, Kind: columnKind(prop), FieldID: intValue(prop["x-field-id"]),
 			Nullable: slices.Contains(typeSet(prop), "null") || !slices.Contains(required, name),
 			Unit:     str(prop["x-unit"]), Description: str(prop["description"]), Enum: stringList(prop["enum"]),
+			Pattern: str(prop["pattern"]), Minimum: int64Value(prop["minimum"]), Maximum: int64Value(prop["maximum"]),
 		})
 	}
 	slices.SortFunc(s.Columns, func(a, b Column) int { return a.FieldID - b.FieldID })

@@ -213,15 +213,23 @@ func stringList(v any) []string {
 }
 
 func intValue(v any) int {
+	i := int64Value(v)
+	if int64(int32(i)) != i {
+		return 0
+	}
+	return int(i)
+}
+
+func int64Value(v any) int64 {
 	n, ok := v.(json.Number)
 	if !ok {
 		return 0
 	}
-	i, err := strconv.ParseInt(string(n), 10, 32)
+	i, err := strconv.ParseInt(string(n), 10, 64)
 	if err != nil {
 		return 0
 	}
-	return int(i)
+	return i
 }
 
 func typeSet(schema map[string]any) []string {
