@@ -31,14 +31,18 @@ func (l *Lake) Drifts() ([]Drift, error) {
 		if err != nil {
 			return nil, err
 		}
+		known := map[string]Entry{}
+		if m := l.hours[hourKey(strings.TrimPrefix(dir, table+"/"))]; m != nil {
+			for _, e := range m.Files {
+				known[e.Path] = e
+			}
+		}
 		var newest Entry
 		for _, f := range files {
 			name := path.Join(dir, f.Name())
-			e, known := l.find(table, name)
-			switch {
-			case known:
+			if e, ok := known[name]; ok {
 				newest = e // files are sorted
-			case strings.HasSuffix(name, ".parquet") && !l.beyondCheckpoint(f.Name()):
+			} else if strings.HasSuffix(name, ".parquet") && !l.beyondCheckpoint(f.Name()) {
 				out = append(out, Drift{table, name, "not written by this pipeline"})
 			}
 		}
@@ -57,18 +61,6 @@ func (l *Lake) beyondCheckpoint(base string) bool {
 	var seq uint64
 	n, err := fmt.Sscanf(base, "part-%016d.parquet", &seq)
 	return err == nil && n == 1 && seq > l.at.Seq
-}
-
-func (l *Lake) find(table, name string) (Entry, bool) {
-	m := l.hours[hourKey(strings.TrimPrefix(path.Dir(name), table+"/"))]
-	if m == nil {
-		return Entry{}, false
-	}
-	i := slices.IndexFunc(m.Files, func(e Entry) bool { return e.Path == name })
-	if i < 0 {
-		return Entry{}, false
-	}
-	return m.Files[i], true
 }
 
 // inspect returns what is wrong with a file of the manifest, or nothing.
