@@ -1,0 +1,272 @@
+package file
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/mbp-market/mbp/engine/journal"
+)
+
+// scan is what a walk over the frames of one segment found.
+type scan struct {
+	segment
+	marks []mark
+	first uint64 // sequence of the first frame; 0 if there is none
+	next  uint64 // sequence after the last frame; 0 if there is none
+	last  int64  // offset of the last frame
+	end   int64  // offset after it
+	why   error  // why there is no frame at end
+}
+
+// recover reads the folder and leaves the log ready for Append.
+func (l *Log) recover() error {
+	ids, err := l.list()
+	if err != nil {
+		return err
+	}
+	scans := make([]scan, 0, len(ids))
+	for _, id := range ids {
+		s, err := l.scan(id)
+		if err != nil {
+			return err
+		}
+		scans = append(scans, s)
+	}
+	tail, err := checkOrder(scans)
+	if err != nil {
+		return err
+	}
+	for i := tail; i < len(scans); i++ {
+		if err := l.repair(&scans[max(i, 0)], i == tail); err != nil {
+			return err
+		}
+	}
+	return l.adopt(scans, tail)
+}
+
+// list returns the segment ids, which must be 1, 2, … without a gap, and removes
+// segments whose making was cut short.
+func (l *Log) list() ([]uint64, error) {
+	names, err := l.cfg.FS.ReadDir(l.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	var ids []uint64
+	for _, n := range names {
+		if strings.HasPrefix(n, segPrefix) && strings.HasSuffix(n, newSuffix) {
+			if err := l.cfg.FS.Remove(filepath.Join(l.cfg.Dir, n)); err != nil {
+				return nil, fmt.Errorf("remove unfinished segment: %w", err)
+			}
+			continue
+		}
+		id, ok := parseName(n)
+		if !ok {
+			continue
+		}
+		if want := uint64(len(ids)) + 1; id != want {
+			return nil, &journal.CorruptError{Place: segmentName(l.cfg.Dir, want), Reason: fmt.Sprintf("segment %d is missing, segment %d exists", want, id)}
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// scan walks the frames of a segment up to the first place without one.
+func (l *Log) scan(id uint64) (s scan, err error) {
+	name := segmentName(l.cfg.Dir, id)
+	f, err := l.cfg.FS.Open(name)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w, seg, err := openWindow(f, name, id)
+	if err != nil {
+		return s, err
+	}
+	s = scan{segment: seg, end: headerBlock}
+	for {
+		fr, err := w.frameAt(s.end, seg.size, seg.base)
+		if err == nil {
+			err = fr.each(seg.base, 0, func(journal.Record) error { return nil })
+		}
+		if errors.Is(err, errNoFrame) {
+			s.why = err
+			return s, nil
+		}
+		if err != nil {
+			return s, fmt.Errorf("scan segment %d: %w", id, err)
+		}
+		if s.next != 0 && fr.first != s.next {
+			return s, &journal.CorruptError{Place: name, Offset: s.end, Seq: s.next, Reason: fmt.Sprintf("batch starts at sequence %d", fr.first)}
+		}
+		if s.first == 0 {
+			s.first = fr.first
+		}
+		s.marks = addMark(s.marks, mark{seq: fr.first, off: s.end})
+		s.last, s.next = s.end, fr.end()
+		s.end += int64(fr.size)
+	}
+}
+
+// openWindow reads the header of a segment and checks its length.
+func openWindow(f File, name string, id uint64) (*window, segment, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, segment{}, err
+	}
+	w := &window{f: f, size: size, ahead: firstRead}
+	b, err := w.bytes(0, int(min(size, headerSize)))
+	if err != nil {
+		return nil, segment{}, err
+	}
+	seg, err := decodeHeader(b, id)
+	if err == nil && seg.size > size {
+		err = fmt.Errorf("file has %d of %d bytes", size, seg.size)
+	}
+	if err != nil {
+		return nil, segment{}, &journal.CorruptError{Place: name, Reason: err.Error()}
+	}
+	seg.name = name
+	return w, seg, nil
+}
+
+// checkOrder checks that the segments continue each other and returns the index
+// of the last one that holds records, -1 if none does.
+func checkOrder(scans []scan) (int, error) {
+	tail := -1
+	for i, s := range scans {
+		if s.first != 0 {
+			tail = i
+		}
+	}
+	next := uint64(1)
+	for i := 0; i <= tail; i++ {
+		s := scans[i]
+		if s.first != next {
+			at := s
+			if i > 0 && s.first > next {
+				at = scans[i-1]
+			}
+			if s.first == 0 {
+				at = s
+			}
+			return 0, &journal.CorruptError{Place: at.name, Offset: at.end, Seq: next,
+				Reason: fmt.Sprintf("%v; segment %d starts at sequence %d", at.why, s.id, s.first)}
+		}
+		next = s.next
+	}
+	return tail, nil
+}
+
+// repair looks at everything after the last frame of the tail or of an unused
+// segment: an intact frame there is damage before it; anything else but zeros is
+// the trace of a crash and is zeroed. Then it makes durable what it found.
+func (l *Log) repair(s *scan, tail bool) (err error) {
+	f, err := l.cfg.FS.Open(s.name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := &window{f: f, size: s.size, ahead: firstRead}
+	if off, seq, err := findFrame(w, s.end, s.segment); err != nil {
+		return err
+	} else if off != 0 {
+		return &journal.CorruptError{Place: s.name, Offset: s.end, Seq: max(1, s.next),
+			Reason: fmt.Sprintf("%v, but an intact batch with sequence %d follows at offset %d", s.why, seq, off)}
+	}
+	cut, err := zeroRest(f, w, s.end)
+	if err != nil {
+		return fmt.Errorf("cut torn batch: %w", err)
+	}
+	if cut > 0 {
+		l.cfg.Logger.Warn("journal: torn batch cut", "file", s.name, "offset", s.end, "seq", s.next, "bytes", cut, "why", s.why)
+	}
+	if tail {
+		b, err := w.bytes(s.last, int(s.end-s.last))
+		if err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, s.last); err != nil {
+			return fmt.Errorf("write last batch again: %w", err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync segment %d: %w", s.id, err)
+	}
+	return nil
+}
+
+// findFrame returns offset and sequence of the first intact frame after off, or 0.
+func findFrame(w *window, off int64, seg segment) (int64, uint64, error) {
+	for off += alignment; off+frameHeader <= seg.size; off += alignment {
+		b, err := w.bytes(off, 4)
+		if err != nil {
+			return 0, 0, err
+		}
+		if binary.LittleEndian.Uint32(b) != frameMagic {
+			continue
+		}
+		fr, err := w.frameAt(off, seg.size, seg.base)
+		if err == nil {
+			err = fr.each(seg.base, 0, func(journal.Record) error { return nil })
+		}
+		if err == nil {
+			return off, fr.first, nil
+		}
+		if !errors.Is(err, errNoFrame) {
+			return 0, 0, err
+		}
+	}
+	return 0, 0, nil
+}
+
+// zeroRest zeroes every block from off on that is not zero and returns how many
+// bytes it wrote.
+func zeroRest(f File, w *window, off int64) (int64, error) {
+	var zeros [headerBlock]byte
+	wrote := int64(0)
+	for off < w.size {
+		n := min(headerBlock-off%headerBlock, w.size-off)
+		b, err := w.bytes(off, int(n))
+		if err != nil {
+			return wrote, err
+		}
+		if string(b) != string(zeros[:n]) {
+			if _, err := f.WriteAt(zeros[:n], off); err != nil {
+				return wrote, err
+			}
+			wrote += n
+		}
+		off += n
+	}
+	w.buf = w.buf[:0] // what it holds may be zeroed now
+	return wrote, nil
+}
+
+// adopt takes the scanned segments over, the tail as the active one.
+func (l *Log) adopt(scans []scan, tail int) error {
+	for i, s := range scans {
+		l.newest = s.id
+		if i > tail {
+			l.spares = append(l.spares, s.segment)
+			continue
+		}
+		l.held = append(l.held, held{segment: s.segment, marks: s.marks, end: s.end})
+		l.next = s.next
+	}
+	if err := l.cfg.FS.SyncDir(l.cfg.Dir); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if tail >= 0 {
+		f, err := l.cfg.FS.Open(scans[tail].name)
+		if err != nil {
+			return err
+		}
+		l.file = f
+		return nil
+	}
+	return l.Prepare()
+}
