@@ -130,8 +130,7 @@ func (h *house) try(ctx context.Context, path string, p *progress) (browser, err
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
-		return browser{}, fmt.Errorf("%w %s", err, first)
+		return browser{}, fmt.Errorf("%w: %s", err, cause(stderr.String()))
 	}
 	sum, err := fileSHA256(path)
 	if err != nil {
@@ -140,6 +139,17 @@ func (h *house) try(ctx context.Context, path string, p *progress) (browser, err
 	b := browser{Path: path, Version: strings.TrimSpace(string(out)), SHA256: sum, ModTime: info.ModTime().UnixNano()}
 	p.say("chromium", "%s works (%s)", path, b.Version)
 	return b, nil
+}
+
+// cause picks the line of Node's stderr that names the error.
+func cause(stderr string) string {
+	for line := range strings.Lines(stderr) {
+		if strings.HasPrefix(line, "Error: ") || strings.Contains(line, "browserType.launch") {
+			return strings.TrimSpace(line)
+		}
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+	return first
 }
 
 func (h *house) useBrowser(b browser) error {
@@ -182,12 +192,12 @@ func unpackBrowser(ctx context.Context, h *house, dir string, s *sink) error {
 	}
 	// al2023 holds the shared libraries, swiftshader the software renderer
 	// that is looked for beside the browser, fonts one font family.
-	for name, sub := range map[string]string{"al2023": ".", "swiftshader": ".", "fonts": "."} {
+	for _, name := range []string{"al2023", "swiftshader", "fonts"} {
 		tarball := filepath.Join(dir, name+".tar")
 		if err := unbrotli(name+".tar.br", tarball); err != nil {
 			return err
 		}
-		if err := untar(tarball, filepath.Join(dir, sub)); err != nil {
+		if err := untar(tarball, dir); err != nil {
 			return err
 		}
 		if err := os.Remove(tarball); err != nil {
@@ -199,7 +209,7 @@ func unpackBrowser(ctx context.Context, h *house, dir string, s *sink) error {
 		return fmt.Errorf("unpack browser: %w", err)
 	}
 	launcher := fmt.Sprintf("#!/bin/sh\nd=%q\nexport LD_LIBRARY_PATH=\"$d/lib\" FONTCONFIG_FILE=\"$d/fonts.conf\"\nexec \"$d/chromium\" \"$@\"\n", dir)
-	if err := os.WriteFile(filepath.Join(dir, "chromium.sh"), []byte(launcher), 0o700); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(filepath.Join(dir, "chromium.sh"), []byte(launcher), 0o700); err != nil {
 		return fmt.Errorf("unpack browser: %w", err)
 	}
 	return nil
@@ -212,35 +222,38 @@ func untar(path, dir string) error {
 		return fmt.Errorf("untar: %w", err)
 	}
 	defer f.Close()
+	root, err := os.OpenRoot(dir) // nothing in the archive can name a place outside it
+	if err != nil {
+		return fmt.Errorf("untar: %w", err)
+	}
+	defer root.Close()
 	for r := tar.NewReader(f); ; {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err == nil {
+			err = unpackEntry(r, e, root)
+		}
 		if err != nil {
-			return fmt.Errorf("untar %s: %w", path, err)
-		}
-		if !filepath.IsLocal(e.Name) {
-			return fmt.Errorf("untar %s: %q leaves the folder", path, e.Name)
-		}
-		if err := unpackEntry(r, e, filepath.Join(dir, e.Name)); err != nil {
 			return fmt.Errorf("untar %s: %w", path, err)
 		}
 	}
 }
 
-func unpackEntry(r io.Reader, e *tar.Header, to string) error {
+func unpackEntry(r io.Reader, e *tar.Header, root *os.Root) error {
+	name := filepath.Clean(e.Name)
 	switch e.Typeflag {
 	case tar.TypeDir:
-		return os.MkdirAll(to, 0o750)
+		return root.MkdirAll(name, 0o750)
 	case tar.TypeReg:
 		if e.Size > maxUnpacked {
 			return fmt.Errorf("%q has %d bytes, the bound is %d", e.Name, e.Size, int64(maxUnpacked))
 		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+		if err := root.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 			return err
 		}
-		f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, os.FileMode(e.Mode&0o755)) //nolint:gosec // masked to nine bits
+		f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, os.FileMode(e.Mode&0o755))
 		if err != nil {
 			return err
 		}

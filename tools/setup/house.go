@@ -24,7 +24,6 @@ const hashChars = 20
 
 // house is one clone and the cache it uses.
 type house struct {
-	ctx   context.Context //nolint:containedctx // only for the memoised version probes below
 	root  string
 	cache string
 	node  func() (interpreter, error) // found once, then remembered
@@ -46,7 +45,7 @@ func newHouse(ctx context.Context, dir string) (*house, error) {
 		cache = filepath.Join(home, ".cache")
 	}
 	return &house{
-		ctx: ctx, root: root, cache: filepath.Join(cache, "mbp"),
+		root: root, cache: filepath.Join(cache, "mbp"),
 		node: memo(func() (interpreter, error) { return findNode(ctx) }),
 		py:   memo(func() (interpreter, error) { return findPython(ctx) }),
 	}, nil

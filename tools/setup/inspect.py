@@ -10,9 +10,9 @@ for line in open(sys.argv[1], encoding="utf-8"):
     if not re.match(r"[A-Za-z0-9]", line):
         continue
     r = Requirement(line.rstrip().rstrip("\\"))
-    have = installed.pop(canonicalize_name(r.name), "")
     if r.marker is None or r.marker.evaluate():
         locked = next(iter(r.specifier)).version
+        have = installed.pop(canonicalize_name(r.name), "")
         rows.append({"Name": r.name, "Locked": locked, "Installed": have})
 for name in sorted(set(installed) - {"pip", "setuptools"}):
     rows.append({"Name": name, "Locked": "", "Installed": installed[name]})

@@ -1,0 +1,136 @@
+# Everything a person or a CI machine runs, by name. `make` alone lists it.
+# The tools are pinned and installed by the targets that need them (no sudo).
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+PROFILE ?= full
+TOOLS := $(CURDIR)/.tools/bin
+NODE_BIN := $(CURDIR)/node_modules/.bin
+
+# Equal sources give equal binaries in any folder: no paths, no build id, no
+# commit stamp (the gate records the commit itself).
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid='
+
+# Packages whose correctness depends on goroutine order; `make check` runs them
+# under the race detector.
+RACE := ./engine/journal/... ./engine/sequencer/... ./engine/httpapi/...
+
+say = @printf '\n\033[1m== %s\033[0m\n' '$(1)'
+
+##@ Start here
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z.]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: tools
+tools: ## install the pinned tools into the user cache, link them into .tools/
+	@$(GO) run ./tools/setup
+
+.PHONY: build
+build: web ## build bin/mbp and bin/prega (same sources, same bytes)
+	$(call say,build: bin/mbp bin/prega)
+	@mkdir -p bin
+	@$(GOBUILD) -o bin/ ./cmd/mbp ./cmd/prega
+	@ls -l bin
+
+.PHONY: web
+web: tools
+	$(call say,build: panel into fe/web/dist)
+	@$(NODE_BIN)/vite build fe/web --logLevel warn
+
+.PHONY: test
+test: build ## build everything and run every test (the README's second command)
+	$(call say,test: Go)
+	@$(GO) test -timeout 15m ./...
+	$(call say,test: Node)
+	@node --test fe/rum
+	@$(NODE_BIN)/vitest run --root fe/web --passWithNoTests
+	$(call say,test: Python)
+	@cd scripts && ../.tools/py/bin/python -m unittest discover -p '*_test.py'
+
+.PHONY: prega
+prega: build ## run the gate: PROFILE=smoke (minutes) or full (an hour, the default)
+	@bin/prega run --profile $(PROFILE)
+
+##@ The gate, step by step
+
+.PHONY: env.pin
+env.pin: tools ## compare the installed tools with the locks, write the inventory
+	@bash scripts/env_pin_check.sh --json out/s4_orr/EVI/env.json
+
+.PHONY: orr
+orr: build ## stages, criteria and verdict into out/s4_orr/EVI
+	@bin/prega run --profile $(PROFILE) --until judge
+
+.PHONY: bundle
+bundle: build ## pack the evidence of the last run
+	@bin/prega pack
+
+.PHONY: anchors
+anchors: build ## anchor the last pack (a tag only for an APPROVED full run)
+	@bin/prega anchor
+
+.PHONY: dbt.docs
+dbt.docs: tools ## build the dbt documentation into data/analytics/dbt/target
+	@cd data/analytics/dbt && $(TOOLS)/dbt docs generate --profiles-dir .
+
+.PHONY: micro
+micro: ## benchmarks of the engine: ns/op and allocations of decide and evolve
+	@$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+
+##@ While working
+
+.PHONY: check
+check: tools lint race rules types ## what CI asks before a merge: format, lint, races, rules, types
+
+.PHONY: lint
+lint:
+	$(call say,check: gofmt and go vet)
+	@bad=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); [ -z "$$bad" ] || { echo "gofmt (make fmt): $$bad"; exit 1; }
+	@$(GO) vet ./...
+	$(call say,check: golangci-lint)
+	@$(TOOLS)/golangci-lint run ./...
+	@[ ! -d .github/workflows ] || $(TOOLS)/actionlint
+
+.PHONY: race
+race:
+	$(call say,check: race detector on $(RACE))
+	@CGO_ENABLED=1 $(GO) test -race -short -timeout 15m $(RACE)
+
+.PHONY: rules
+rules:
+	$(call say,check: Prometheus rules)
+	@$(TOOLS)/promtool check config --lint=all ops/prom/prometheus.yml
+	@$(TOOLS)/promtool check rules --lint=all ops/prom/rules_*.yaml
+	@$(TOOLS)/promtool test rules ops/prom/tests/*.yaml
+
+.PHONY: types
+types:
+	$(call say,check: TypeScript)
+	@$(NODE_BIN)/tsc --noEmit -p fe/web
+
+.PHONY: check.long
+check.long: check ## the long suites too: races everywhere, long crash and property runs
+	$(call say,check: long suites)
+	@MBP_LONG=1 CGO_ENABLED=1 $(GO) test -race -timeout 60m ./...
+
+.PHONY: fmt
+fmt: ## format the Go sources
+	@git ls-files -z '*.go' | xargs -0 gofmt -w
+
+.PHONY: locks
+locks: ## remake the Python and Node locks from what people edit (needs uv)
+	@for in in requirements.in tools/py/*.in; do echo "$$in"; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --only-binary :all: --override tools/py/overrides.txt -o "$${in%.in}.lock" "$$in"; done
+	@npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=false
+
+.PHONY: clean
+clean: ## remove build output and evidence; the tool cache stays
+	@rm -rf bin out
+	@find fe/web/dist -mindepth 1 ! -name .keep -delete 2>/dev/null || true
