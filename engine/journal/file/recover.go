@@ -39,8 +39,8 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
-	for i := tail; i < len(scans); i++ {
-		if err := l.repair(&scans[max(i, 0)], i == tail); err != nil {
+	for i := max(tail, 0); i < len(scans); i++ {
+		if err := l.repair(&scans[i], i == tail); err != nil {
 			return err
 		}
 	}
@@ -143,17 +143,14 @@ func checkOrder(scans []scan) (int, error) {
 		}
 	}
 	next := uint64(1)
-	for i := 0; i <= tail; i++ {
-		s := scans[i]
+	for i, s := range scans[:tail+1] {
 		if s.first != next {
-			at := s
+			// Too high a start means that the end of the segment before is missing.
+			at, off := s, int64(headerBlock)
 			if i > 0 && s.first > next {
-				at = scans[i-1]
+				at, off = scans[i-1], scans[i-1].end
 			}
-			if s.first == 0 {
-				at = s
-			}
-			return 0, &journal.CorruptError{Place: at.name, Offset: at.end, Seq: next,
+			return 0, &journal.CorruptError{Place: at.name, Offset: off, Seq: next,
 				Reason: fmt.Sprintf("%v; segment %d starts at sequence %d", at.why, s.id, s.first)}
 		}
 		next = s.next

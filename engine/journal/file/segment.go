@@ -95,14 +95,15 @@ func decodeHeader(b []byte, id uint64) (segment, error) {
 // makeSegment writes header and zeros under a temporary name, syncs them, gives
 // the file its name and syncs the folder. A crash in between leaves a file that
 // the next Open removes, or an unused segment.
-func makeSegment(fs FS, dir string, id, salt uint64, size int64) (seg segment, err error) {
+func makeSegment(fs FS, dir string, id, salt uint64, size int64) (segment, error) {
 	name := segmentName(dir, id)
 	f, err := fs.Create(name + newSuffix)
 	if err != nil {
 		return segment{}, fmt.Errorf("make segment %d: %w", id, err)
 	}
 	if err = zeroFill(f, encodeHeader(id, salt, size), size); err != nil {
-		return segment{}, errors.Join(fmt.Errorf("make segment %d: %w", id, err), f.Close())
+		// On a full disk the space goes back to the segment in use.
+		return segment{}, errors.Join(fmt.Errorf("make segment %d: %w", id, err), f.Close(), fs.Remove(name+newSuffix))
 	}
 	if err = f.Close(); err != nil {
 		return segment{}, fmt.Errorf("make segment %d: %w", id, err)
@@ -120,7 +121,7 @@ func zeroFill(f File, header []byte, size int64) error {
 	if _, err := f.WriteAt(header, 0); err != nil {
 		return err
 	}
-	zeros := make([]byte, zeroChunk)
+	zeros := make([]byte, min(zeroChunk, size))
 	for off := int64(headerBlock); off < size; off += zeroChunk {
 		if _, err := f.WriteAt(zeros[:min(zeroChunk, size-off)], off); err != nil {
 			return err
