@@ -149,6 +149,10 @@ func TestMisplacedContent(t *testing.T) {
 		"first segment under the second's name": func(fs *faultfs.FS) { fs.SetBytes(names[1], first) },
 		"frames of the first in the second":     func(fs *faultfs.FS) { fs.SetBytes(names[1], splice(second, 4096, first[4096:])) },
 		"a batch doubled after the end":         func(fs *faultfs.FS) { fs.SetBytes(names[1], splice(second, 7000&^7, second[4096:5000])) },
+		"a batch doubled at the end": func(fs *faultfs.FS) {
+			end := (len(bytes.TrimRight(second, "\x00")) + 7) &^ 7
+			fs.SetBytes(names[1], splice(second, end, second[4096:end]))
+		},
 		"first batch lost": func(fs *faultfs.FS) {
 			fs.SetBytes(names[0], splice(first, 4096, make([]byte, 512)))
 		},
@@ -193,5 +197,24 @@ func TestReadReportsDamage(t *testing.T) {
 	var corrupt *journal.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Seq != 1 || corrupt.Offset != 4096 {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// TestRepairLeavesZeros tears a batch and looks at the disk after Open: nothing
+// of the torn batch is left.
+func TestRepairLeavesZeros(t *testing.T) {
+	disk, records, ends := smallLog(t)
+	name := disk.Names()[1]
+	b := disk.Bytes(name)
+	end := (len(bytes.TrimRight(b, "\x00")) + 7) &^ 7
+	for i := end + 16; i < len(b)-700; i++ {
+		b[i] = 0xa5
+	}
+	disk.SetBytes(name, b)
+	if n, err := reopen(disk, records, ends); n != len(records) || err != nil {
+		t.Fatalf("%d records, error %v", n, err)
+	}
+	if rest := disk.Bytes(name)[end:]; len(bytes.Trim(rest, "\x00")) != 0 {
+		t.Fatal("traces of the torn batch are left")
 	}
 }

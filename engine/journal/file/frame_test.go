@@ -64,6 +64,9 @@ func TestFrameTamper(t *testing.T) {
 			}
 		}
 	}
+	if recordCRC(base, 10, []byte{1}) == recordCRC(base, 11, []byte{1}) {
+		t.Fatal("a record passes under another sequence")
+	}
 	for _, other := range []uint32{saltCRC(4, 9), saltCRC(3, 8)} {
 		if _, err := decodeFrame(b, other); err == nil {
 			t.Fatal("a frame passes in another segment")

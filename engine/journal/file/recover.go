@@ -239,7 +239,6 @@ func zeroRest(f File, w *window, off int64) (int64, error) {
 		}
 		off += n
 	}
-	w.buf = w.buf[:0] // what it holds may be zeroed now
 	return wrote, nil
 }
 
