@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Code is the verdict of a decision. OK means that the command took effect; any
+// other code is a rejection, which is journalled and audited like an acceptance.
+// The numbers are journalled and the words are part of the API: never change or
+// reuse either.
+type Code uint8
+
+// The codes.
+const (
+	OK                 Code = 0
+	InvalidCommand     Code = 1  // a field is out of range; Decision.Detail says which
+	AccountNotFound    Code = 2  // no such trading account
+	MarketNotFound     Code = 3  // no such market
+	TemplateNotFound   Code = 4  // no such template version
+	KeyNotFound        Code = 5  // no such API key
+	AlreadyExists      Code = 6  // the template version or key exists
+	InsufficientFunds  Code = 7  // available credits do not cover the order or the liquidity
+	InsufficientShares Code = 8  // available shares do not cover the sale
+	RateLimited        Code = 9  // the account's order rate is above the policy
+	MarketNotOpen      Code = 10 // paused, proposed, settling or resolved
+	MarketClosed       Code = 11 // past its close time
+	PriceLimit         Code = 12 // nothing can be filled within the limit or the template's bounds
+	FOKUnfilled        Code = 13 // fill-or-kill could not be filled whole
+	TooSmall           Code = 14 // the order rounds to nothing
+	WrongState         Code = 15 // the market's state does not allow the command
+	SameApprover       Code = 16 // a resolution needs an approver other than its proposer
+	TemplateBounds     Code = 17 // a parameter is outside the bounds of the template
+	LimitReached       Code = 18 // a capacity of the policy is used up
+)
+
+var codeNames = []string{
+	"ok", "invalid_command", "account_not_found", "market_not_found", "template_not_found",
+	"key_not_found", "already_exists", "insufficient_funds", "insufficient_shares", "rate_limited",
+	"market_not_open", "market_closed", "price_limit", "fok_unfilled", "too_small", "wrong_state",
+	"same_approver", "template_bounds", "limit_reached",
+}
+
+// String returns the stable word of the code.
+func (c Code) String() string { return name(codeNames, int(c)) }
+
+// MarshalText writes the stable word.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads the stable word.
+func (c *Code) UnmarshalText(b []byte) error {
+	v, err := ParseCode(string(b))
+	*c = v
+	return err
+}
+
+// Codes returns every code in order, for counters that start at zero.
+func Codes() []Code {
+	out := make([]Code, len(codeNames))
+	for i := range out {
+		out[i] = Code(i)
+	}
+	return out
+}
+
+// ParseCode returns the code with the given word.
+func ParseCode(s string) (Code, error) {
+	for i, n := range codeNames {
+		if n == s {
+			return Code(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown code %q", s)
+}
+
+// MarketState is the life of a market: open ⇄ paused, either → proposed (trading
+// halts) → settling → resolved; a rejected proposal leads back to paused.
+type MarketState uint8
+
+// The states of a market. The numbers are journalled.
+const (
+	Open     MarketState = 1
+	Paused   MarketState = 2
+	Proposed MarketState = 3
+	Settling MarketState = 4
+	Resolved MarketState = 5
+)
+
+var stateNames = []string{"", "open", "paused", "proposed", "settling", "resolved"}
+
+// String returns the stable word of the state.
+func (m MarketState) String() string { return name(stateNames, int(m)) }
+
+// MarshalText writes the stable word.
+func (m MarketState) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the stable word.
+func (m *MarketState) UnmarshalText(b []byte) error {
+	i, err := index(stateNames, "state", string(b))
+	*m = MarketState(i)
+	return err
+}
+
+// Roles is a set of roles that an API key carries.
+type Roles uint8
+
+// The roles. The bits are journalled.
+const (
+	RoleTrader Roles = 1 << iota
+	RoleOperator
+	RoleResolver
+	RoleModerator
+	RoleAuditor
+	RoleAdmin
+	RoleService
+	allRoles = 1<<iota - 1
+)
+
+var roleNames = []string{"trader", "operator", "resolver", "moderator", "auditor", "admin", "service"}
+
+// Has reports whether the set has any of the roles.
+func (r Roles) Has(any Roles) bool { return r&any != 0 }
+
+// Names returns the words of the set in a fixed order.
+func (r Roles) Names() []string {
+	out := []string{}
+	for i, n := range roleNames {
+		if r&(1<<i) != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// MarshalJSON writes the list of words.
+func (r Roles) MarshalJSON() ([]byte, error) { return json.Marshal(r.Names()) }
+
+// UnmarshalJSON reads a list of words.
+func (r *Roles) UnmarshalJSON(b []byte) error {
+	var words []string
+	if err := json.Unmarshal(b, &words); err != nil {
+		return err
+	}
+	set, err := ParseRoles(words)
+	*r = set
+	return err
+}
+
+// ParseRoles reads role words into a set.
+func ParseRoles(words []string) (Roles, error) {
+	var set Roles
+	for _, w := range words {
+		i, err := index(roleNames, "role", w)
+		if err != nil {
+			return 0, err
+		}
+		set |= 1 << i
+	}
+	return set, nil
+}

@@ -1,0 +1,77 @@
+// Package twap keeps the time-weighted average price of a market over the last
+// minutes: an integer sum of price × time sampled at the edges of fixed slots.
+// It promises O(1) amortised updates with bounded work per call and no floating
+// point; it refuses time that runs backwards (such an update is ignored, because
+// the engine's clock is monotonic by construction).
+package twap
+
+import "github.com/mbp-market/mbp/engine/internal/fixed"
+
+const (
+	// SlotMicros is the length of a slot: 10 s in µs.
+	SlotMicros = 10_000_000
+	// slots cover 15 minutes and one more edge.
+	slots = 91
+)
+
+// Ring is the price history of one market. The zero value is empty; call Start
+// before use.
+type Ring struct {
+	cum   uint64        // Σ price·dt since Start in ppm·µs; differences are exact modulo 2^64
+	at    int64         // time of the last update, µs
+	start int64         // time of Start, µs
+	price fixed.Price   // price since at
+	edge  int64         // index of the newest slot edge stored: edge·SlotMicros ≤ at
+	marks [slots]uint64 // cum at slot edges, marks[edge mod slots]
+}
+
+// Start begins the history at a time (µs) with a price.
+func (r *Ring) Start(now int64, p fixed.Price) {
+	*r = Ring{at: now, start: now, price: p, edge: now / SlotMicros}
+	r.marks[r.edge%slots] = 0
+}
+
+// Set records that the price is p from now on.
+func (r *Ring) Set(now int64, p fixed.Price) {
+	r.advance(now)
+	r.price = p
+}
+
+func (r *Ring) advance(now int64) {
+	if now <= r.at {
+		return
+	}
+	last := now / SlotMicros
+	first := max(r.edge+1, last-slots+1)
+	for e := first; e <= last; e++ {
+		r.marks[e%slots] = r.cum + uint64(r.price)*uint64(e*SlotMicros-r.at)
+	}
+	r.edge = max(r.edge, last)
+	r.cum += uint64(r.price) * uint64(now-r.at)
+	r.at = now
+}
+
+// Mean returns the time-weighted price over the last window seconds up to now
+// (at most 15 minutes), measured from the slot edge at or before the window's
+// start, or from Start if the market is younger. It does not change the ring.
+func (r *Ring) Mean(now int64, window int64) fixed.Price {
+	now = max(now, r.at)
+	sum := r.cum + uint64(r.price)*uint64(now-r.at)
+	from := (now - window*1_000_000) / SlotMicros
+	begin, base := from*SlotMicros, uint64(0)
+	switch {
+	case begin <= r.start:
+		begin = r.start
+	case from > r.edge: // nothing happened since the window began
+		return r.price
+	case from <= r.edge-slots: // older than the ring: the widest window it holds
+		from = r.edge - slots + 1
+		begin, base = from*SlotMicros, r.marks[from%slots]
+	default:
+		base = r.marks[from%slots]
+	}
+	if now == begin {
+		return r.price
+	}
+	return fixed.Price((sum - base) / uint64(now-begin))
+}
