@@ -1,0 +1,153 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// Event is one event of the live stream. Data is the JSON document of its kind:
+// Snapshot, PriceEvent, TradeEvent, Market, or just a seq for a heartbeat.
+type Event struct {
+	Seq  engine.Seq
+	Kind string // snapshot, quote, trade, market, heartbeat
+	Data json.RawMessage
+}
+
+// Decode reads the document of the event into v.
+func (e Event) Decode(v any) error {
+	if err := json.Unmarshal(e.Data, v); err != nil {
+		return fmt.Errorf("stream event %s at %d: %w", e.Kind, e.Seq, err)
+	}
+	return nil
+}
+
+// Bounds of a stream.
+const (
+	// StreamSilence is how long a stream may be silent before it counts as broken:
+	// three heartbeats.
+	StreamSilence = 15 * time.Second
+	maxLine       = 64 << 20 // bytes of an event: a snapshot of every market
+)
+
+// Stream calls see with every event from after the sequence on (0: from now,
+// with a snapshot first) until ctx ends or see returns an error, which it
+// returns. A broken connection is made again from the last event seen, as often
+// as the client's retry allows without any event in between.
+func (c *Client) Stream(ctx context.Context, after engine.Seq, see func(Event) error) error {
+	for broken := 1; ; broken++ {
+		last, err := c.listen(ctx, after, see)
+		if last != after {
+			after, broken = last, 1
+		}
+		var stop *stopped
+		switch {
+		case errors.As(err, &stop):
+			return stop.err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		wait, repeat := c.wait(broken, err)
+		if !repeat {
+			return fmt.Errorf("GET /v1/stream: %w", err)
+		}
+		if err := c.pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// stopped carries the error of the caller's function.
+type stopped struct{ err error }
+
+func (s *stopped) Error() string { return s.err.Error() }
+
+// listen reads one connection to its end; it returns the last sequence seen.
+func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) error) (engine.Seq, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := c.request(ctx, &call{method: http.MethodGet, path: "/v1/stream"}, nil)
+	if err != nil {
+		return after, err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	if after != 0 {
+		req.Header.Set("Last-Event-ID", strconv.FormatUint(uint64(after), 10))
+	}
+	silence := time.AfterFunc(StreamSilence, cancel)
+	defer silence.Stop()
+	res, err := c.http.Do(req)
+	if err != nil {
+		return after, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(res.Body, maxLine))
+		return after, problem(answer{status: res.StatusCode, header: res.Header, body: b}, time.Now())
+	}
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
+		return after, &malformed{fmt.Errorf("the answer is %q, not a stream of events", kind)}
+	}
+	err = readEvents(res.Body, func(e Event) error {
+		silence.Reset(StreamSilence)
+		if e.Seq != 0 {
+			after = e.Seq
+		}
+		if err := see(e); err != nil {
+			return &stopped{err}
+		}
+		return nil
+	})
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return after, err
+}
+
+// readEvents reads server-sent events until the end of r or an error of see.
+func readEvents(r io.Reader, see func(Event) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	var e Event
+	var data []string
+	size := 0
+	for lines.Scan() {
+		line := strings.TrimSuffix(lines.Text(), "\r")
+		if line == "" {
+			if len(data) > 0 {
+				e.Data = json.RawMessage(strings.Join(data, "\n"))
+				if err := see(e); err != nil {
+					return err
+				}
+			}
+			e, data, size = Event{Seq: e.Seq}, nil, 0
+			continue
+		}
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "event":
+			e.Kind = value
+		case "data":
+			if size += len(value); size > maxLine {
+				return bufio.ErrTooLong
+			}
+			data = append(data, value)
+		case "id":
+			if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+				e.Seq = engine.Seq(n)
+			}
+		}
+	}
+	return lines.Err()
+}
