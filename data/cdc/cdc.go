@@ -47,7 +47,6 @@ type Config struct {
 	Registerer prometheus.Registerer // required
 	Logger     *slog.Logger          // required
 
-	LogID      string        // identity of the journal, kept in the lake; empty: not checked
 	FlushEvery time.Duration // longest time a row waits for its file; 1 s
 	FlushRows  int           // rows that make a file at once; 4,096
 	Heartbeat  time.Duration // how often an idle table reports its lag; 5 s, at most 10 s
@@ -65,7 +64,7 @@ func (c *Config) validate() error {
 		errs = append(errs, errors.New("the lake's folder is missing"))
 	}
 	if c.Schemas == nil || c.Registerer == nil || c.Logger == nil {
-		errs = append(errs, errors.New("Schemas, Registerer and Logger are required"))
+		errs = append(errs, errors.New("the fields Schemas, Registerer and Logger are required"))
 	}
 	if c.FlushEvery < 0 || c.FlushRows < 0 || c.Heartbeat < 0 || c.Heartbeat > MaxHeartbeat {
 		errs = append(errs, fmt.Errorf("FlushEvery and FlushRows must not be negative, Heartbeat lies in 0..%s", MaxHeartbeat))
@@ -91,15 +90,16 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Pipeline moves decisions into the lake. Create it with New, ask Resume where
-// to subscribe, then Run it once.
+// Pipeline moves decisions into the lake. Create it with New, then Run it once.
 type Pipeline struct {
 	cfg     Config
 	reg     *registry.Registry
 	metrics *metrics
-	lake    *lake.Lake // owned by Run once it runs
+	logID   string     // identity of the journal, kept in the lake; owned by Run
+	lake    *lake.Lake // owned by Run
 	mu      sync.Mutex
 	track   tracker // guarded by mu
+	running bool    // guarded by mu
 }
 
 // New checks the configuration and the schemas and registers the metrics. It
@@ -125,12 +125,11 @@ func New(cfg Config) (*Pipeline, error) {
 	return &Pipeline{cfg: cfg, reg: reg, metrics: m}, nil
 }
 
-// Resume opens and recovers the lake, and returns the first decision that the
-// source must deliver. It may be called again; the answer is then the position
-// of the open lake.
-func (p *Pipeline) Resume() (from engine.Seq, err error) {
+// resume opens and recovers the lake, and returns the first decision that is
+// not in it. It may be called again.
+func (p *Pipeline) resume() (from engine.Seq, err error) {
 	if p.lake == nil {
-		l, err := lake.Open(lake.Config{FS: p.cfg.FS, Registry: p.reg, LogID: p.cfg.LogID})
+		l, err := lake.Open(lake.Config{FS: p.cfg.FS, Registry: p.reg, LogID: p.logID})
 		if err != nil {
 			return 0, fmt.Errorf("cdc: %w", err)
 		}
@@ -153,6 +152,20 @@ func (p *Pipeline) Position() engine.Seq {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return engine.Seq(p.track.durable)
+}
+
+// Running says whether the lake is open and decisions are moving into it. It is
+// safe for concurrent use.
+func (p *Pipeline) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running
+}
+
+func (p *Pipeline) setRunning(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = yes
 }
 
 // Tables returns the hot tables in alphabetical order.

@@ -60,7 +60,10 @@ func envelope(s *registry.Schema, d decided, n int) Envelope {
 	for k, v := range c.columns {
 		after[k] = v
 	}
-	after["seq"], after["decided_at"], after["committed_at"], after["op"] = int64(d.seq), d.decided, d.committed, c.op
+	// The engine's clock never runs backwards, the journal's wall clock may.
+	committed := max(d.committed, d.decided)
+	after["seq"] = int64(d.seq) //nolint:gosec // a sequence
+	after["decided_at"], after["committed_at"], after["op"] = d.decided, committed, c.op
 	for _, col := range s.Columns {
 		us, isInt := after[col.Name].(int64)
 		if col.Kind == registry.Timestamp && isInt {
@@ -68,7 +71,7 @@ func envelope(s *registry.Schema, d decided, n int) Envelope {
 		}
 	}
 	return Envelope{
-		After: after, Op: c.op, TsMs: d.committed / 1000,
+		After: after, Op: c.op, TsMs: committed / 1000,
 		Source: Origin{
 			Version: "1", Connector: "mbp", Name: "mbp", TsMs: d.decided / 1000, TsUs: d.decided, Snapshot: "false",
 			DB: "mbp", Schema: "mbp", Table: c.table, Seq: d.seq,

@@ -77,7 +77,7 @@ func (f *faultyFS) SyncDir(name string) error {
 func newPipeline(t testing.TB, fsys lake.FS) (*Pipeline, *prometheus.Registry) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	p, err := New(Config{FS: fsys, Schemas: schemas.FS, Registerer: reg, Logger: slog.New(slog.DiscardHandler), LogID: "test"})
+	p, err := New(Config{FS: fsys, Schemas: schemas.FS, Registerer: reg, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +139,9 @@ func history(rng *rand.Rand, n int) []decided {
 	return log
 }
 
-// fold is the independent account of what the lake must hold: one line per row,
+// expected is the independent account of what the lake must hold: one line per row,
 // one per dead letter.
-func fold(log []decided) (rows, letters []string) {
+func expected(log []decided) (rows, letters []string) {
 	for _, d := range log {
 		for n, c := range d.changes {
 			switch {
@@ -224,7 +224,7 @@ func TestLakeEqualsTheFoldOfDecisions(t *testing.T) {
 			}
 			p, _ := newPipeline(t, disk)
 			p.cfg.FlushRows = 1 + rng.IntN(8)
-			from, err := p.Resume()
+			from, err := p.resume()
 			if err == nil {
 				if int(from)-1 > len(visible) {
 					visible = log
@@ -243,7 +243,7 @@ func TestLakeEqualsTheFoldOfDecisions(t *testing.T) {
 				continue
 			}
 			if round >= 6 {
-				wantRows, wantLetters := fold(log)
+				wantRows, wantLetters := expected(log)
 				rows, letters := lakeRows(t, p, dir)
 				if !slices.Equal(rows, wantRows) || !slices.Equal(letters, wantLetters) {
 					t.Fatalf("seed %d, %d kills: rows %d want %d, letters %q want %q", seed, kills, len(rows), len(wantRows), letters, wantLetters)
@@ -291,7 +291,7 @@ data_contract_break 1
 	// The break outlives the process, and ends when the folder is empty.
 	for _, broken := range []float64{1, 0} {
 		p, _ := newPipeline(t, lake.OS(dir))
-		if _, err := p.Resume(); err != nil || testutil.ToFloat64(p.metrics.contract) != broken {
+		if _, err := p.resume(); err != nil || testutil.ToFloat64(p.metrics.contract) != broken {
 			t.Errorf("after a restart data_contract_break = %v, want %v (%v)", testutil.ToFloat64(p.metrics.contract), broken, err)
 		}
 		if err := os.RemoveAll(filepath.Join(dir, "_dead_letter")); err != nil {
@@ -323,7 +323,7 @@ func TestStuckPipelineShowsGrowingLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &faultyFS{FS: lake.OS(dir)}
 		p, reg := newPipeline(t, disk)
-		if _, err := p.Resume(); err != nil {
+		if _, err := p.resume(); err != nil {
 			t.Fatal(err)
 		}
 		disk.failAt.Store(1)
@@ -403,7 +403,7 @@ func TestRowsArriveWithinAFlush(t *testing.T) {
 			return decided{seq: i, decided: now, committed: now, changes: []change{quoteChange(1, 500_000, "u")}}, nil
 		}
 		go func() { done <- p.run(ctx, next) }()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + 5*time.Millisecond) // between two decisions
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)

@@ -2,6 +2,8 @@ package cdc
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/data/cdc/lake"
+	"github.com/mbp-market/mbp/engine"
 )
 
 // nextFunc blocks until there is a decision; io.EOF ends the run.
@@ -26,16 +29,76 @@ const (
 	maxDecisions = 1 << 16
 )
 
-// ErrGap means that the source skipped or repeated a decision: start again from
-// Resume.
+// ErrGap means that the source skipped or repeated a decision: run again with a
+// new source.
 var ErrGap = errors.New("the source skipped or repeated a decision")
 
-// run moves decisions into the lake until the context or the source ends.
-func (p *Pipeline) run(ctx context.Context, next nextFunc) error {
-	from, err := p.Resume()
+// ErrAhead means that the lake holds decisions that the journal does not have:
+// give the lake's folder back to its own journal, or move it aside.
+var ErrAhead = errors.New("the lake is ahead of the journal")
+
+// Run moves the decisions of src into the lake until ctx or the source ends;
+// both ends are no error. Decisions that the lake holds already are folded and
+// not written again.
+func (p *Pipeline) Run(ctx context.Context, src Source) error {
+	first, err := src.Next(ctx)
+	if ended(ctx, err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cdc: read decision 1: %w", err)
+	}
+	p.logID = identity(first.Decision)
+	from, err := p.resume()
 	if err != nil {
 		return err
 	}
+	if p.cfg.Head != nil && p.cfg.Head()+1 < from {
+		return fmt.Errorf("cdc: %w: the lake is at %d, the journal at %d", ErrAhead, from-1, p.cfg.Head())
+	}
+	f := fold{state: engine.NewState()}
+	next := func(ctx context.Context) (decided, error) {
+		for {
+			c, err := first, error(nil)
+			if f.state.Seq() > 0 {
+				c, err = src.Next(ctx)
+			}
+			if errors.Is(err, io.EOF) && f.state.Seq()+1 < from {
+				return decided{}, fmt.Errorf("%w: the lake is at %d, the source ends at %d", ErrAhead, from-1, f.state.Seq())
+			}
+			if err != nil {
+				return decided{}, err
+			}
+			d, err := f.take(c)
+			if err != nil || c.Decision.Seq >= from {
+				return d, err
+			}
+		}
+	}
+	return p.run(ctx, next)
+}
+
+// ended says whether an error of a source only means that there is no more to
+// read, or that nobody wants it any more.
+func ended(ctx context.Context, err error) bool {
+	return errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil
+}
+
+// identity tells journals apart by their first decision, which carries the
+// digest of a random key.
+func identity(first *engine.Decision) string {
+	sum := sha256.Sum256(first.Append(nil))
+	return hex.EncodeToString(sum[:])
+}
+
+// run moves decisions into the lake until the context or the source ends.
+func (p *Pipeline) run(ctx context.Context, next nextFunc) error {
+	from, err := p.resume()
+	if err != nil {
+		return err
+	}
+	p.setRunning(true)
+	defer p.setRunning(false)
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
 	queue := make(chan decided, queueSize)
@@ -59,7 +122,7 @@ func (p *Pipeline) run(ctx context.Context, next nextFunc) error {
 func (p *Pipeline) read(ctx context.Context, next nextFunc, want uint64, queue chan<- decided) error {
 	for ; ; want++ {
 		item, err := next(ctx)
-		if errors.Is(err, io.EOF) || (err != nil && ctx.Err() != nil) {
+		if ended(ctx, err) {
 			return nil
 		}
 		if err != nil {
@@ -100,7 +163,7 @@ func (p *Pipeline) write(ctx context.Context, queue <-chan decided) error {
 	defer look.Stop()
 	b := newBatch()
 	for {
-		flush, inspect := false, false
+		var flush, inspect bool
 		select {
 		case d, open := <-queue:
 			if !open {

@@ -2,14 +2,14 @@
 // watches whether it holds.
 //
 // It promises one contract per table in the form of the Open Data Contract
-// Standard v3.1.0, generated from the registered schema and never edited by
-// hand, a list of numbered rules (rules.yaml) in which every rule names the
+// Standard v3.1.0 and the staging layer of the dbt project, both generated from
+// the registered schema and never edited by hand, a list of numbered rules (rules.yaml) in which every rule names the
 // test that holds it and the fault that proves the test, and a gauge of failed
 // dbt tests. It refuses to invent: a column's text, unit, type and bounds come
 // from the schema, and an absent dbt result gives no sample at all.
 package contracts
 
-//go:generate go test -count=1 -run TestContractsAreGenerated . -rewrite
+//go:generate go test -count=1 -run IsGenerated|AreGenerated . -rewrite
 
 import (
 	"bytes"

@@ -46,3 +46,32 @@ func TestContractsAreGenerated(t *testing.T) {
 		t.Errorf("contracts %v, tables want %v", have, want)
 	}
 }
+
+// The staging layer of dbt is what the registry gives today: a schema version
+// without its columns and tests there cannot be committed.
+func TestStagingIsGenerated(t *testing.T) {
+	reg, err := registry.Load(schemas.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Staging(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join("..", "analytics", "dbt", "models", "staging")
+	for name, doc := range want {
+		if *rewrite {
+			if err := os.WriteFile(filepath.Join(dir, name), doc, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		have, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !bytes.Equal(have, doc) {
+			t.Errorf("%s drifted from the registry (%v); run go generate ./data/contracts", name, err)
+		}
+	}
+	have, err := os.ReadDir(dir)
+	if err != nil || len(have) != len(want) {
+		t.Errorf("%d files in %s, the registry gives %d (%v)", len(have), dir, len(want), err)
+	}
+}

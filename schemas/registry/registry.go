@@ -218,7 +218,7 @@ func listVersions(root fs.FS) (files []versionFile, strangers []string) {
 	_ = fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			strangers = append(strangers, p)
-			return nil
+			return nil //nolint:nilerr // what cannot be read is reported as a stranger
 		}
 		table, base := path.Split(p)
 		switch v, ok := parseVersionName(base); {

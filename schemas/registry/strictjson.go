@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -177,7 +178,7 @@ func readLimited(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	raw, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -214,7 +215,7 @@ func stringList(v any) []string {
 
 func intValue(v any) int {
 	i := int64Value(v)
-	if int64(int32(i)) != i {
+	if i < math.MinInt32 || i > math.MaxInt32 {
 		return 0
 	}
 	return int(i)

@@ -2,6 +2,7 @@ package lake
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -24,7 +25,7 @@ func ReadFile(s *registry.Schema, raw []byte) (out []Row, err error) {
 		return nil, fmt.Errorf("file of %s v%s, expected %s v%s", table, version, s.Table, s.Version)
 	}
 	r := parquet.NewReader(bytes.NewReader(raw))
-	defer r.Close()
+	defer func() { _ = r.Close() }() // only read
 	buf := make([]parquet.Row, 1)
 	for {
 		n, err := r.ReadRows(buf)
@@ -35,7 +36,7 @@ func ReadFile(s *registry.Schema, raw []byte) (out []Row, err error) {
 			}
 			out = append(out, row)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {
@@ -63,7 +64,7 @@ func decodeRow(s *registry.Schema, in parquet.Row) (Row, error) {
 		n, _ := row.Values[i].(int64)
 		switch c.Name {
 		case "seq":
-			row.Seq = uint64(n)
+			row.Seq = uint64(n) //nolint:gosec // the schema holds it above 0
 		case "decided_at":
 			row.DecidedAt = n
 		}

@@ -1,0 +1,206 @@
+package contracts
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mbp-market/mbp/schemas/registry"
+)
+
+// SourceName is the dbt source that stands for the lake.
+const SourceName = "mbp_lake"
+
+// Freshness of the lake as dbt judges it: minutes from the newest commit in it.
+const (
+	FreshWarnMinutes  = 2
+	FreshErrorMinutes = 5
+)
+
+// The columns that the folders of the lake add to a table.
+var partitionColumns = []struct{ folder, column, dataType, text string }{
+	{"dt", "partition_date", "date", "Day of decided_at in UTC, from the folder dt=."},
+	{"hr", "partition_hour", "bigint", "Hour of decided_at in UTC, from the folder hr=."},
+}
+
+// node is a YAML mapping whose keys stay in the order they are given.
+type node []entry
+
+type entry struct {
+	key   string
+	value any
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (n node) MarshalYAML() (any, error) {
+	out := &yaml.Node{Kind: yaml.MappingNode}
+	for _, e := range n {
+		var key, value yaml.Node
+		key.SetString(e.key)
+		if err := value.Encode(e.value); err != nil {
+			return nil, err
+		}
+		out.Content = append(out.Content, &key, &value)
+	}
+	return out, nil
+}
+
+// ModelName returns the dbt staging model of a table: mbp_quotes becomes
+// stg_mbp__quotes.
+func ModelName(table string) string {
+	return "stg_mbp__" + strings.TrimPrefix(table, registry.Prefix)
+}
+
+// Staging returns the generated files of the dbt project's models/staging: one
+// SQL model per table, the sources, and the models' properties with one test
+// for every promise that the schema makes about a column.
+func Staging(reg *registry.Registry) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	var tables, models []node
+	for _, table := range reg.Tables() {
+		s, err := reg.Latest(table)
+		if err != nil {
+			return nil, fmt.Errorf("render staging: %w", err)
+		}
+		out[ModelName(table)+".sql"] = stagingSQL(s)
+		tables = append(tables, sourceTable(s))
+		models = append(models, stagingModel(s))
+	}
+	for name, doc := range map[string]node{
+		"_mbp__sources.yml": {{"version", 2}, {"sources", []node{source(tables)}}},
+		"_mbp__models.yml":  {{"version", 2}, {"models", models}},
+	} {
+		var buf bytes.Buffer
+		buf.WriteString(Header)
+		enc := yaml.NewEncoder(&buf)
+		enc.SetIndent(2)
+		if err := enc.Encode(doc); err != nil {
+			return nil, fmt.Errorf("render %s: %w", name, err)
+		}
+		out[name] = buf.Bytes()
+	}
+	return out, nil
+}
+
+// stagingSQL names every column, so that a lake that lacks one fails the build.
+func stagingSQL(s *registry.Schema) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- %s\n-- The rows of %s v%s as they lie in the lake: nothing dropped, nothing\n", strings.TrimPrefix(strings.TrimSpace(Header), "# "), s.Table, s.Version)
+	b.WriteString("-- deduplicated (the lake holds each row once, and a test says so), only the\n-- folders renamed to what they mean.\nselect\n")
+	for _, c := range s.Columns {
+		fmt.Fprintf(&b, "    %s,\n", c.Name)
+	}
+	for i, p := range partitionColumns {
+		comma := ","
+		if i == len(partitionColumns)-1 {
+			comma = ""
+		}
+		fmt.Fprintf(&b, "    cast(%s as %s) as %s%s\n", p.folder, p.dataType, p.column, comma)
+	}
+	fmt.Fprintf(&b, "from {{ source('%s', '%s') }}\n", SourceName, s.Table)
+	return []byte(b.String())
+}
+
+// source reads the files by glob, as any reader of the lake does. One pipeline
+// writes all tables up to one checkpoint, so the newest commit anywhere in the
+// lake says how complete each of them is.
+func source(tables []node) node {
+	return node{
+		{"name", SourceName},
+		{"description", "The Parquet lake of the hot tables, filled by data/cdc; the folder is MBP_LAKE. Every row is in it exactly once."},
+		{"config", node{
+			{"meta", node{
+				{"owner", Owner},
+				{"external_location", "read_parquet('{{ env_var(\"MBP_LAKE\") }}/{name}/dt=*/hr=*/part-*.parquet', hive_partitioning = true, union_by_name = true)"},
+			}},
+			{"loaded_at_query", "select max(committed_at) from read_parquet('{{ env_var(\"MBP_LAKE\") }}/mbp_*/dt=*/hr=*/part-*.parquet', union_by_name = true)"},
+			{"freshness", node{
+				{"warn_after", node{{"count", FreshWarnMinutes}, {"period", "minute"}}},
+				{"error_after", node{{"count", FreshErrorMinutes}, {"period", "minute"}}},
+			}},
+		}},
+		{"tables", tables},
+	}
+}
+
+func sourceTable(s *registry.Schema) node {
+	var columns []node
+	for _, c := range s.Columns {
+		columns = append(columns, node{{"name", c.Name}, {"description", describe(c)}, {"data_type", dataType(c.Kind)}})
+	}
+	return node{{"name", s.Table}, {"description", s.Description + " Schema v" + s.Version + "."}, {"columns", columns}}
+}
+
+func stagingModel(s *registry.Schema) node {
+	var columns []node
+	for _, c := range s.Columns {
+		column := node{{"name", c.Name}, {"description", describe(c)}, {"data_type", dataType(c.Kind)}}
+		if tests := columnTests(s, c); len(tests) > 0 {
+			column = append(column, entry{"data_tests", tests})
+		}
+		columns = append(columns, column)
+	}
+	for _, p := range partitionColumns {
+		columns = append(columns, node{{"name", p.column}, {"description", p.text}, {"data_type", p.dataType}})
+	}
+	return node{
+		{"name", ModelName(s.Table)},
+		{"description", s.Description + " The rows of the lake, one to one; schema v" + s.Version + "."},
+		{"columns", columns},
+		{"data_tests", []node{
+			dataTest("unique_combination", s.Table+"_key_is_unique", "A87-02", node{{"columns", s.PrimaryKey}}),
+			dataTest("advances", s.Table+"_sequence_follows_time", "A87-03", node{{"sequence", "seq"}, {"time", "decided_at"}}),
+			dataTest("expression_holds", s.Table+"_commit_follows_decision", "A87-03", node{{"expression", "committed_at >= decided_at"}}),
+			dataTest("partition_matches", s.Table+"_partition_matches_time", "A87-04", node{{"time", "decided_at"}}),
+		}},
+	}
+}
+
+// columnTests returns one test for each promise of the column's schema.
+func columnTests(s *registry.Schema, c registry.Column) []node {
+	var tests []node
+	add := func(test, suffix string, arguments node) {
+		tests = append(tests, dataTest(test, s.Table+"_"+c.Name+"_"+suffix, "A87-01", arguments))
+	}
+	if !c.Nullable {
+		add("not_null", "is_present", nil)
+	}
+	if len(c.Enum) > 0 {
+		add("accepted_values", "is_registered", node{{"values", c.Enum}})
+	}
+	if c.Kind == registry.Int64 && (c.Minimum != math.MinInt64 || c.Maximum != math.MaxInt64) {
+		bounds := node{{"minimum", c.Minimum}}
+		if c.Maximum != math.MaxInt64 {
+			bounds = append(bounds, entry{"maximum", c.Maximum})
+		}
+		add("in_range", "is_in_range", bounds)
+	}
+	if c.Kind == registry.String && c.Pattern != "" {
+		add("matches", "matches", node{{"pattern", c.Pattern}})
+	}
+	return tests
+}
+
+// dataTest is a dbt data test that carries the rule of rules.yaml it holds.
+func dataTest(test, name, rule string, arguments node) node {
+	body := node{{"name", name}, {"config", node{{"meta", node{{"rule", rule}}}}}}
+	if arguments != nil {
+		body = append(body, entry{"arguments", arguments})
+	}
+	return node{{test, body}}
+}
+
+func describe(c registry.Column) string { return c.Description + " Unit: " + c.Unit + "." }
+
+func dataType(k registry.Kind) string {
+	switch k {
+	case registry.Timestamp:
+		return "timestamptz"
+	case registry.String:
+		return "varchar"
+	}
+	return "bigint"
+}
