@@ -29,6 +29,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
 	"github.com/mbp-market/mbp/schemas/registry"
 )
 
@@ -73,6 +75,7 @@ type Lake struct {
 	reg   *registry.Registry
 	at    checkpoint
 	hours map[hourKey]*hourManifest
+	codec zstd.Codec // of this lake, as is everything its goroutine touches
 }
 
 // Open recovers the lake: entries beyond the checkpoint are dropped from the
@@ -196,7 +199,7 @@ func (l *Lake) writeTable(table string, b Batch, touched map[hourKey]*hourManife
 }
 
 func (l *Lake) writeFile(s *registry.Schema, h hourKey, rows []Row) (Entry, error) {
-	raw, err := encode(s, rows)
+	raw, err := encode(&l.codec, s, rows)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
 	"github.com/mbp-market/mbp/schemas"
 	"github.com/mbp-market/mbp/schemas/registry"
 )
@@ -374,11 +376,11 @@ func TestParquetTypes(t *testing.T) {
 	for i, bad := range []any{nil, "7", 7, 1.5} {
 		r := quote(1, midday, "YES")
 		r.Values[0] = bad
-		if _, err := encode(s, []Row{r}); err == nil {
+		if _, err := encode(new(zstd.Codec), s, []Row{r}); err == nil {
 			t.Errorf("case %d: a seq of %v was written", i, bad)
 		}
 	}
-	if _, err := encode(s, []Row{{Seq: 1, Values: []any{int64(1)}}}); err == nil {
+	if _, err := encode(new(zstd.Codec), s, []Row{{Seq: 1, Values: []any{int64(1)}}}); err == nil {
 		t.Error("a short row was written")
 	}
 }

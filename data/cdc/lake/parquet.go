@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/mbp-market/mbp/schemas/registry"
@@ -62,10 +63,10 @@ func parquetSchema(s *registry.Schema) *parquet.Schema {
 }
 
 // encode writes rows as one Parquet file with zstd. Values stand in the order
-// of the schema's columns.
-func encode(s *registry.Schema, rows []Row) ([]byte, error) {
+// of the schema's columns. The codec keeps its encoders for the next file.
+func encode(codec *zstd.Codec, s *registry.Schema, rows []Row) ([]byte, error) {
 	var buf bytes.Buffer
-	w := parquet.NewGenericWriter[any](&buf, parquetSchema(s), parquet.Compression(&parquet.Zstd),
+	w := parquet.NewGenericWriter[any](&buf, parquetSchema(s), parquet.Compression(codec),
 		parquet.KeyValueMetadata(metaTable, s.Table), parquet.KeyValueMetadata(metaVersion, s.Version))
 	out := make([]parquet.Row, len(rows))
 	for i, r := range rows {
@@ -157,7 +158,7 @@ func describeElement(e format.SchemaElement) string {
 
 // wantColumns returns what fileColumns must answer for a file of schema s.
 func wantColumns(s *registry.Schema) ([]string, error) {
-	raw, err := encode(s, nil)
+	raw, err := encode(new(zstd.Codec), s, nil)
 	if err != nil {
 		return nil, err
 	}
