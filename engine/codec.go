@@ -30,7 +30,7 @@ func (c *codec) uvarint(v *uint64) {
 		c.b = binary.AppendUvarint(c.b, *v)
 		return
 	}
-	n := 0
+	var n int
 	*v, n = binary.Uvarint(c.b)
 	if n <= 0 || n > 1 && c.b[n-1] == 0 {
 		*v = 0
@@ -53,9 +53,9 @@ func num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *codec, v *T) {
 
 // signed codes a signed integer.
 func signed[T ~int64](c *codec, v *T) {
-	u := uint64(*v)<<1 ^ uint64(*v>>63) //nolint:gosec // zigzag keeps every bit
+	u := uint64(*v)<<1 ^ uint64(*v>>63)
 	c.uvarint(&u)
-	*v = T(u>>1) ^ -T(u&1) //nolint:gosec // zigzag keeps every bit
+	*v = T(u>>1) ^ -T(u&1)
 }
 
 func (c *codec) flag(v *bool) {
@@ -100,13 +100,13 @@ func (c *codec) text(v *string, limit uint64) {
 
 // count codes the length of a list whose elements take at least one byte.
 func (c *codec) count(n, limit int) int {
-	u := uint64(n) //nolint:gosec // a length
+	u := uint64(n)
 	c.uvarint(&u)
-	if u > uint64(limit) || c.decoding && u > uint64(len(c.b)) { //nolint:gosec // limits are positive
+	if u > uint64(limit) || c.decoding && u > uint64(len(c.b)) {
 		c.fail("list of %d elements", u)
 		return 0
 	}
-	return int(u) //nolint:gosec // at most limit
+	return int(u)
 }
 
 func (p *Policy) fields(c *codec) {

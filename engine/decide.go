@@ -125,7 +125,7 @@ func (s *State) openAccount(d *Decision) {
 		d.reject(LimitReached, "")
 		return
 	}
-	d.add(&AccountOpened{Account: AccountID(len(s.accounts) + 1)}) //nolint:gosec // at most MaxAccounts
+	d.add(&AccountOpened{Account: AccountID(len(s.accounts) + 1)})
 }
 
 func (s *State) grant(d *Decision, x *GrantCredits) {

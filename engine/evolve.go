@@ -176,7 +176,7 @@ func (s *State) filled(d *Decision, x *OrderFilled) error {
 	if m.pool.Own != x.PoolYes || m.pool.Other != x.PoolNo {
 		return fmt.Errorf("the pool of market %s is not what the decision says", x.Market)
 	}
-	m.volume = Micros(min(uint64(m.volume)+uint64(x.Amount), 1<<62)) //nolint:gosec // both positive
+	m.volume = Micros(min(uint64(m.volume)+uint64(x.Amount), 1<<62))
 	m.trades++
 	yes, _ := m.pool.Prices()
 	m.twap.Set(int64(d.At), yes)

@@ -29,7 +29,7 @@ func (s *State) openMarket(d *Decision, x *OpenMarket) {
 		pool := amm.Open(x.Liquidity, x.Price)
 		price, _ := pool.Prices()
 		d.add(&MarketOpened{
-			Market:   MarketID(len(s.markets) + 1), //nolint:gosec // at most MaxMarkets
+			Market:   MarketID(len(s.markets) + 1),
 			Template: x.Template, Title: x.Title, Creator: x.Creator, Liquidity: x.Liquidity, CloseAt: x.CloseAt,
 			PoolYes: pool.Own, PoolNo: pool.Other, Price: price,
 		})

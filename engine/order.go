@@ -118,15 +118,15 @@ func walk(pool amm.Pair, x *PlaceOrder, m *market) (trade amm.Trade, whole bool)
 // average is amount ÷ shares in Micros per share, rounded against the trader and
 // kept inside 1..999,999.
 func average(t amm.Trade, side Side) Price {
-	hi, lo := bits.Mul64(uint64(t.Amount), One) //nolint:gosec // positive
+	hi, lo := bits.Mul64(uint64(t.Amount), One)
 	if side == Buy {
 		var carry uint64
-		lo, carry = bits.Add64(lo, uint64(t.Shares)-1, 0) //nolint:gosec // positive
+		lo, carry = bits.Add64(lo, uint64(t.Shares)-1, 0)
 		hi += carry
 	}
-	if hi >= uint64(t.Shares) { //nolint:gosec // positive
+	if hi >= uint64(t.Shares) {
 		return One - 1
 	}
-	q, _ := bits.Div64(hi, lo, uint64(t.Shares)) //nolint:gosec // positive
-	return Price(min(max(q, 1), One-1))          //nolint:gosec // below One
+	q, _ := bits.Div64(hi, lo, uint64(t.Shares))
+	return Price(min(max(q, 1), One-1))
 }

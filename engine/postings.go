@@ -159,7 +159,7 @@ func (s *State) hold(id AccountID, asset ledger.Asset, amount int64) error {
 	}
 	i, known := m.index[id]
 	if !known {
-		i = int32(len(m.holders)) //nolint:gosec // holders are accounts, of which there are at most 2^32
+		i = int32(len(m.holders))
 		m.index[id] = i
 		m.holders = append(m.holders, holder{account: id})
 		a.markets = append(a.markets, m.id)

@@ -195,7 +195,7 @@ func TestSettlementPaysEverybodyOnce(t *testing.T) {
 	expected := map[AccountID]Micros{}
 	for i, a := range accounts {
 		d.now += 100_000
-		f := d.ok("t", &PlaceOrder{Account: a, Market: m, Outcome: Outcome(i % 2), Side: Buy, TIF: IOC, Amount: 10 * One}).Filled() //nolint:gosec // 0 or 1
+		f := d.ok("t", &PlaceOrder{Account: a, Market: m, Outcome: Outcome(i % 2), Side: Buy, TIF: IOC, Amount: 10 * One}).Filled()
 		expected[a] = 90 * One
 		if f.Outcome == Yes {
 			expected[a] += Micros(f.Shares)

@@ -138,7 +138,7 @@ func (s *State) Hash() Digest {
 		}
 	}
 	b = c.b
-	num(int64(s.seq), int64(s.at), int64(s.issued), int64(len(s.accounts)), int64(len(s.markets))) //nolint:gosec // a sequence
+	num(int64(s.seq), int64(s.at), int64(s.issued), int64(len(s.accounts)), int64(len(s.markets)))
 	for i := range s.accounts {
 		a := &s.accounts[i]
 		flagged := int64(0)
@@ -164,7 +164,7 @@ func (s *State) Hash() Digest {
 	for _, k := range s.repeats.queue[s.repeats.head:] {
 		r := s.repeats.byKey[k]
 		b = append(append(b, k[:]...), r.input[:]...)
-		num(int64(r.seq), int64(r.at)) //nolint:gosec // a sequence
+		num(int64(r.seq), int64(r.at))
 		flush()
 	}
 	flush()
