@@ -106,8 +106,8 @@ func Load(fsys fs.FS) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load schemas: %w", err)
 	}
-	if rep := CheckAll(root); rep.BreakingTotal > 0 {
-		return nil, fmt.Errorf("load schemas: %d breaking findings, first: %s", rep.BreakingTotal, rep.first())
+	if rep := CheckAll(root); rep.Breaking > 0 {
+		return nil, fmt.Errorf("load schemas: %d breaking findings, first: %s", rep.Breaking, rep.first())
 	}
 	reg := &Registry{tables: map[string][]*Schema{}}
 	files, _ := listVersions(root)

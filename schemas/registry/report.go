@@ -1,10 +1,12 @@
 package registry
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +16,7 @@ import (
 // difference. Equal folders give equal bytes.
 func (r Report) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "schema compatibility: strict backward, transitive\ntables %d  breaking %d  drift %d\n", len(r.Tables), r.BreakingTotal, r.Drift)
+	fmt.Fprintf(&b, "schema compatibility: strict backward, transitive\ntables %d  versions %d  breaking %d  drift %d\n", len(r.Tables), r.Checked, r.Breaking, r.Drift)
 	for _, t := range r.Tables {
 		fmt.Fprintf(&b, "\n%s  versions %s  latest %s  breaking %d\n", t.Table, strings.Join(t.Versions, " "), t.Latest, len(t.Findings))
 		for _, c := range t.Comparisons {
@@ -54,36 +56,86 @@ func span(f Finding) string {
 	return ""
 }
 
-// RunCompat checks the folder dir (schemas/mbp, or schemas), prints the text
-// report to stdout, writes it to diffPath and the JSON report to jsonPath (an
-// empty path skips that file), and returns the number of breaking findings.
-// The caller fails on a number above 0 and on an error alike.
-func RunCompat(ctx context.Context, dir, diffPath, jsonPath string, stdout io.Writer) (breaking int, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, fmt.Errorf("schema compat: %w", err)
-	}
-	if st, err := os.Stat(dir); err != nil {
-		return 0, fmt.Errorf("schema compat: %w", err)
-	} else if !st.IsDir() {
-		return 0, fmt.Errorf("schema compat: %s is not a folder", dir)
-	}
-	root, err := tablesRoot(os.DirFS(dir))
+// Options of Compat. An empty path skips that file.
+type Options struct {
+	// Base is the tree as it was published before, such as the last release:
+	// each of its versions must still be there with the same bytes. nil: no base.
+	Base fs.FS
+	JSON string // file for the report as JSON
+	Diff string // file for the report as text, equal to what w receives
+}
+
+// Compat judges the tree in fsys (schemas, or schemas/mbp), writes the text
+// report to w and both forms where o says. An error means that the tree was not
+// judged, or that a report is missing; the caller fails on it as on
+// Report.Breaking > 0.
+func Compat(fsys fs.FS, w io.Writer, o Options) (Report, error) {
+	root, err := readableRoot(fsys)
 	if err != nil {
-		return 0, fmt.Errorf("schema compat: %w", err)
+		return Report{}, fmt.Errorf("schema compat: %w", err)
 	}
 	rep := CheckAll(root)
-	text := rep.Text()
-	if _, err := io.WriteString(stdout, text); err != nil {
-		return rep.BreakingTotal, fmt.Errorf("schema compat: print report: %w", err)
+	if o.Base != nil {
+		base, err := readableRoot(o.Base)
+		if err != nil {
+			return Report{}, fmt.Errorf("schema compat: base: %w", err)
+		}
+		findings, err := checkBase(base, root)
+		if err != nil {
+			return Report{}, fmt.Errorf("schema compat: base: %w", err)
+		}
+		rep.add("(base)", findings)
 	}
+	text := rep.Text()
 	doc, err := json.MarshalIndent(rep, "", "  ")
 	if err != nil {
-		return rep.BreakingTotal, fmt.Errorf("schema compat: %w", err)
+		return rep, fmt.Errorf("schema compat: %w", err)
 	}
-	if err := writeReport(diffPath, []byte(text)); err != nil {
-		return rep.BreakingTotal, err
+	if err := writeReport(o.Diff, []byte(text)); err != nil {
+		return rep, err
 	}
-	return rep.BreakingTotal, writeReport(jsonPath, append(doc, '\n'))
+	if err := writeReport(o.JSON, append(doc, '\n')); err != nil {
+		return rep, err
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return rep, fmt.Errorf("schema compat: print report: %w", err)
+	}
+	return rep, nil
+}
+
+func readableRoot(fsys fs.FS) (fs.FS, error) {
+	root, err := tablesRoot(fsys)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fs.ReadDir(root, "."); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+// checkBase finds published versions that changed or went away. Every version
+// of root is compared with all earlier ones of root anyway, so a base whose
+// versions are all still there adds nothing else.
+func checkBase(base, root fs.FS) ([]Finding, error) {
+	files, _ := listVersions(base)
+	if len(files) == 0 {
+		return nil, errors.New("it has no schema")
+	}
+	var out []Finding
+	for _, f := range files {
+		old, err := readLimited(base, f.path)
+		if err != nil {
+			return nil, err
+		}
+		switch now, err := readLimited(root, f.path); {
+		case errors.Is(err, fs.ErrNotExist):
+			out = append(out, fault(f.version.String(), "BASE_VERSION_REMOVED", f.path, "the base has published it"))
+		case err != nil || !bytes.Equal(old, now):
+			out = append(out, fault(f.version.String(), "BASE_VERSION_EDITED", f.path, "the base has published other bytes"))
+		}
+	}
+	return out, nil
 }
 
 func writeReport(name string, b []byte) error {

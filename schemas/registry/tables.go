@@ -39,17 +39,26 @@ type TableReport struct {
 	Table       string       `json:"table"`
 	Versions    []string     `json:"versions"`
 	Latest      string       `json:"latest"`
-	Findings    []Finding    `json:"breaking"`
+	Findings    []Finding    `json:"findings"`
 	Comparisons []Comparison `json:"-"`
 }
 
 // Report is the verdict on a folder of tables.
 type Report struct {
-	Tables        []TableReport `json:"tables"`
-	BreakingTotal int           `json:"breaking_total"`
+	Checked  int `json:"checked"`  // versions looked at
+	Breaking int `json:"breaking"` // findings over all tables
 	// Drift counts published versions that are not what SHA256SUMS pins:
 	// edited, missing, or never pinned.
-	Drift int `json:"drift"`
+	Drift  int           `json:"drift"`
+	Tables []TableReport `json:"tables"`
+}
+
+// add appends findings that belong to no table; none add nothing.
+func (r *Report) add(name string, findings []Finding) {
+	if len(findings) > 0 {
+		r.Tables = append(r.Tables, TableReport{Table: name, Versions: []string{}, Findings: findings})
+		r.Breaking += len(findings)
+	}
 }
 
 func (r Report) first() string {
@@ -81,14 +90,12 @@ func CheckAll(root fs.FS) Report {
 		registryFindings = append(registryFindings, fault("", "REGISTRY_EMPTY", ".", "there is no schema"))
 	}
 	for _, table := range slices.Sorted(maps.Keys(byTable)) {
-		rep.Tables = append(rep.Tables, checkTable(root, table, byTable[table]))
+		t := checkTable(root, table, byTable[table])
+		rep.Tables = append(rep.Tables, t)
+		rep.Breaking += len(t.Findings)
 	}
-	if len(registryFindings) > 0 {
-		rep.Tables = append(rep.Tables, TableReport{Table: "(registry)", Versions: []string{}, Findings: registryFindings})
-	}
-	for i := range rep.Tables {
-		rep.BreakingTotal += len(rep.Tables[i].Findings)
-	}
+	rep.Checked = len(files)
+	rep.add("(registry)", registryFindings)
 	return rep
 }
 

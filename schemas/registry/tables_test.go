@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -63,7 +65,7 @@ func derive(tree fstest.MapFS, table, from, to string, oldNew ...string) {
 
 func TestRegisteredSchemasAreCompatible(t *testing.T) {
 	rep := CheckAll(tree(t))
-	if rep.BreakingTotal != 0 || rep.Drift != 0 {
+	if rep.Breaking != 0 || rep.Drift != 0 {
 		t.Fatalf("our own schemas break:\n%s", rep.Text())
 	}
 	var got []string
@@ -174,7 +176,7 @@ func TestCheckAllNamesTheDamage(t *testing.T) {
 			found := slices.ContainsFunc(rep.Tables, func(r TableReport) bool {
 				return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == c.rule })
 			})
-			if !found || rep.BreakingTotal == 0 {
+			if !found || rep.Breaking == 0 {
 				t.Errorf("%s is missing:\n%s", c.rule, rep.Text())
 			}
 			if _, err := Load(m); err == nil {
@@ -199,13 +201,13 @@ func TestGoodEvolutionPasses(t *testing.T) {
 		m := tree(t)
 		evolve(m)
 		repin(m)
-		if rep := CheckAll(m); rep.BreakingTotal != 0 {
+		if rep := CheckAll(m); rep.Breaking != 0 {
 			t.Errorf("%s:\n%s", name, rep.Text())
 		}
 	}
 }
 
-func TestRunCompat(t *testing.T) {
+func TestCompat(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	m := tree(t)
 	derive(m, "quotes", "1.2.0", "1.3.0", `"twap_micros"`, `"mean_micros"`)
@@ -217,9 +219,9 @@ func TestRunCompat(t *testing.T) {
 	var texts []string
 	for _, d := range []string{dir, filepath.Join(dir, "mbp")} {
 		var stdout bytes.Buffer
-		n, err := RunCompat(t.Context(), d, diffPath, jsonPath, &stdout)
-		if err != nil || n != 2 {
-			t.Fatalf("breaking %d, %v\n%s", n, err, &stdout)
+		rep, err := Compat(os.DirFS(d), &stdout, Options{JSON: jsonPath, Diff: diffPath})
+		if err != nil || rep.Breaking != 2 || rep.Checked != 7 {
+			t.Fatalf("breaking %d of %d, %v\n%s", rep.Breaking, rep.Checked, err, &stdout)
 		}
 		text, err := os.ReadFile(diffPath)
 		if err != nil || !bytes.Equal(text, stdout.Bytes()) {
@@ -238,15 +240,45 @@ func TestRunCompat(t *testing.T) {
 		Tables []struct {
 			Table, Latest string
 			Versions      []string
-			Breaking      []struct{ Rule, From, To, Path string }
+			Findings      []struct{ Rule, From, To, Path string }
 		}
-		BreakingTotal int `json:"breaking_total"`
-		Drift         *int
+		Checked, Breaking int
+		Drift             *int
 	}
-	if err := json.Unmarshal(raw, &rep); err != nil || rep.BreakingTotal != 2 || rep.Drift == nil || rep.Tables[2].Breaking[0].To != "1.3.0" {
+	if err := json.Unmarshal(raw, &rep); err != nil || rep.Checked != 7 || rep.Breaking != 2 || rep.Drift == nil || rep.Tables[2].Findings[0].To != "1.3.0" {
 		t.Errorf("%v: %s", err, raw)
 	}
-	if _, err := RunCompat(t.Context(), filepath.Join(dir, "absent"), "", "", &bytes.Buffer{}); err == nil {
+	if _, err := Compat(os.DirFS(filepath.Join(dir, "absent")), io.Discard, Options{}); err == nil {
 		t.Error("an absent folder passed")
+	}
+	if _, err := Compat(m, io.Discard, Options{JSON: dir}); err == nil {
+		t.Error("a report that could not be written passed")
+	}
+}
+
+// Against a base, a version may be added and none may change, even if pins and
+// schemas agree with one another.
+func TestCompatWithABase(t *testing.T) {
+	for name, c := range map[string]struct {
+		rule   string
+		change func(fstest.MapFS)
+	}{
+		"added":   {"", func(m fstest.MapFS) { derive(m, "quotes", "1.2.0", "1.2.1", "Sequence of", "Number of") }},
+		"edited":  {"BASE_VERSION_EDITED", func(m fstest.MapFS) { m["quotes/v1.2.0.json"].Data = append(m["quotes/v1.2.0.json"].Data, ' ') }},
+		"removed": {"BASE_VERSION_REMOVED", func(m fstest.MapFS) { delete(m, "quotes/v1.2.0.json") }},
+	} {
+		m := tree(t)
+		c.change(m)
+		repin(m)
+		var text strings.Builder
+		rep, err := Compat(m, &text, Options{Base: tree(t)})
+		if err != nil || (rep.Breaking > 0) != (c.rule != "") || !strings.Contains(text.String(), c.rule) {
+			t.Errorf("%s: %v\n%s", name, err, &text)
+		}
+	}
+	for _, base := range []fs.FS{fstest.MapFS{}, os.DirFS(filepath.Join(t.TempDir(), "absent"))} {
+		if _, err := Compat(tree(t), io.Discard, Options{Base: base}); err == nil {
+			t.Error("an empty base passed")
+		}
 	}
 }
