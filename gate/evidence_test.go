@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,8 +188,9 @@ func (w *world) evidence() (fstest.MapFS, Sheet) {
 	}
 	evidence := fstest.MapFS{}
 	for path, content := range out {
-		evidence[path] = &fstest.MapFile{Data: []byte(content)}
+		evidence[path] = &fstest.MapFile{Data: []byte(content + "\n")}
 	}
+	evidence[SheetFile].Data = csvBytes
 	for path, content := range w.files {
 		if content == nil {
 			delete(evidence, path)
@@ -251,12 +251,4 @@ func rowOf(t *testing.T, v Verdict, kpi string) RowVerdict {
 	}
 	t.Fatalf("no verdict on %s", kpi)
 	return RowVerdict{}
-}
-
-func without[V any](m map[string]V, keys ...string) map[string]V {
-	c := maps.Clone(m)
-	for _, k := range keys {
-		delete(c, k)
-	}
-	return c
 }

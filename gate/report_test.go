@@ -2,12 +2,14 @@ package gate
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write testdata anew from what the code does")
@@ -58,6 +60,28 @@ func TestReportGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "fail.json", b)
+}
+
+// TestGoldenRun: the evidence of a good run, as one file that the packer's
+// tests use too, is still judged to the byte as when it was written.
+func TestGoldenRun(t *testing.T) {
+	evidence, sheet := newWorld(t, Smoke).evidence()
+	v := judged(t, evidence, sheet, Smoke)
+	verdict, err := v.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidence[VerdictFile] = &fstest.MapFile{Data: verdict}
+	evidence[ReportFile] = &fstest.MapFile{Data: Report(v)}
+	files := map[string]string{}
+	for path, f := range evidence {
+		files[path] = string(f.Data)
+	}
+	b, err := json.MarshalIndent(files, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "smoke.json", append(b, '\n'))
 }
 
 // TestReportColours: colour is all that the terminal's report adds, and nothing
