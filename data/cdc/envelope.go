@@ -62,7 +62,7 @@ func envelope(s *registry.Schema, d decided, n int) Envelope {
 	}
 	// The engine's clock never runs backwards, the journal's wall clock may.
 	committed := max(d.committed, d.decided)
-	after["seq"] = int64(d.seq) //nolint:gosec // a sequence
+	after["seq"] = int64(d.seq)
 	after["decided_at"], after["committed_at"], after["op"] = d.decided, committed, c.op
 	for _, col := range s.Columns {
 		us, isInt := after[col.Name].(int64)

@@ -21,8 +21,10 @@ const maxResults = 64 << 20
 var passing = []string{"pass", "success", "warn", "no-op"}
 
 // DbtCollector exports dbt_tests_failed from the run_results.json of a dbt
-// target folder, read when Prometheus scrapes. An absent, unfinished or foreign
-// file gives no sample, which the gate judges as NO_DATA, not as a pass.
+// target folder, read when Prometheus scrapes. Only a whole `dbt build` counts:
+// `dbt docs generate` writes the same file without having run a test. An absent,
+// unfinished, partial or foreign file gives no sample, which the gate judges as
+// NO_DATA, not as a pass.
 type DbtCollector struct {
 	file string
 	log  *slog.Logger
@@ -73,7 +75,7 @@ func (c *DbtCollector) read() (int, bool) {
 	return c.failed, c.valid
 }
 
-// countFailed is false for a file that is no finished run.
+// countFailed is false for a file that is no finished build of everything.
 func countFailed(name string) (failed int, ok bool) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -81,12 +83,22 @@ func countFailed(name string) (failed int, ok bool) {
 	}
 	defer f.Close()
 	var doc struct {
+		Args struct {
+			Which     string   `json:"which"`
+			Select    []string `json:"select"`
+			Exclude   []string `json:"exclude"`
+			Resources []string `json:"resource_types"`
+			Without   []string `json:"exclude_resource_types"`
+		} `json:"args"`
 		Results []struct {
 			Status   string `json:"status"`
 			UniqueID string `json:"unique_id"`
 		} `json:"results"`
 	}
 	if err := json.NewDecoder(io.LimitReader(f, maxResults)).Decode(&doc); err != nil || len(doc.Results) == 0 {
+		return 0, false
+	}
+	if a := doc.Args; a.Which != "build" || len(a.Select)+len(a.Exclude)+len(a.Resources)+len(a.Without) > 0 {
 		return 0, false
 	}
 	for _, r := range doc.Results {

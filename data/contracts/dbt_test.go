@@ -34,7 +34,7 @@ func TestDbtTestsFailed(t *testing.T) {
 		for _, s := range statuses {
 			rows = append(rows, `{"unique_id":"test.mbp.x","status":"`+s+`"}`)
 		}
-		raw(t, dir, `{"metadata":{},"results":[`+strings.Join(rows, ",")+`]}`, &at)
+		raw(t, dir, `{"metadata":{},"args":{"which":"build","select":[],"exclude":[]},"results":[`+strings.Join(rows, ",")+`]}`, &at)
 	}
 	want("")
 	write("pass", "success", "warn")
@@ -46,9 +46,13 @@ func TestDbtTestsFailed(t *testing.T) {
 	want("4")
 	write()
 	want("")
-	raw(t, dir, `{"results":[{"status":"pass"}]}`, &at)
+	for _, args := range []string{`{}`, `{"which":"generate"}`, `{"which":"run"}`, `{"which":"build","select":["mbp_quotes"]}`, `{"which":"build","exclude":["x"]}`, `{"which":"build","resource_types":["model"]}`, `{"which":"build","exclude_resource_types":["test"]}`} {
+		raw(t, dir, `{"args":`+args+`,"results":[{"unique_id":"test.mbp.x","status":"pass"}]}`, &at)
+		want("")
+	}
+	raw(t, dir, `{"args":{"which":"build"},"results":[{"status":"pass"}]}`, &at)
 	want("")
-	raw(t, dir, `{"results":[{"unique_id":"test.mbp.x","sta`, &at)
+	raw(t, dir, `{"args":{"which":"build"},"results":[{"unique_id":"test.mbp.x","sta`, &at)
 	want("")
 	write("pass")
 	want("0")

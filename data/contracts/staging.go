@@ -54,12 +54,17 @@ func ModelName(table string) string {
 	return "stg_mbp__" + strings.TrimPrefix(table, registry.Prefix)
 }
 
+// checkpointTable is the source that stands for the lake's commit point, next to
+// one source for each hot table.
+const checkpointTable = "checkpoint"
+
 // Staging returns the generated files of the dbt project's models/staging: one
-// SQL model per table, the sources, and the models' properties with one test
-// for every promise that the schema makes about a column.
+// SQL model per table and one for the checkpoint, the sources, and the models'
+// properties with one test for every promise that the schema makes about a
+// column.
 func Staging(reg *registry.Registry) (map[string][]byte, error) {
-	out := map[string][]byte{}
-	var tables, models []node
+	out := map[string][]byte{ModelName(checkpointTable) + ".sql": checkpointSQL(reg.Tables())}
+	tables, models := []node{checkpointSource()}, []node{checkpointModel(reg.Tables())}
 	for _, table := range reg.Tables() {
 		s, err := reg.Latest(table)
 		if err != nil {
@@ -88,8 +93,8 @@ func Staging(reg *registry.Registry) (map[string][]byte, error) {
 // stagingSQL names every column, so that a lake that lacks one fails the build.
 func stagingSQL(s *registry.Schema) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "-- %s\n-- The rows of %s v%s as they lie in the lake: nothing dropped, nothing\n", strings.TrimPrefix(strings.TrimSpace(Header), "# "), s.Table, s.Version)
-	b.WriteString("-- deduplicated (the lake holds each row once, and a test says so), only the\n-- folders renamed to what they mean.\nselect\n")
+	fmt.Fprintf(&b, "%s-- The committed rows of %s v%s, one to one: nothing is dropped or\n", sqlHeader, s.Table, s.Version)
+	b.WriteString("-- deduplicated (the lake holds each row once, and a test says so), only the\n-- folders are renamed to what they mean.\nselect\n")
 	for _, c := range s.Columns {
 		fmt.Fprintf(&b, "    %s,\n", c.Name)
 	}
@@ -101,7 +106,62 @@ func stagingSQL(s *registry.Schema) []byte {
 		fmt.Fprintf(&b, "    cast(%s as %s) as %s%s\n", p.folder, p.dataType, p.column, comma)
 	}
 	fmt.Fprintf(&b, "from {{ source('%s', '%s') }}\n", SourceName, s.Table)
+	fmt.Fprintf(&b, "where seq <= (select max(through_seq) from {{ ref('%s') }})\n", ModelName(checkpointTable))
 	return []byte(b.String())
+}
+
+// sqlHeader marks the generated SQL files.
+var sqlHeader = "-- " + strings.TrimPrefix(Header, "# ")
+
+// checkpointSQL is read before any table, so that all tables of a build end at
+// the same decision while the pipeline goes on writing.
+func checkpointSQL(tables []string) []byte {
+	return fmt.Appendf(nil, `%s-- Through which decision the lake is complete: the commit point of data/cdc. What
+-- lies beyond it belongs to a commit that is under way.
+with tables as (
+    select unnest(['%s']) as table_name
+)
+
+select
+    tables.table_name,
+    checkpoint.seq as through_seq,
+    coalesce(cast(json_extract_string(checkpoint.rows, '$.' || tables.table_name) as bigint), 0) as committed_rows
+from {{ source('%s', '%s') }} as checkpoint
+cross join tables
+`, sqlHeader, strings.Join(tables, "', '"), SourceName, checkpointTable)
+}
+
+func checkpointSource() node {
+	return node{
+		{"name", checkpointTable},
+		{"description", "The commit point of the lake, replaced last in every commit."},
+		{"config", node{{"meta", node{
+			{"external_location", "read_json('{{ env_var(\"MBP_LAKE\") }}/_manifest/checkpoint.json', columns = {'seq': 'BIGINT', 'rows': 'JSON'})"},
+			{"formatter", "template"},
+		}}}},
+		{"columns", []node{
+			{{"name", "seq"}, {"description", "Last decision that the lake covers, in all tables."}, {"data_type", "bigint"}},
+			{{"name", "rows"}, {"description", "Rows ever committed, by table."}, {"data_type", "json"}},
+		}},
+	}
+}
+
+func checkpointModel(tables []string) node {
+	column := func(name, dataType, text string, tests ...node) node {
+		return node{{"name", name}, {"description", text}, {"data_type", dataType}, {"data_tests", tests}}
+	}
+	test := func(name, suffix string, arguments node) node {
+		return dataTest(name, "checkpoint_"+suffix, "A87-01", arguments)
+	}
+	return node{
+		{"name", ModelName(checkpointTable)},
+		{"description", "One row per hot table: through which decision the lake is complete, and how many rows it holds. Every other staging model ends at this decision, so a build is one consistent moment of the journal."},
+		{"columns", []node{
+			column("table_name", "varchar", "Hot table.", test("unique", "table_is_unique", nil), test("accepted_values", "table_is_registered", node{{"values", tables}})),
+			column("through_seq", "bigint", "Last decision that the lake covers. Unit: sequence.", test("in_range", "through_seq_is_in_range", node{{"minimum", 1}}), test("not_null", "through_seq_is_present", nil)),
+			column("committed_rows", "bigint", "Rows of the table that the pipeline ever committed. Unit: rows.", test("not_null", "committed_rows_are_present", nil)),
+		}},
+	}
 }
 
 // source reads the files by glob, as any reader of the lake does. One pipeline
@@ -148,13 +208,14 @@ func stagingModel(s *registry.Schema) node {
 	}
 	return node{
 		{"name", ModelName(s.Table)},
-		{"description", s.Description + " The rows of the lake, one to one; schema v" + s.Version + "."},
+		{"description", s.Description + " The committed rows of the lake, one to one; schema v" + s.Version + "."},
 		{"columns", columns},
 		{"data_tests", []node{
 			dataTest("unique_combination", s.Table+"_key_is_unique", "A87-02", node{{"columns", s.PrimaryKey}}),
 			dataTest("advances", s.Table+"_sequence_follows_time", "A87-03", node{{"sequence", "seq"}, {"time", "decided_at"}}),
 			dataTest("expression_holds", s.Table+"_commit_follows_decision", "A87-03", node{{"expression", "committed_at >= decided_at"}}),
 			dataTest("partition_matches", s.Table+"_partition_matches_time", "A87-04", node{{"time", "decided_at"}}),
+			dataTest("complete", s.Table+"_is_complete", "A87-05", node{{"table_name", s.Table}}),
 		}},
 	}
 }

@@ -64,7 +64,7 @@ func decodeRow(s *registry.Schema, in parquet.Row) (Row, error) {
 		n, _ := row.Values[i].(int64)
 		switch c.Name {
 		case "seq":
-			row.Seq = uint64(n) //nolint:gosec // the schema holds it above 0
+			row.Seq = uint64(n)
 		case "decided_at":
 			row.DecidedAt = n
 		}
