@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,6 +19,8 @@ const (
 	maxDepth = 8
 	// maxMembers bounds the members of a body: no command has half as many.
 	maxMembers = 64
+	// maxWord bounds ids, words, digests and times.
+	maxWord = 64
 )
 
 // form is a decoded request: the members of a JSON body, or the parameters of
@@ -215,26 +219,42 @@ func (f *form) uint64(name string, required bool) uint64 {
 	return uint64(n)
 }
 
-func (f *form) text(name string, required bool) string {
-	v, ok := f.take(name, required)
+// positive reads a whole number that may be absent, but not 0 or less: 0 would
+// read as absent where the caller meant a number.
+func (f *form) positive(name string) int64 {
+	n := f.int64(name, false)
+	if v, given := f.members[name]; given && v != nil && n < 1 {
+		f.fail("%s is less than 1", name)
+	}
+	return n
+}
+
+// text reads a text of at most limit bytes. The limits are those of the
+// journal's records: what is longer is no command, not even a rejected one.
+func (f *form) text(name string, limit int) string {
+	v, ok := f.take(name, true)
 	if !ok {
 		return ""
 	}
 	s, isText := v.(string)
-	if !isText {
+	switch {
+	case !isText:
 		f.fail("%s is not a text", name)
+	case len(s) > limit:
+		f.fail("%s has more than %d bytes", name, limit)
+	default:
+		return s
 	}
-	return s
+	return ""
 }
 
 // into reads a text that the value itself understands.
 func (f *form) into(name string, required bool, v encoding.TextUnmarshaler) {
-	if _, ok := f.members[name]; !ok && !required {
-		f.taken[name] = true
+	if _, given := f.take(name, required); !given {
 		return
 	}
-	s := f.text(name, required)
-	if f.fault != nil || !required && s == "" && f.members[name] == nil {
+	s := f.text(name, maxWord)
+	if f.fault != nil {
 		return
 	}
 	if err := v.UnmarshalText([]byte(s)); err != nil {
@@ -265,7 +285,7 @@ func (f *form) texts(name string) []string {
 
 // end refuses members that nobody took and returns the first fault.
 func (f *form) end() error {
-	for name := range f.members {
+	for _, name := range slices.Sorted(maps.Keys(f.members)) {
 		if f.fault == nil && !f.taken[name] {
 			f.fail("%s is not known here", clip(name))
 		}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+)
+
+func keyCommand() *cobra.Command {
+	c := &connection{}
+	cmd := &cobra.Command{Use: "key", Short: "Make and end API keys"}
+	c.bind(cmd)
+	key, out := newKeyRequest{}, ""
+	add := &cobra.Command{
+		Use:   "new --principal NAME --roles ROLE[,ROLE] --out FILE",
+		Short: "Make a secret here and register its digest",
+		Long: `Make a secret on this machine, write it to a new file of mode 0600, and register
+its SHA-256 digest with the server. The secret itself is never sent but to
+authenticate. The file is written first: when the server refuses, it is removed;
+when the answer is lost, it stays, because the key may be registered.`,
+		Example: `  mbp key new --principal ana --roles trader --account acc_1 --out ana.key`,
+		Args:    cobra.NoArgs,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.Decision, error) {
+			return key.register(ctx, cl, out)
+		}, showDecision),
+	}
+	f := add.Flags()
+	f.StringVar(&key.principal, "principal", "", "pseudonym of who will use it: a-z, 0-9, ., _, -")
+	f.StringSliceVar(&key.roles, "roles", nil, "trader, operator, resolver, moderator, auditor, admin, service")
+	f.StringVar(&key.account, "account", "", "`account` that it may trade with")
+	f.StringVar(&out, "out", "", "new `file` for the secret")
+	for _, name := range []string{"principal", "roles", "out"} {
+		_ = add.MarkFlagRequired(name) // fails only for a flag that is not there
+	}
+	revoke := &cobra.Command{
+		Use:     "revoke SHA256",
+		Short:   "End a key by the digest of its secret",
+		Example: `  mbp key revoke $(tr -d '\n' < ana.key | sha256sum | cut -c-64)`,
+		Args:    cobra.ExactArgs(1),
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			var digest engine.Digest
+			if err := digest.UnmarshalText([]byte(args[0])); err != nil {
+				return nil, usage(err)
+			}
+			return cl.RevokeKey(ctx, digest, c.calls()...)
+		}, showDecision),
+	}
+	c.bindKey(revoke)
+	cmd.AddCommand(add, revoke)
+	return cmd
+}
+
+// newKeyRequest is what `mbp key new` was told.
+type newKeyRequest struct {
+	principal, account string
+	roles              []string
+}
+
+func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out string) (*client.Decision, error) {
+	k := engine.Key{Principal: r.principal}
+	var err error
+	if k.Roles, err = engine.ParseRoles(r.roles); err != nil {
+		return nil, usage(err)
+	}
+	if r.account != "" {
+		if err := k.Account.UnmarshalText([]byte(r.account)); err != nil {
+			return nil, usage(err)
+		}
+	}
+	secret, digest, err := client.NewSecret()
+	if err != nil {
+		return nil, err
+	}
+	k.SHA256 = digest
+	if err := writeSecret(out, secret); err != nil {
+		return nil, fmt.Errorf("write the secret: %w", err)
+	}
+	d, err := cl.AddKey(ctx, k)
+	var p *client.Problem
+	switch {
+	case err == nil:
+		return d, nil
+	case errors.As(err, &p) && p.Status < 500:
+		return nil, errors.Join(err, os.Remove(out))
+	}
+	return nil, fmt.Errorf("%w; %s stays, because the key may be registered", err, out)
+}
+
+// accountArg reads the one argument of a verb.
+func accountArg(args []string) (engine.AccountID, error) {
+	var id engine.AccountID
+	if err := id.UnmarshalText([]byte(args[0])); err != nil {
+		return 0, usage(err)
+	}
+	return id, nil
+}
+
+func accountCommand() *cobra.Command {
+	c := &connection{}
+	cmd := &cobra.Command{Use: "account", Short: "Make, show and fund trading accounts"}
+	c.bind(cmd)
+	create := &cobra.Command{
+		Use: "create", Short: "Open a trading account", Args: cobra.NoArgs,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.Decision, error) {
+			return cl.OpenAccount(ctx, c.calls()...)
+		}, showDecision),
+	}
+	show := &cobra.Command{
+		Use: "show [ACCOUNT]", Short: "Show an account, by default the key's own", Args: cobra.MaximumNArgs(1),
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Account, error) {
+			if len(args) == 1 {
+				id, err := accountArg(args)
+				if err != nil {
+					return nil, err
+				}
+				return cl.Account(ctx, id)
+			}
+			me, err := cl.Me(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if me.Account == 0 {
+				return nil, usage(fmt.Errorf("the key of %s has no account; name one", me.Principal))
+			}
+			return cl.Account(ctx, me.Account)
+		}, showAccount),
+	}
+	var amount amountFlag
+	grant := &cobra.Command{
+		Use: "grant ACCOUNT --amount CREDITS", Short: "Issue credits to an account", Args: cobra.ExactArgs(1),
+		Example: `  mbp account grant acc_1 --amount 1000`,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			id, err := accountArg(args)
+			if err != nil {
+				return nil, err
+			}
+			return cl.Grant(ctx, id, engine.Micros(amount.micros), c.calls()...)
+		}, showDecision),
+	}
+	grant.Flags().Var(&amount, "amount", "credits to issue")
+	_ = grant.MarkFlagRequired("amount") // the flag is there
+	c.bindKey(create, grant)
+	cmd.AddCommand(create, show, grant)
+	return cmd
+}
+
+func templateCommand() *cobra.Command {
+	c := &connection{}
+	cmd := &cobra.Command{Use: "template", Short: "List and register market templates"}
+	c.bind(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List every template version", Args: cobra.NoArgs,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.TemplateList, error) {
+			return cl.Templates(ctx)
+		}, showTemplates),
+	}
+	put := &cobra.Command{
+		Use: "put FILE", Short: "Register a template version from a JSON document", Args: cobra.ExactArgs(1),
+		Long:    "Register a template version. Versions never change: a change is a new version.\nThe document is an element of `mbp template list --json`.",
+		Example: `  mbp template put binary-2.json`,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			t, err := readTemplate(args[0])
+			if err != nil {
+				return nil, usage(err)
+			}
+			return cl.AddTemplate(ctx, t, c.calls()...)
+		}, showDecision),
+	}
+	c.bindKey(put)
+	cmd.AddCommand(list, put)
+	return cmd
+}
+
+func readTemplate(name string) (engine.Template, error) {
+	var t engine.Template
+	f, err := os.Open(name)
+	if err != nil {
+		return t, err
+	}
+	defer f.Close()
+	d := json.NewDecoder(io.LimitReader(f, 64<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil {
+		return t, fmt.Errorf("%s: %w", name, err)
+	}
+	return t, nil
+}

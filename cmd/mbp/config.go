@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mbp-market/mbp/fe"
+)
+
+// Config is everything that mbp serve can be told. The zero value is not usable;
+// defaultConfig is. Each field has a flag, an environment variable and a line in
+// the file of --config, all of one name: --dbt-results, MBP_DBT_RESULTS,
+// dbt_results. A flag wins over the environment, the environment over the file,
+// the file over the default.
+type Config struct {
+	Listen      string        // address of the HTTP listener, host:port; port 0 takes a free one
+	AllowRemote bool          // listen on an address that other machines reach, in plain HTTP
+	Data        string        // folder of journal, lake and admin.key; made if absent
+	Env         string        // name of this installation in metrics of the panel
+	RUMURL      string        // where the panel sends its vitals; empty: nowhere
+	DbtResults  string        // run_results.json of the dbt project, read at scrape time; empty: no metric
+	LogFormat   string        // text or json, on standard error
+	LogLevel    string        // debug, info, warn or error
+	Queue       int           // requests that may wait for the writer; more are answered 429
+	MaxBatch    int           // decisions that share one sync of the journal
+	MaxBody     int64         // bytes of a request body
+	MaxStreams  int           // open event streams in all
+	CDCFlush    time.Duration // longest time that a row waits for its file in the lake
+	Shutdown    time.Duration // how long a graceful shutdown may take
+}
+
+func defaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:8420", Data: "./mbp-data", Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
+		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
+		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: 1024, CDCFlush: time.Second, Shutdown: 15 * time.Second,
+	}
+}
+
+// bind gives every field its flag. The usage texts are the manual: help and
+// --print-config show them.
+func (c *Config) bind(f *pflag.FlagSet) {
+	f.StringVar(&c.Listen, "listen", c.Listen, "address of the HTTP listener, `host:port`; port 0 takes a free one")
+	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP, so put TLS in front")
+	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the lake and admin.key; made if absent")
+	f.StringVar(&c.Env, "env", c.Env, "`name` of this installation in the panel's metrics")
+	f.StringVar(&c.RUMURL, "rum-url", c.RUMURL, "`URL` to which the panel sends its vitals; empty: nowhere")
+	f.StringVar(&c.DbtResults, "dbt-results", c.DbtResults, "run_results.json `file` of the dbt project, read at scrape time; empty: no metric")
+	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json, on standard error")
+	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+	f.IntVar(&c.Queue, "queue", c.Queue, "requests that may wait for the writer; more are answered 429")
+	f.IntVar(&c.MaxBatch, "max-batch", c.MaxBatch, "decisions that share one sync of the journal")
+	f.Int64Var(&c.MaxBody, "max-body", c.MaxBody, "`bytes` of a request body")
+	f.IntVar(&c.MaxStreams, "max-streams", c.MaxStreams, "open event streams in all")
+	f.DurationVar(&c.CDCFlush, "cdc-flush", c.CDCFlush, "longest time that a row waits for its file in the lake")
+	f.DurationVar(&c.Shutdown, "shutdown", c.Shutdown, "how long a graceful shutdown may take")
+}
+
+// fileName is how a flag is called in the file.
+func fileName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
+
+// envName is how a flag is called in the environment.
+func envName(flag string) string { return "MBP_" + strings.ToUpper(fileName(flag)) }
+
+// load fills what no flag has set from the environment, then from the file. It
+// reports every fault.
+func load(f *pflag.FlagSet, file string, environ func(string) (string, bool)) error {
+	values, errs := map[string]string{}, []error(nil)
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the configuration: %w", err)
+		}
+		if values, err = parseFile(b); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	f.VisitAll(func(flag *pflag.Flag) {
+		value, source := "", ""
+		if v, ok := values[fileName(flag.Name)]; ok {
+			value, source = v, file+": "+fileName(flag.Name)
+			delete(values, fileName(flag.Name))
+		}
+		if v, ok := environ(envName(flag.Name)); ok {
+			value, source = v, envName(flag.Name)
+		}
+		if flag.Changed || source == "" {
+			return
+		}
+		if err := flag.Value.Set(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q: %w", source, value, err))
+		}
+	})
+	for name := range values {
+		errs = append(errs, fmt.Errorf("%s: %s is not known", file, name))
+	}
+	return errors.Join(errs...)
+}
+
+// parseFile reads a flat YAML mapping of scalars; yaml.v3 itself refuses names
+// given twice.
+func parseFile(b []byte) (map[string]string, error) {
+	out := map[string]string{}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	var doc map[string]yaml.Node
+	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more than one YAML document")
+	}
+	for name, n := range doc {
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+			return nil, fmt.Errorf("line %d: %s is not a single value", n.Line, name)
+		}
+		out[name] = n.Value
+	}
+	return out, nil
+}
+
+// printConfig writes the configuration as a file that load reads back.
+func printConfig(w io.Writer, f *pflag.FlagSet) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name == "config" || flag.Name == "print-config" || flag.Name == "help" {
+			return
+		}
+		value := flag.Value.String()
+		if flag.Value.Type() == "string" {
+			b, _ := yaml.Marshal(value) // a string always encodes
+			value = strings.TrimSpace(string(b))
+		}
+		_, text := pflag.UnquoteUsage(flag)
+		fmt.Fprintf(w, "# %s (--%s, %s)\n%s: %s\n", text, flag.Name, envName(flag.Name), fileName(flag.Name), value)
+	})
+}
+
+// Validate reports every fault at once.
+func (c *Config) Validate() error {
+	var errs []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	host, _, err := net.SplitHostPort(c.Listen)
+	fault(err != nil, "listen: %q is not host:port", c.Listen)
+	fault(err == nil && !loopback(host) && !c.AllowRemote,
+		"listen: other machines reach %q and this is plain HTTP; say allow-remote if something in front speaks TLS", c.Listen)
+	fault(c.Data == "", "data: the folder is missing")
+	fault(len(c.Env) < 1 || len(c.Env) > 32 || strings.Trim(c.Env, "abcdefghijklmnopqrstuvwxyz0123456789-") != "",
+		"env: 1..32 characters a-z, 0-9, -")
+	_, err = fe.Policy(c.RUMURL)
+	fault(err != nil, "rum-url: %v", err)
+	fault(c.DbtResults != "" && filepath.Base(c.DbtResults) != "run_results.json", "dbt-results: the file is called run_results.json")
+	fault(c.LogFormat != "text" && c.LogFormat != "json", "log-format: text or json")
+	var level slog.Level
+	fault(level.UnmarshalText([]byte(c.LogLevel)) != nil, "log-level: debug, info, warn or error")
+	fault(c.Queue < 1 || c.Queue > 1<<20, "queue: 1..1048576")
+	fault(c.MaxBatch < 1 || c.MaxBatch > 4096, "max-batch: 1..4096")
+	fault(c.MaxBody < 1024 || c.MaxBody > 1<<20, "max-body: 1024..1048576")
+	fault(c.MaxStreams < 1 || c.MaxStreams > 1<<16, "max-streams: 1..65536")
+	fault(c.CDCFlush < 10*time.Millisecond || c.CDCFlush > time.Minute, "cdc-flush: 10ms..1m")
+	fault(c.Shutdown < time.Second || c.Shutdown > 5*time.Minute, "shutdown: 1s..5m")
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK       = 0
+	exitRejected = 1 // the server said no, or the work failed
+	exitUsage    = 2 // the command line or the configuration is wrong
+	exitNoAnswer = 3 // the server cannot be reached, or does not know the key
+)
+
+func usage(err error) error { return exitError{exitUsage, err} }
+
+// run is the whole program; tests call it, too.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	started := false
+	root := rootCommand(func() { started = true })
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var e exitError
+	if err != nil && !started && !errors.As(err, &e) { // cobra refused the command line
+		return usage(fmt.Errorf("%w; see mbp --help", err))
+	}
+	return err
+}
+
+// exitCode prints an error and says which code the process ends with.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "mbp:", describe(err))
+	var e exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return codeOf(err)
+}
+
+func rootCommand(started func()) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mbp",
+		Short: "The prediction-market platform and its command line",
+		Long: `mbp serve runs the platform. The other verbs talk to a running server.
+
+Amounts and shares are in credits with up to six decimals (10.5), prices are
+probabilities between 0 and 1 with up to six decimals (0.55). Both are exact.
+
+Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.`,
+		SilenceUsage:     true,
+		SilenceErrors:    true,
+		PersistentPreRun: func(*cobra.Command, []string) { started() },
+	}
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run the platform:"},
+		&cobra.Group{ID: "trade", Title: "Talk to a server:"},
+		&cobra.Group{ID: "load", Title: "Fill a server, check data:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("run", serveCommand())
+	add("trade", accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), decisionCommand())
+	add("load", schemaCommand())
+	return root
+}

@@ -1,0 +1,251 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// call is one authenticated request on its way through the edge.
+type call struct {
+	route route
+	r     *http.Request
+	key   engine.Key
+	form  *form // the body of a mutation, the query of a read
+}
+
+// id reads a path segment; what does not parse is a fault of the form.
+func (c *call) id(name string, v encoding.TextUnmarshaler) {
+	if err := v.UnmarshalText([]byte(c.r.PathValue(name))); err != nil {
+		c.form.fail("%s: %s", name, clipText(err.Error()))
+	}
+}
+
+// privileged reports whether the key passes by its roles, not by ownership.
+func (c *call) privileged() bool { return c.route.roles == everyone || c.key.Roles.Has(c.route.roles) }
+
+// keyed wraps a handler with authentication and the table's roles.
+func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		key, ok := a.authenticate(r)
+		if !ok {
+			a.fail(w, r, &refusal{code: codeUnauthenticated})
+			return
+		}
+		c := &call{route: rt, r: r, key: key}
+		if !c.privileged() && !rt.owner {
+			a.fail(w, r, &refusal{code: codeForbidden, detail: "needs one of the roles " + strings.Join(rt.roles.Names(), ", ")})
+			return
+		}
+		if rt.order {
+			defer func() { a.metrics.latency.Observe(time.Since(begin).Seconds()) }()
+		}
+		next(w, c)
+	}
+}
+
+// authenticate finds the key whose digest the bearer secret has. The work is
+// the same for any secret: one hash and one look-up by a digest that nobody can
+// steer, so the time says nothing about the keys that exist.
+func (a *API) authenticate(r *http.Request) (engine.Key, bool) {
+	scheme, secret, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	ok := found && strings.EqualFold(scheme, "Bearer") && secret != "" && len(secret) <= maxSecret && len(r.Header.Values("Authorization")) == 1
+	return a.lookUp(sha256.Sum256([]byte(secret)), ok)
+}
+
+func (a *API) lookUp(digest engine.Digest, ok bool) (engine.Key, bool) {
+	var key engine.Key
+	var valid bool
+	a.seq.View(func(s *engine.State) { key, valid = s.Key(digest) })
+	return key, valid && ok
+}
+
+// mutate turns a request into a command, has it decided, and answers with the
+// decision. The request's context does not reach the sequencer: a client that
+// goes away loses its answer, never half a decision.
+func (a *API) mutate(w http.ResponseWriter, c *call) {
+	if a.draining.Load() {
+		a.fail(w, c.r, submitError(sequencer.ErrStopped))
+		return
+	}
+	req, err := a.request(w, c)
+	if err != nil {
+		a.fail(w, c.r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
+	defer cancel()
+	got, err := a.seq.Submit(ctx, req)
+	if admitted(got, err) {
+		a.metrics.admitted.Inc()
+	}
+	if err != nil {
+		a.fail(w, c.r, submitError(err))
+		return
+	}
+	answered := false
+	defer func() {
+		if !answered { // a panic on the way
+			a.seq.CountOrchestrationError("answer")
+		}
+	}()
+	if got.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+	if d := got.Decision; d.Code == engine.OK {
+		a.write(w, c.r, http.StatusCreated, "application/json", d)
+	} else {
+		a.fail(w, c.r, rejected(d, a.retryAfter(d)))
+	}
+	answered = true
+}
+
+// admitted tells whether the sequencer took the request for a new decision: it
+// did if there is one, or if nobody knows.
+func admitted(got sequencer.Answer, err error) bool {
+	if err == nil {
+		return !got.Replayed
+	}
+	return errors.Is(err, sequencer.ErrUnknown) || isTimeout(err)
+}
+
+func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// retryAfter is how long an account has to wait that ordered too fast.
+func (a *API) retryAfter(d *engine.Decision) time.Duration {
+	x, isOrder := d.Command.(*engine.PlaceOrder)
+	if !isOrder || d.Code != engine.RateLimited {
+		return 0
+	}
+	var wait int64
+	now := a.seq.Now()
+	a.seq.View(func(s *engine.State) { wait = s.RetryAfter(x.Account, now) })
+	return time.Duration(wait) * time.Microsecond
+}
+
+// request reads headers and body of a mutation.
+func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error) {
+	var none sequencer.Request
+	key, err := idempotencyKey(c.r)
+	if err != nil {
+		return none, err
+	}
+	kind, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return none, &refusal{code: codeMediaType}
+	}
+	if c.r.URL.RawQuery != "" {
+		return none, malformed("a mutation takes no query")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return none, &refusal{code: codeTooLarge, detail: "the body has more bytes than allowed"}
+	case err != nil:
+		return none, &refusal{code: codeMalformed, detail: "the body ends early", cause: err}
+	}
+	if c.form, err = parseBody(body); err != nil {
+		return none, err
+	}
+	command := c.route.command(c)
+	if err := c.form.end(); err != nil {
+		return none, err
+	}
+	input, err := content(command)
+	if err != nil {
+		return none, err
+	}
+	return sequencer.Request{Principal: c.key.Principal, Key: key, Input: input, Command: command}, nil
+}
+
+// content is what has to be equal for a request to be a repetition: the command
+// with everything that path, body and key contribute, whatever the spacing and
+// the order of the members.
+func content(command engine.Command) ([]byte, error) {
+	b, err := json.Marshal(command)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(command.Type()+" "), b...), nil
+}
+
+// idempotencyKey reads the header: 1..64 visible ASCII characters, once.
+func idempotencyKey(r *http.Request) (string, error) {
+	values := r.Header.Values("Idempotency-Key")
+	if len(values) != 1 {
+		return "", malformed("the header Idempotency-Key is needed once")
+	}
+	key := values[0]
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return "", malformed("Idempotency-Key has 1..64 visible ASCII characters")
+		}
+	}
+	if len(key) < 1 || len(key) > 64 {
+		return "", malformed("Idempotency-Key has 1..64 visible ASCII characters")
+	}
+	return key, nil
+}
+
+// write sends a document. A decision whose answer does not get out is an
+// orchestration error of the stage "answer", except when the client is gone: it
+// can have its answer any time with the same idempotency key. What counts then
+// is a client that is there and gets nothing: a stuck line until the time limit,
+// a document that does not encode, a panic.
+func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		a.log.LogAttrs(r.Context(), slog.LevelError, "encode answer", slog.Any("err", err))
+		a.metrics.internal.Inc()
+		if r.Method == http.MethodPost {
+			a.seq.CountOrchestrationError("answer")
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	b = append(b, '\n')
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, err = w.Write(b)
+	if err == nil {
+		err = http.NewResponseController(w).Flush()
+	}
+	if err != nil && r.Method == http.MethodPost && errors.Is(err, os.ErrDeadlineExceeded) {
+		a.seq.CountOrchestrationError("answer")
+	}
+}
+
+func levelOf(status int) slog.Level {
+	if status == http.StatusServiceUnavailable {
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// attrs says of a failed request what may be said: the route, never its content.
+func attrs(r *http.Request, code string, e *refusal) []slog.Attr {
+	out := []slog.Attr{slog.String("route", r.Pattern), slog.String("code", code)}
+	if e.cause != nil {
+		out = append(out, slog.Any("err", e.cause))
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+// Package httpapi is the edge: REST under /v1, the live stream, the panel's
+// files, health and metrics, on one http.Handler.
+//
+// It promises: nobody without a valid API key reads or writes under /v1; a
+// mutation is answered only when its decision is durable, and a repetition with
+// the same idempotency key gets the same answer; every refusal is a problem
+// document with a stable code; what a handler answers is what openapi.yaml says;
+// a client that goes away, or is slow, costs nobody but itself.
+//
+// It refuses: bodies that are not exactly the documented JSON, requests beyond
+// the sequencer's intake (429 at once, never a queue of its own), foreign
+// origins (no CORS), and secrets or bodies in its log.
+//
+// It follows RFC 9110 (HTTP), RFC 6750 (bearer keys), RFC 9457 (problem
+// documents), the draft on the Idempotency-Key header, and the WHATWG definition
+// of server-sent events.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// Sequencer is what the edge needs of the single writer and its read model.
+type Sequencer interface {
+	// Submit returns once the request's decision is durable.
+	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
+	// View calls fn with the read model; fn neither keeps nor changes it.
+	View(fn func(*engine.State))
+	// Durable is the last sequence on disk; the read model may be a moment behind.
+	Durable() engine.Seq
+	// Decision reads one decision back.
+	Decision(seq engine.Seq) (sequencer.Committed, error)
+	// Follow calls fn with every durable decision from a sequence on.
+	Follow(ctx context.Context, from engine.Seq, fn func(sequencer.Committed) error) error
+	// Now is the engine's time.
+	Now() engine.Time
+	// CountOrchestrationError counts a request that got no decision or no answer.
+	CountOrchestrationError(stage string)
+}
+
+var _ Sequencer = (*sequencer.Sequencer)(nil)
+
+// Defaults and bounds.
+const (
+	// DefaultMaxBody is far above the largest command, a title of 512 bytes.
+	DefaultMaxBody = 64 << 10
+	// DefaultMaxStreams bounds the open streams: each costs a goroutine, a socket
+	// and a buffer of some kilobytes.
+	DefaultMaxStreams = 1024
+	// DefaultMaxStreamsPerKey lets one person have a few tabs open.
+	DefaultMaxStreamsPerKey = 8
+	// submitTimeout is when the edge stops waiting for a decision. The sequencer
+	// answers within milliseconds; it is the last net under a stuck disk.
+	submitTimeout = 10 * time.Second
+	// minSeqWait is how long a read waits for the sequence it asked for.
+	minSeqWait = time.Second
+	// maxSecret bounds what is hashed as a key; ours have 47 characters.
+	maxSecret = 128
+)
+
+// Config of the edge. Sequencer, Registerer, Gatherer and Logger are required.
+type Config struct {
+	Sequencer  Sequencer
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer // what /metrics shows
+	Logger     *slog.Logger        // redacting: see obs/telemetry
+
+	// Panel is the built panel with index.html at its root; nil, or without that
+	// file, shows a page that says how to build it.
+	Panel       fs.FS
+	PanelPolicy string // Content-Security-Policy that the panel's files run under
+	PanelConfig PanelConfig
+	// Ready says why the process cannot serve; nil means that it can.
+	Ready func() error
+
+	MaxBody          int64 // bytes of a request body; 64 KiB
+	MaxStreams       int   // open streams in all; 1,024
+	MaxStreamsPerKey int   // open streams of one API key; 8
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if c.Sequencer == nil || c.Registerer == nil || c.Gatherer == nil || c.Logger == nil {
+		errs = append(errs, errors.New("Sequencer, Registerer, Gatherer and Logger are required"))
+	}
+	if c.MaxBody < 0 || c.MaxStreams < 0 || c.MaxStreamsPerKey < 0 {
+		errs = append(errs, errors.New("limits must not be negative"))
+	}
+	if c.Panel != nil && c.PanelPolicy == "" {
+		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
+	}
+	return errors.Join(errs...)
+}
+
+// API is the handler. Create it with New; Run feeds its streams.
+type API struct {
+	cfg      Config
+	seq      Sequencer
+	log      *slog.Logger
+	metrics  *metrics
+	hub      *hub
+	mux      *http.ServeMux
+	draining atomic.Bool
+}
+
+// New checks the configuration and registers routes and metrics. It starts
+// nothing.
+func New(cfg Config) (*API, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, errors.Join(errors.New("httpapi"), err)
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = DefaultMaxStreams
+	}
+	if cfg.MaxStreamsPerKey == 0 {
+		cfg.MaxStreamsPerKey = DefaultMaxStreamsPerKey
+	}
+	a := &API{cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux()}
+	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
+	routes := a.routes()
+	m, err := newMetrics(cfg.Registerer, labels(routes))
+	if err != nil {
+		return nil, errors.Join(errors.New("httpapi: register metrics"), err)
+	}
+	a.metrics = m
+	a.mount(routes)
+	return a, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// Drain makes /readyz fail, refuses new mutations and streams with 503, and ends
+// the streams that are open. Requests that were admitted are answered.
+func (a *API) Drain() {
+	a.draining.Store(true)
+	a.hub.close()
+}
+
+// Bounds of a connection. A body of 64 KiB needs no more time on any line; the
+// answer to a mutation comes after at most submitTimeout.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = submitTimeout + 20*time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeader         = 16 << 10
+)
+
+// NewServer returns a server with the edge's time limits. Its own complaints,
+// which may name a peer's address, go through the logger.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

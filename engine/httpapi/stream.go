@@ -1,0 +1,305 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+const (
+	// heartbeatEvery bounds how long a stream is silent.
+	heartbeatEvery = 5 * time.Second
+	// streamWriteTimeout is how long one write to a stream may take: a client
+	// that reads nothing for two heartbeats is gone.
+	streamWriteTimeout = 2 * heartbeatEvery
+	// snapshotMarkets bounds a snapshot to about 2 MB; older markets are at
+	// /v1/markets.
+	snapshotMarkets = 5000
+	// foldWait bounds how far the read model may be behind the journal before the
+	// streams give up on it.
+	foldWait = time.Minute
+	// gather is how many waiting frames go out in one write.
+	gather = 64
+)
+
+// Run feeds the streams from the durable decisions until ctx ends, which is no
+// error.
+func (a *API) Run(ctx context.Context) error {
+	at := a.seq.Durable()
+	a.hub.begin(at)
+	defer a.hub.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { a.beat(ctx); return nil })
+	g.Go(func() error {
+		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("follow decisions for the streams: %w", err)
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// beat tells every stream the last sequence, in order with the decisions.
+func (a *API) beat(ctx context.Context) {
+	tick := time.NewTicker(heartbeatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			at := a.hub.position()
+			a.metrics.dropped.Add(float64(a.hub.broadcast(heartbeat(at))))
+		}
+	}
+}
+
+func heartbeat(at engine.Seq) frame {
+	return frame{seq: at, beat: true, text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
+}
+
+// tradeDoc tells of a fill and not of whose it is.
+type tradeDoc struct {
+	Seq     engine.Seq      `json:"seq"`
+	Market  engine.MarketID `json:"market"`
+	Outcome engine.Outcome  `json:"outcome"`
+	Side    engine.Side     `json:"side"`
+	Amount  engine.Micros   `json:"amount_micros"`
+	Shares  engine.Shares   `json:"shares_micros"`
+	Average engine.Price    `json:"average_price_micros"`
+	At      engine.Time     `json:"decided_at"`
+}
+
+// quoteDoc tells where a decision left a price. Prices and pools are the
+// decision's own; TWAP and depth are those of the read model, which may be a
+// decision ahead.
+type quoteDoc struct {
+	Seq      engine.Seq      `json:"seq"`
+	Market   engine.MarketID `json:"market"`
+	PriceYes engine.Price    `json:"yes_price_micros"`
+	PriceNo  engine.Price    `json:"no_price_micros"`
+	TWAP     engine.Price    `json:"twap_micros"`
+	PoolYes  engine.Shares   `json:"pool_yes_micros"`
+	PoolNo   engine.Shares   `json:"pool_no_micros"`
+	Depth    engine.Micros   `json:"depth_micros"`
+	At       engine.Time     `json:"decided_at"`
+}
+
+// publish hands a decision to the streams.
+func (a *API) publish(ctx context.Context, d *engine.Decision) error {
+	var text []byte
+	if told(d) {
+		if err := a.await(ctx, d.Seq, foldWait); err != nil {
+			return fmt.Errorf("read model at decision %d: %w", d.Seq, err)
+		}
+		var err error
+		if text, err = a.events(d); err != nil {
+			return err
+		}
+	}
+	a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq, text: text})))
+	return nil
+}
+
+// told reports whether a decision is news for the streams.
+func told(d *engine.Decision) bool {
+	for _, e := range d.Events {
+		switch e.(type) {
+		case *engine.OrderFilled, *engine.MarketOpened, *engine.MarketStateChanged:
+			return true
+		}
+	}
+	return false
+}
+
+// events encodes what a decision tells. Only the last of its events carries the
+// id: a client that is cut off in between resumes before the decision.
+func (a *API) events(d *engine.Decision) ([]byte, error) {
+	type named struct {
+		name string
+		doc  any
+	}
+	var out []named
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.OrderFilled:
+			m := a.marketAt(x.Market, d.Seq)
+			q := quoteDoc{d.Seq, x.Market, x.PriceAfter, engine.One - x.PriceAfter, m.TWAP, x.PoolYes, x.PoolNo, m.Depth, d.At}
+			if x.Outcome == engine.No {
+				q.PriceYes, q.PriceNo = q.PriceNo, q.PriceYes
+			}
+			out = append(out,
+				named{"trade", tradeDoc{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, d.At}},
+				named{"quote", q})
+		case *engine.MarketOpened:
+			out = append(out, named{"market", a.marketAt(x.Market, d.Seq)})
+		case *engine.MarketStateChanged:
+			out = append(out, named{"market", a.marketAt(x.Market, d.Seq)})
+		}
+	}
+	var text []byte
+	for i, e := range out {
+		b, err := json.Marshal(e.doc)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s of decision %d: %w", e.name, d.Seq, err)
+		}
+		if i == len(out)-1 {
+			text = fmt.Appendf(text, "id: %d\n", d.Seq)
+		}
+		text = fmt.Appendf(text, "event: %s\ndata: %s\n\n", e.name, b)
+	}
+	return text, nil
+}
+
+func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
+	doc := marketDoc{Seq: seq}
+	now := a.seq.Now()
+	a.seq.View(func(s *engine.State) { doc.Market, _ = s.Market(id, now) })
+	return doc
+}
+
+// serveStream answers GET /v1/stream.
+func (a *API) serveStream(w http.ResponseWriter, c *call) {
+	after, err := lastEventID(c.r)
+	if err == nil && c.r.URL.RawQuery != "" {
+		err = malformed("the stream takes no query; resume with the header Last-Event-ID")
+	}
+	if err != nil {
+		a.fail(w, c.r, err)
+		return
+	}
+	s, missed, resumed, err := a.hub.subscribe(c.key.SHA256, after)
+	if err != nil {
+		a.fail(w, c.r, err)
+		return
+	}
+	defer a.hub.unsubscribe(s)
+	a.metrics.streams.Inc()
+	defer a.metrics.streams.Dec()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy in between must not collect
+	w.WriteHeader(http.StatusOK)
+	if c.r.Method == http.MethodHead {
+		return
+	}
+	if !resumed {
+		first, err := a.snapshot()
+		if err != nil {
+			a.log.ErrorContext(c.r.Context(), "encode snapshot", "err", err)
+			return
+		}
+		missed = []frame{first}
+	} else {
+		last := after
+		if n := len(missed); n > 0 {
+			last = missed[n-1].seq
+		}
+		missed = append(missed, heartbeat(last))
+	}
+	a.pump(w, c, s, missed)
+}
+
+// lastEventID reads where a client wants to go on; 0 is the beginning.
+func lastEventID(r *http.Request) (engine.Seq, error) {
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, malformed("Last-Event-ID is not a sequence")
+	}
+	return engine.Seq(n), nil
+}
+
+// snapshot encodes every market as the first event of a stream.
+func (a *API) snapshot() (frame, error) {
+	doc := struct {
+		Seq     engine.Seq      `json:"seq"`
+		Markets []engine.Market `json:"markets"`
+	}{}
+	now := a.seq.Now()
+	a.seq.View(func(s *engine.State) {
+		doc.Seq = s.Seq()
+		from := max(0, s.MarketCount()-snapshotMarkets)
+		doc.Markets = marketsOf(s, engine.MarketID(from), snapshotMarkets, now) //nolint:gosec // at most the policy's max_markets
+	})
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return frame{}, err
+	}
+	return frame{seq: doc.Seq, text: fmt.Appendf(nil, "id: %d\nevent: snapshot\ndata: %s\n\n", doc.Seq, b)}, nil
+}
+
+// pump writes frames until the client goes, its key is revoked, or the hub ends
+// the stream.
+func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, waiting []frame) {
+	out := http.NewResponseController(w)
+	var last engine.Seq
+	for {
+		var text []byte
+		beat := false
+		for _, f := range waiting {
+			if f.seq > last || f.beat && f.seq == last {
+				text, last = append(text, f.text...), f.seq
+			}
+			beat = beat || f.beat
+		}
+		if len(text) > 0 {
+			if out.SetWriteDeadline(time.Now().Add(streamWriteTimeout)) != nil {
+				return
+			}
+			if _, err := w.Write(text); err != nil || out.Flush() != nil {
+				return
+			}
+		}
+		if beat {
+			if _, valid := a.lookUp(c.key.SHA256, true); !valid {
+				return
+			}
+		}
+		var open bool
+		if waiting, open = next(c.r.Context(), s, waiting[:0]); !open {
+			return
+		}
+	}
+}
+
+// next waits for frames and takes what is there, at most gather of them.
+func next(ctx context.Context, s *subscriber, into []frame) ([]frame, bool) {
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case f, open := <-s.frames:
+		if !open {
+			return nil, false
+		}
+		into = append(into, f)
+	}
+	for len(into) < gather {
+		select {
+		case f, open := <-s.frames:
+			if !open {
+				return into, true // what was taken goes out first
+			}
+			into = append(into, f)
+		default:
+			return into, true
+		}
+	}
+	return into, true
+}
