@@ -87,7 +87,7 @@ type Secret struct {
 // Tool is a program and how to ask for its version.
 type Tool struct {
 	Name    string   `yaml:"name"`
-	Path    string   `yaml:"path"`    // (expanded)
+	Path    string   `yaml:"path"`    // (expanded) a path, or a bare name on PATH
 	Version []string `yaml:"version"` // arguments; none: Go build information
 	Install string   `yaml:"install"` // what to do when it is missing
 }
@@ -130,7 +130,6 @@ const (
 	KindStop        = "stop"        // stop them, in reverse
 	KindWait        = "wait"        // ask Prometheus until the query gives a sample
 	KindLoad        = "load"        // run k6; its scenario is the load window
-	KindFetch       = "fetch"       // GET a metrics page, keep it raw and as JSON
 	KindCollect     = "collect"     // ask Prometheus every query of the sheet
 	KindGitleaks    = "gitleaks"    // scan files and history for secrets
 	KindGovulncheck = "govulncheck" // scan the module for known vulnerabilities
@@ -141,7 +140,7 @@ const (
 	KindReport      = "report"      // print it
 )
 
-var kinds = []string{KindCommand, KindServices, KindStop, KindWait, KindLoad, KindFetch, KindCollect,
+var kinds = []string{KindCommand, KindServices, KindStop, KindWait, KindLoad, KindCollect,
 	KindGitleaks, KindGovulncheck, KindSBOM, KindJudge, KindPack, KindAnchor, KindReport}
 
 // closing are the kinds that work on finished evidence and leave none.
@@ -418,8 +417,6 @@ func (c *Config) validateStep(f *faults, where string, s *Step, before []string)
 		need(len(s.Argv) > 0 && s.URL != "", "argv and url")
 	case KindWait:
 		need(s.Query != "" && c.Prometheus != "", "query, and prometheus at the top")
-	case KindFetch:
-		need(s.URL != "" && filepath.IsLocal(s.To), "url and to")
 	case KindCollect:
 		need(c.Prometheus != "" && c.Settle > 0, "prometheus and settle at the top")
 	case KindGitleaks, KindGovulncheck, KindSBOM:

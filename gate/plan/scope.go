@@ -18,7 +18,7 @@ import (
 //	${profile} ${load.seconds} ${load.rate}
 //	${port.NAME}                    a free port, for each of ports
 //	${env.NAME} ${env.NAME|default} a variable that environment passes
-//	${tool.NAME}                    the path of a tool
+//	${tool.NAME}                    the path of a tool, or its name if it is on PATH
 //
 // $${ is a literal ${.
 type Scope map[string]string
@@ -92,7 +92,7 @@ func (c *Config) Scope(profile string, folders map[string]string, ports map[stri
 	for _, t := range c.Tools {
 		// A tool's own path may use folders and variables, not other tools.
 		path, _ := sc.Expand(t.Path)
-		if root := sc["root"]; root != "" && !filepath.IsAbs(path) && !strings.HasPrefix(path, "${") {
+		if root := sc["root"]; root != "" && strings.ContainsRune(path, '/') && !filepath.IsAbs(path) && !strings.HasPrefix(path, "${") {
 			path = filepath.Join(root, path)
 		}
 		sc["tool."+t.Name] = path

@@ -221,7 +221,7 @@ func (s Scanner) scanTree(ctx context.Context) (SecretsPart, error) {
 	if err != nil {
 		return part, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // the scratch folder ends with the run anyway
 	for _, name := range strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00") {
 		if name == ignoreFile {
 			continue

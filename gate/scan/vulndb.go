@@ -93,8 +93,11 @@ func (s Scanner) openArchive(path string, now time.Time) (Database, error) {
 		}
 		return err
 	})
-	if err != nil || found == "" {
-		return db, fmt.Errorf("%s holds no index/db.json (%v)", db.Name, err)
+	if err == nil && found == "" {
+		err = errors.New("it holds no index/db.json")
+	}
+	if err != nil {
+		return db, fmt.Errorf("vulnerability database %s: %w", db.Name, err)
 	}
 	return readDatabase(db, found, now)
 }

@@ -124,8 +124,11 @@ func (s Scanner) govulncheck(ctx context.Context, dir string, db Database, env .
 		return Vulns{}, fmt.Errorf("govulncheck: %w", err)
 	}
 	v, err := parseVulns(out.Stdout, db.url)
-	if err != nil || out.Exit != 0 {
-		return v, fmt.Errorf("govulncheck ended with status %d and no full answer (%v): %s", out.Exit, err, lastLine(out.Stderr))
+	if err != nil {
+		return v, fmt.Errorf("govulncheck gave no full answer (status %d, %s): %w", out.Exit, lastLine(out.Stderr), err)
+	}
+	if out.Exit != 0 {
+		return v, fmt.Errorf("govulncheck ended with status %d: %s", out.Exit, lastLine(out.Stderr))
 	}
 	return v, nil
 }

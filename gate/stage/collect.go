@@ -1,10 +1,7 @@
 package stage
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,14 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/mbp-market/mbp/gate"
 )
@@ -183,103 +175,4 @@ func (r *runner) wait(ctx context.Context, j job) outcome {
 			return failed("never true: %s (%s)", j.Query, last)
 		}
 	}
-}
-
-// page is a metrics page as JSON, beside the raw text it was read from.
-type page struct {
-	SHA256   string       `json:"raw_sha256"`
-	Families []metricPage `json:"families"`
-}
-
-type metricPage struct {
-	Name    string       `json:"name"`
-	Type    string       `json:"type"`
-	Metrics []metricLine `json:"metrics"`
-}
-
-type metricLine struct {
-	Labels  map[string]string `json:"labels"`
-	Value   *float64          `json:"value,omitempty"`
-	Count   *uint64           `json:"count,omitempty"`
-	Sum     *float64          `json:"sum,omitempty"`
-	Buckets map[string]uint64 `json:"buckets,omitempty"` // upper edge → samples at or below it
-}
-
-// fetch keeps a metrics page raw (To with .prom) and as JSON (To).
-func (r *runner) fetch(ctx context.Context, j job) outcome {
-	u, err := r.scope.Expand(j.URL)
-	if err != nil {
-		return failed("%v", err)
-	}
-	j.rec.Argv = []string{"GET", j.URL}
-	status, body, err := httpGet(ctx, u)
-	if err != nil || status != http.StatusOK {
-		return failed("GET %s: status %d: %v", j.URL, status, err)
-	}
-	doc, err := readPage(body)
-	if err != nil {
-		return failed("%s is no metrics page: %v", j.URL, err)
-	}
-	if err := r.write(strings.TrimSuffix(j.To, ".json")+".prom", body); err != nil {
-		return failed("%v", err)
-	}
-	if err := writeJSON(filepath.Join(r.evi, filepath.FromSlash(j.To)), doc); err != nil {
-		return failed("%v", err)
-	}
-	return ok()
-}
-
-func readPage(body []byte) (page, error) {
-	sum := sha256.Sum256(body)
-	doc := page{SHA256: hex.EncodeToString(sum[:])}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
-	if err != nil {
-		return doc, err
-	}
-	for _, name := range sortedKeys(families) {
-		f := families[name]
-		m := metricPage{Name: name, Type: strings.ToLower(f.GetType().String()), Metrics: []metricLine{}}
-		for _, s := range f.GetMetric() {
-			m.Metrics = append(m.Metrics, readMetric(s))
-		}
-		doc.Families = append(doc.Families, m)
-	}
-	if len(doc.Families) == 0 {
-		return doc, fmt.Errorf("no metrics in %d bytes", len(body))
-	}
-	return doc, nil
-}
-
-func readMetric(s *dto.Metric) metricLine {
-	l := metricLine{Labels: map[string]string{}}
-	for _, p := range s.GetLabel() {
-		l.Labels[p.GetName()] = p.GetValue()
-	}
-	number := func(v float64) *float64 {
-		if v != v || v > 1e300 || v < -1e300 { // JSON has no NaN and no infinity
-			return nil
-		}
-		return &v
-	}
-	switch {
-	case s.GetCounter() != nil:
-		l.Value = number(s.GetCounter().GetValue())
-	case s.GetGauge() != nil:
-		l.Value = number(s.GetGauge().GetValue())
-	case s.GetUntyped() != nil:
-		l.Value = number(s.GetUntyped().GetValue())
-	case s.GetHistogram() != nil:
-		h := s.GetHistogram()
-		count := h.GetSampleCount()
-		l.Count, l.Sum, l.Buckets = &count, number(h.GetSampleSum()), map[string]uint64{}
-		sort.Slice(h.Bucket, func(i, k int) bool { return h.Bucket[i].GetUpperBound() < h.Bucket[k].GetUpperBound() })
-		for _, b := range h.GetBucket() {
-			l.Buckets[strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64)] = b.GetCumulativeCount()
-		}
-	case s.GetSummary() != nil:
-		count := s.GetSummary().GetSampleCount()
-		l.Count, l.Sum = &count, number(s.GetSummary().GetSampleSum())
-	}
-	return l
 }

@@ -31,6 +31,8 @@ const (
 	// minSecret is the shortest string that is looked for as a secret; shorter
 	// ones would be found everywhere.
 	minSecret = 16
+	// secretPrefix is how many bytes find the secrets that a place may hold.
+	secretPrefix = 8
 	// versionTimeout bounds the question for a tool's version.
 	versionTimeout = 20 * time.Second
 )
@@ -70,15 +72,31 @@ func (r *runner) program(name, path string) (gate.Tool, error) {
 	if err != nil {
 		return gate.Tool{}, err
 	}
-	sum, err := fileSHA256(r.abs(p))
+	if strings.ContainsRune(p, '/') {
+		p = r.abs(p)
+	}
+	file, err := locate(p)
+	if err != nil {
+		return gate.Tool{}, err
+	}
+	sum, err := fileSHA256(file)
 	if err != nil {
 		return gate.Tool{}, err
 	}
 	t := gate.Tool{Name: name, Path: shown, SHA256: sum}
-	if info, err := buildinfo.ReadFile(r.abs(p)); err == nil {
+	if info, err := buildinfo.ReadFile(file); err == nil {
 		t.Version = strings.TrimSpace(info.Main.Path + " " + info.Main.Version + " " + info.GoVersion)
 	}
 	return t, nil
+}
+
+// locate finds a program: a bare name on PATH, anything else where it says.
+func locate(path string) (string, error) {
+	if strings.ContainsRune(path, '/') {
+		_, err := os.Stat(path)
+		return path, err
+	}
+	return exec.LookPath(path)
 }
 
 func fileSHA256(path string) (string, error) {
@@ -99,8 +117,7 @@ func (r *runner) version(ctx context.Context, argv []string) string {
 	if err != nil {
 		return "unknown: " + r.scrub(err.Error())
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
-	return clip(line, 200)
+	return clip(strings.Join(strings.Fields(out), " "), 200)
 }
 
 // output runs a short command in the environment of the run.
@@ -224,10 +241,10 @@ func (r *runner) scrubBytes(b []byte) []byte {
 
 func (r *runner) scrub(s string) string { return string(r.scrubBytes([]byte(s))) }
 
-// scrubFiles does the same for the logs in a folder.
+// scrubFiles does the same for the logs in a folder, and opens them to readers.
 func (r *runner) scrubFiles(dir string) {
-	for _, name := range []string{"stdout.txt", "stderr.txt"} {
-		path := filepath.Join(dir, name)
+	logs, _ := filepath.Glob(filepath.Join(dir, "*.txt"))
+	for _, path := range logs {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			continue
@@ -261,36 +278,47 @@ func (r *runner) gatherSecrets() {
 // leaks finds files of the evidence that hold a secret, removes them and
 // returns their names: a pack must not carry them, and the run has failed.
 func (r *runner) leaks() (found []string, err error) {
-	const prefix = 8
-	start := map[string][]string{}
-	for _, s := range r.forbidden {
-		start[s[:prefix]] = append(start[s[:prefix]], s)
+	tree, err := os.OpenRoot(r.evi)
+	if err != nil {
+		return nil, fmt.Errorf("look for secrets: %w", err)
 	}
-	total := int64(0)
-	err = filepath.WalkDir(r.evi, func(path string, d fs.DirEntry, err error) error {
+	defer tree.Close()
+	start := map[string][]string{} // secrets by their first bytes
+	for _, s := range r.forbidden {
+		start[s[:secretPrefix]] = append(start[s[:secretPrefix]], s)
+	}
+	total := 0
+	err = fs.WalkDir(tree.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := tree.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		if total += int64(len(b)); total > maxEvidence {
+		if total += len(b); total > maxEvidence {
 			return fmt.Errorf("the evidence is larger than %d bytes", maxEvidence)
 		}
-		for i := 0; i+prefix <= len(b); i++ {
-			for _, s := range start[string(b[i:i+prefix])] {
-				if bytes.HasPrefix(b[i:], []byte(s)) {
-					rel, _ := filepath.Rel(r.evi, path)
-					found = append(found, filepath.ToSlash(rel))
-					return os.Remove(path)
-				}
-			}
+		if !holds(b, start) {
+			return nil
 		}
-		return nil
+		found = append(found, path)
+		return tree.Remove(path)
 	})
 	if err != nil {
 		return found, fmt.Errorf("look for secrets: %w", err)
 	}
 	return found, nil
+}
+
+// holds reports whether one of the secrets is in b.
+func holds(b []byte, start map[string][]string) bool {
+	for i := 0; i+secretPrefix <= len(b); i++ {
+		for _, s := range start[string(b[i:i+secretPrefix])] {
+			if bytes.HasPrefix(b[i:], []byte(s)) {
+				return true
+			}
+		}
+	}
+	return false
 }

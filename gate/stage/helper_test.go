@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 //	helper serve ADDR FILE      a service: /readyz, /metrics; /die ends it with status 3
 //	helper deaf ADDR FILE       the same, but SIGTERM is ignored
 //	helper get URL              ask once
+//	helper quell TEXT           kill every process with the text in its command line
 //	helper brood FILE           start a process in a session of its own, then wait
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "helper" {
@@ -62,6 +64,8 @@ func helper(what string, args []string) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		time.Sleep(10 * time.Second) // the step ends when the service it needs dies
+	case "quell":
+		quell(args[0])
 	case "brood":
 		child := exec.Command(os.Args[0], "helper", "sleep", args[0])
 		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -75,10 +79,13 @@ func serveHelper(what, addr, file string) {
 	pidFile(file)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	var served atomic.Int64
 	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(http.ResponseWriter, *http.Request) { served.Add(1) })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ready") })
 	mux.HandleFunc("/metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "# TYPE web_vitals_inp_ms histogram\nweb_vitals_inp_ms_bucket{page=\"/\",le=\"200\"} 3\nweb_vitals_inp_ms_bucket{page=\"/\",le=\"+Inf\"} 4\nweb_vitals_inp_ms_sum{page=\"/\"} 700\nweb_vitals_inp_ms_count{page=\"/\"} 4\n# TYPE served_total counter\nserved_total 7\n")
+		served.Add(1)
+		fmt.Fprintf(w, "# TYPE served_total counter\nserved_total %d\n", served.Load())
 	})
 	mux.HandleFunc("/die", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, "told to die")
@@ -86,8 +93,22 @@ func serveHelper(what, addr, file string) {
 	})
 	go func() { must(http.ListenAndServe(addr, mux)) }()
 	<-stop
+	fmt.Fprintln(os.Stderr, "told to stop")
 	if what == "deaf" {
 		select {}
+	}
+}
+
+func quell(text string) {
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	must(err)
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		pid := 0
+		_, scanErr := fmt.Sscanf(path, "/proc/%d/", &pid)
+		if err == nil && scanErr == nil && pid != os.Getpid() && strings.Contains(string(b), "--config.file="+text) {
+			must(syscall.Kill(pid, syscall.SIGKILL))
+		}
 	}
 }
 

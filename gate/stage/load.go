@@ -20,9 +20,9 @@ const (
 // line.
 const saidEvery = 10 * time.Second
 
-// load runs k6 and takes the load window from its own status: from the first
-// moment its scenarios run until the last, plus the time Prometheus needs to
-// scrape what the last requests did. Set-up and teardown are no load.
+// load runs k6 and takes the load window from its own status: from the moment
+// its scenarios begin until they are over. Set-up and teardown are no load. It
+// then waits until Prometheus must have scraped everything up to the end.
 func (r *runner) load(ctx context.Context, j job) outcome {
 	url, err := r.scope.Expand(j.URL)
 	if err != nil {
@@ -53,7 +53,7 @@ func (r *runner) load(ctx context.Context, j job) outcome {
 	case <-ctx.Done():
 		return o
 	}
-	window := gate.Window{Start: w.start.UTC().Truncate(time.Millisecond), End: time.Now().UTC().Truncate(time.Millisecond)}
+	window := gate.Window{Start: w.start.UTC().Truncate(time.Millisecond), End: w.end.UTC().Truncate(time.Millisecond)}
 	r.mu.Lock()
 	r.run.Load = &window
 	r.mu.Unlock()

@@ -26,7 +26,7 @@ const (
 )
 
 // logFile keeps the first limit bytes of a stream in a file and the last
-// maxTail in memory; Close appends the latter.
+// maxTail in memory; close appends the latter.
 type logFile struct {
 	mu      sync.Mutex
 	f       *os.File
@@ -69,13 +69,14 @@ func (l *logFile) lastLine() string {
 	return clip(strings.TrimSpace(lines[len(lines)-1]), 300)
 }
 
-func (l *logFile) Close() error {
+// close ends the file; what it kept is what there is.
+func (l *logFile) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dropped > 0 {
 		fmt.Fprintf(l.f, "\n[%d bytes were not kept; the stream ended with:]\n%s", l.dropped, l.tail[max(0, len(l.tail)-l.dropped):])
 	}
-	return l.f.Close()
+	_ = l.f.Close()
 }
 
 func clip(s string, n int) string {
@@ -114,7 +115,7 @@ func start(l launch) (*process, error) {
 	}
 	errLog, err := newLog(l.errPath, maxLog)
 	if err != nil {
-		out.Close()
+		out.close()
 		return nil, err
 	}
 	// The context of the run does not kill the process: stop does, in order.
@@ -125,8 +126,8 @@ func start(l launch) (*process, error) {
 	cmd.SysProcAttr = ownGroup()
 	p := &process{cmd: cmd, out: out, err: errLog, started: time.Now(), done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
-		out.Close()
-		errLog.Close()
+		out.close()
+		errLog.close()
 		return nil, fmt.Errorf("start %s: %w", l.argv[0], err)
 	}
 	go p.wait()
@@ -147,8 +148,8 @@ func (p *process) wait() {
 	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		p.signal = ws.Signal().String()
 	}
-	p.out.Close()
-	p.err.Close()
+	p.out.close()
+	p.err.close()
 	close(p.done)
 }
 

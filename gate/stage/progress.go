@@ -127,11 +127,11 @@ func (p *progress) end(state gate.StepState, err error) {
 	if p.color {
 		word = paint(word)
 	}
-	start := "        " + strings.Repeat(" ", 53)
 	if p.tty {
-		start = "\r\x1b[2K" + p.head
+		fmt.Fprintf(p.w, "\r\x1b[2K%s %6.1f s  %s\n", p.head, time.Since(p.since).Seconds(), word)
+	} else {
+		fmt.Fprintf(p.w, "        %s after %.1f s\n", word, time.Since(p.since).Seconds())
 	}
-	fmt.Fprintf(p.w, "%s %6.1f s  %s\n", start, time.Since(p.since).Seconds(), word)
 	if err != nil {
 		fmt.Fprintf(p.w, "        %v\n", err)
 	}

@@ -117,6 +117,9 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	defer unlock()
 	if err := r.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w before the first stage", ErrInterrupted)
+		}
 		return Result{}, err
 	}
 	// Whatever happens, nothing of this run stays behind.
@@ -237,7 +240,7 @@ func freePorts(ctx context.Context, names []string) (map[string]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find a port for %s: %w", n, err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }() // taken over by the service
 		ports[n] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil

@@ -156,31 +156,22 @@ services:
     files: [{text: "port ${port.web}", to: "${run}/conf/web.txt"}]
 `
 
-func TestServiceRunsIsFetchedAndStops(t *testing.T) {
+func TestServiceRunsAndStops(t *testing.T) {
 	h := newHouse(t, `stages:
   - {name: up, title: t, steps: [{kind: services}]}
-  - {name: look, title: t, steps: [{kind: fetch, needs: [web], url: "http://127.0.0.1:${port.web}/metrics", to: web.json, timeout: 5s,
-      expect: [{file: "${evi}/web.json", at: /families/*/metrics, min_items: 1}]}]}
+  - {name: use, title: t, steps: [{needs: [web], argv: ["${tool.helper}", helper, say, x], timeout: 5s}]}
   - {name: down, title: t, steps: [{kind: stop}]}
 `+closingStages+webService)
 	res, err := Run(context.Background(), h.options())
 	if err != nil || len(res.Bad) > 0 {
 		t.Fatalf("%+v, %v", res, err)
 	}
-	var doc page
-	if err := json.Unmarshal([]byte(h.read("web.json")), &doc); err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(doc.Families, func(f metricPage) bool { return f.Name == "web_vitals_inp_ms" })
-	if i < 0 || doc.Families[i].Metrics[0].Buckets["200"] != 3 || *doc.Families[i].Metrics[0].Count != 4 {
-		t.Errorf("the snapshot: %+v", doc)
-	}
-	if !strings.Contains(h.read("web.prom"), "served_total 7") {
-		t.Error("the raw page is missing")
-	}
 	wantGone(t, "the service", pid(t, filepath.Join(h.root, "out/run/web.pid")))
 	if got := mustRead(t, filepath.Join(h.root, "out/run/conf/web.txt")); !strings.HasPrefix(got, "port ") || strings.Contains(got, "$") {
 		t.Errorf("its file says %q", got)
+	}
+	if got := h.read("steps/01-up/web/stderr.txt"); got != "told to stop\n" {
+		t.Errorf("its log says %q", got)
 	}
 }
 

@@ -23,8 +23,10 @@ func (r *runner) scan(ctx context.Context, j job) outcome {
 	n := 0
 	s.Exec = func(ctx context.Context, c scan.Command) (scan.Output, error) {
 		n++
-		return r.scanExec(ctx, j, filepath.Join(work, fmt.Sprintf("call-%02d", n)), c)
+		// What the scanner said, word by word, is evidence beside its reports.
+		return r.scanExec(ctx, j, filepath.Join(j.dir, fmt.Sprintf("call-%02d", n)), c)
 	}
+	defer r.scrubFiles(j.dir)
 	var err error
 	switch j.Kind {
 	case plan.KindGitleaks:
@@ -62,7 +64,7 @@ func (r *runner) scanExec(ctx context.Context, j job, logs string, c scan.Comman
 	if err != nil {
 		return scan.Output{}, err
 	}
-	p, err := start(launch{argv: c.Argv, env: append(env, c.Env...), dir: c.Dir, outPath: logs + ".stdout", errPath: logs + ".stderr", maxOut: maxAnswer})
+	p, err := start(launch{argv: c.Argv, env: append(env, c.Env...), dir: c.Dir, outPath: logs + ".stdout.txt", errPath: logs + ".stderr.txt", maxOut: maxAnswer})
 	if err != nil {
 		return scan.Output{}, err
 	}
@@ -79,11 +81,11 @@ func (r *runner) scanExec(ctx context.Context, j job, logs string, c scan.Comman
 	if p.exit < 0 || p.fault != nil {
 		return scan.Output{}, fmt.Errorf("%s: %s", filepath.Base(c.Argv[0]), p.how())
 	}
-	stdout, err := readUpTo(logs+".stdout", maxAnswer)
+	stdout, err := readUpTo(logs+".stdout.txt", maxAnswer)
 	if err != nil {
 		return scan.Output{}, err
 	}
-	stderr, err := readUpTo(logs+".stderr", maxLog)
+	stderr, err := readUpTo(logs+".stderr.txt", maxLog)
 	return scan.Output{Stdout: stdout, Stderr: stderr, Exit: p.exit}, err
 }
 

@@ -145,7 +145,7 @@ func (r *runner) possible(s plan.Step) outcome {
 func (r *runner) toolThere(name string) outcome {
 	for _, t := range r.cfg.Tools {
 		if t.Name == name {
-			if _, err := os.Stat(r.scope["tool."+name]); err != nil {
+			if _, err := locate(r.scope["tool."+name]); err != nil {
 				return notRun("%s is not there (%s): %s", name, t.Path, t.Install)
 			}
 		}
@@ -238,8 +238,6 @@ func (r *runner) do(ctx context.Context, j job) outcome {
 		return r.wait(ctx, j)
 	case plan.KindLoad:
 		return r.load(ctx, j)
-	case plan.KindFetch:
-		return r.fetch(ctx, j)
 	case plan.KindCollect:
 		return r.collect(ctx, j)
 	case plan.KindGitleaks, plan.KindGovulncheck, plan.KindSBOM:
