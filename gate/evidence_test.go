@@ -52,40 +52,29 @@ func newWorld(t *testing.T, profile string) *world {
 		run: Run{Profile: profile, RunID: "run-1", StartedAt: testStart, EndedAt: load.End.Add(30 * time.Second),
 			Subject: Subject{Commit: strings.Repeat("c", 40), Tree: strings.Repeat("d", 40)}, Load: &load, Tools: []Tool{}, Binaries: []Tool{}}}
 	for _, b := range Floor() {
-		query := strings.Join(b.Query, " + ")
-		window, value := "load", b.Threshold
-		switch b.Source {
-		case SourceK6:
-			window = ""
-			query = map[string]string{"dec_within_800ms_client_ratio": "dec_within_800ms.rate"}[b.KPI]
-			if query == "" {
-				query = b.Query[0]
-			}
-		case SourceFile:
-			window, query = "", "security/"+b.KPI+".json#/n"
-			if b.KPI == "secrets_found" {
-				query = "security/gitleaks.json#/n"
-			} else if b.KPI == "vulnerabilities_found" {
-				query = "security/govulncheck.json#/n"
-			}
-			w.set(strings.TrimSuffix(query, "#/n"), `{"n":`+b.Threshold+`}`)
-		default:
-			w.values[b.KPI] = value
-			w.counts[b.KPI] = "1e9"
+		if b.Source == SourceProm {
+			w.values[b.KPI], w.counts[b.KPI] = b.Threshold, "1e9"
 		}
 		row := map[string]string{"kpi_id": b.KPI, "requirement": b.Requirement, "description": "What " + b.KPI + " means", "unit": b.Unit,
-			"source": b.Source, "query": query, "window": window, "op": b.Op, "threshold": b.Threshold, "profiles": "smoke full", "owner": "dec"}
+			"source": b.Source, "query": b.Query, "window": b.Window, "op": b.Op, "threshold": b.Threshold,
+			"profiles": strings.Join(b.Profiles, " "), "owner": "dec"}
 		if b.LeastSamples != nil {
-			row["min_samples"] = fmt.Sprintf("smoke=%g full=%g", b.LeastSamples[Smoke], b.LeastSamples[Full])
-			if b.Source == SourceProm {
-				row["min_samples"] += " of sum(increase(dec_latency_seconds_count[$window]))"
+			row["min_samples"] = fmt.Sprintf("smoke=%.0f full=%.0f", b.LeastSamples[Smoke], b.LeastSamples[Full])
+			if b.Samples != "" {
+				row["min_samples"] += " of " + b.Samples
 			}
 		}
 		if b.LeastCoverage > 0 {
-			row["min_coverage"] = fmt.Sprintf("%g of %s", b.LeastCoverage, floorJob(b))
+			row["min_coverage"] = fmt.Sprintf("%g of %s", b.LeastCoverage, b.Job)
 		}
 		w.rows = append(w.rows, row)
 	}
+	w.set("security/gitleaks.json", `{"findings":0,"history":{"commits":9},"canary":{"found":["a","b","c","d"]}}`)
+	w.set("security/govulncheck.json", `{"called":0,"canary":{"found":["GO-2021-0113"]}}`)
+	w.set("security/govulncheck.db.json", `{"entries":4291,"age_days":6.5}`)
+	w.set("security/sbom.cdx.json", `{"components":[{"name":"x"}]}`)
+	w.set("schema/compat.json", `{"breaking":0,"checked":8}`)
+	w.set("dbt/run_results.json", `{"results":[{"status":"success"}`+strings.Repeat(`,{"status":"pass"}`, 40)+`]}`)
 	return w
 }
 
@@ -157,8 +146,10 @@ func (w *world) evidence() (fstest.MapFS, Sheet) {
 			"http_req_duration{kind:dec}":{"type":"trend","values":{"count":1000000,"med":3.25,"p(95)":799.9,"p(99)":900.5}},
 			"dec_within_800ms":{"type":"rate","values":{"rate":0.999,"passes":999000,"fails":1000}},
 			"dec_effective_ratio":{"type":"rate","values":{"rate":0.97,"passes":970000,"fails":30000}},
-			"dropped_iterations":{"type":"counter","values":{"count":0,"rate":0}}},
-			"gate":{"mix":{"buy":700,"sell":300},"codes":{"ok":970,"price_limit":30}}}`}
+			"dec_5xx":{"type":"counter","values":{"count":0,"rate":0}},
+			"dec_completed":{"type":"counter","values":{"count":1000000,"rate":120}}},
+			"gate":{"completed":1000000,"achieved_rps":119.98734912,"expected_iterations":1000000,"dropped":0,"mix":{"buy_yes":700000,"sell_yes":300000,"limited":290000},
+			"codes":{"ok":970000,"price_limit":30000,"frozen":0}}}`}
 	for i, s := range []Step{{Stage: "env", State: StepOK}, {Stage: "load", State: StepOK}, {Stage: "load.browser", State: StepOK},
 		{Stage: "import", State: StepDisabled, Reason: "no trades were given"}} {
 		b, _ := json.Marshal(s)

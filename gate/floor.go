@@ -13,16 +13,17 @@ type Bound struct {
 	Requirement string
 	Unit        string // of the row that is reported when the sheet has none
 	Source      string
-	// Query is what the row's query has to contain, spaces removed: the series
-	// and edges without which it would be a question about something else.
-	Query     []string
-	Op        string
-	Threshold string
-	// LeastSamples is the least min_samples for a profile; 0 asks none.
-	LeastSamples map[string]float64
-	// LeastCoverage is the least min_coverage; 0 asks none.
-	LeastCoverage float64
-	Profiles      []string // where the row has to block
+	Window      string // of prom
+	// Query and Samples are the row's query and the one after "of" in
+	// min_samples. Spaces aside the row has to ask exactly these: of another
+	// question nobody could say whether it is laxer.
+	Query, Samples string
+	Op             string
+	Threshold      string
+	LeastSamples   map[string]float64 // by profile; nil asks none
+	LeastCoverage  float64            // 0 asks none
+	Job            string             // that LeastCoverage is about
+	Profiles       []string           // where the row has to block
 }
 
 // violations says what about the row is laxer than the bound.
@@ -35,19 +36,21 @@ func (b Bound) violations(r Row, profile string) []string {
 	}
 	note(r.Requirement == b.Requirement, "requirement %s, not %s", r.Requirement, b.Requirement)
 	note(r.Source == b.Source, "source %s, not %s", r.Source, b.Source)
-	query := strings.ReplaceAll(r.Query, " ", "")
-	for _, part := range b.Query {
-		note(strings.Contains(query, part), "the query has no %s", part)
-	}
+	note(b.Window == "" || r.Window == b.Window, "window %s, not %s", r.Window, b.Window)
+	note(tight(r.Query) == tight(b.Query), "the query is not %s", b.Query)
 	note(implies(r.Op, r.Threshold, b.Op, b.Threshold), "%s %s is laxer than %s %s", r.Op, r.Threshold, b.Op, b.Threshold)
 	note(r.Blocks(profile), "it does not block in %s", profile)
-	least, _, err := r.samples(profile)
+	least, count, err := r.samples(profile)
 	note(err == nil && least >= b.LeastSamples[profile], "min_samples %q is less than %g", r.MinSamples, b.LeastSamples[profile])
+	note(b.LeastSamples == nil || tight(count) == tight(b.Samples), "min_samples does not count %s", or(b.Samples, "the metric itself"))
 	share, jobs, err := r.coverage()
 	note(err == nil && share >= b.LeastCoverage, "min_coverage %q is less than %g", r.MinCoverage, b.LeastCoverage)
-	note(err != nil || b.LeastCoverage == 0 || len(jobs) == 0 || slices.Contains(jobs, floorJob(b)), "min_coverage is not of %s", floorJob(b))
+	note(b.LeastCoverage == 0 || len(jobs) == 0 || slices.Contains(jobs, b.Job), "min_coverage is not of %s", b.Job)
 	return lax
 }
+
+// tight is a query without spaces, where they do not matter.
+func tight(query string) string { return strings.ReplaceAll(query, " ", "") }
 
 // implies reports whether every value that passes (op, t) passes (floorOp, f).
 func implies(op, t, floorOp, f string) bool {

@@ -106,7 +106,7 @@ func checkSheet(evidence fs.FS, sheet Sheet, fault func(string, ...any)) {
 		fault("%s: %v", SheetFile, err)
 		return
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	own, err := ReadSheet(f)
 	if err != nil {
 		fault("%s: %v", SheetFile, err)
@@ -317,11 +317,10 @@ func (v *Verdict) decide() {
 
 // load sums the summary up for people.
 func (s k6Summary) load() *LoadSummary {
-	l := LoadSummary{Metric: loadMetric, Mix: counts(s.Gate.Mix), Codes: counts(s.Gate.Codes)}
 	m := s.Metrics[loadMetric].Values
-	l.P50, l.P95, l.P99 = m["med"].String(), m["p(95)"].String(), m["p(99)"].String()
-	l.Requests, l.Rate = m["count"].String(), ""
-	return &l
+	return &LoadSummary{Metric: loadMetric, Requests: s.Gate.Completed.String(), Rate: s.Gate.Rate.String(),
+		P50: m["med"].String(), P95: m["p(95)"].String(), P99: m["p(99)"].String(),
+		Mix: counts(s.Gate.Mix), Codes: counts(s.Gate.Codes)}
 }
 
 // loadMetric is the latency of the requests that the load is about.

@@ -66,6 +66,18 @@ func TestStates(t *testing.T) {
 		{"sample count is NaN", func(w *world) { w.counts[server] = "NaN" }, server, NoData, "NaN"},
 		{"Prometheus killed mid-run", func(w *world) { w.up["mbp"] = 15 }, server, NoData, "0.5000 of the expected scrapes of mbp"},
 		{"never scraped", func(w *world) { w.up["mbp"] = 0 }, server, NoData, "0.0000"},
+		{"target down", func(w *world) {
+			w.set(UpFile, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"mbp"},"values":[`+
+				strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`[%s,"0"],`, unix(end)), 30), ",")+`]}]}}`)
+		}, server, NoData, "0.0000"},
+		{"one scrape told thirty times", func(w *world) {
+			w.set(UpFile, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"mbp"},"values":[`+
+				strings.TrimSuffix(strings.Repeat(fmt.Sprintf(`[%s,"1"],`, unix(end)), 30), ",")+`]}]}}`)
+		}, server, NoData, "0.0333"},
+		{"rate of nothing in a row that asks no samples", func(w *world) {
+			w.set(SummaryFile, `{"metrics":{"failures":{"type":"rate","values":{"rate":0,"passes":0,"fails":0}}}}`)
+			w.add("failures", SourceK6, "failures.rate", "", "==", "0")
+		}, "failures", NoData, "0 samples"},
 		{"no scrape record", func(w *world) { w.files[UpFile] = nil }, server, NoData, UpFile + " is missing"},
 		{"no scrape config", func(w *world) { w.files[PrometheusFile] = nil }, server, Error, PrometheusFile},
 		{"no load", func(w *world) { w.run.Load = nil }, server, NotRun, "no load"},
@@ -78,15 +90,29 @@ func TestStates(t *testing.T) {
 		{"k6 trend without count", func(w *world) {
 			w.set(SummaryFile, `{"metrics":{"http_req_duration{kind:dec}":{"type":"trend","values":{"p(95)":1}}}}`)
 		}, "dec_p95_ms", NoData, "has no count"},
+		{"k6 counter that counts itself", func(w *world) {
+			w.add("counted", SourceK6, "dec_5xx.count", "", "==", "0")["min_samples"] = "0"
+		}, "counted", Error, "N of QUERY"},
+		{"an answer of 500", func(w *world) {
+			w.set(SummaryFile, `{"metrics":{"dec_5xx":{"type":"counter","values":{"count":1}},"dec_completed":{"type":"counter","values":{"count":7200}}}}`)
+		}, "dec_client_5xx", Fail, "1 is not == 0"},
 		{"k6 null", func(w *world) {
 			w.set(SummaryFile, `{"metrics":{"http_req_duration{kind:dec}":{"type":"trend","values":{"count":9999999,"p(95)":null}}}}`)
 		}, "dec_p95_ms", Error, "no number"},
 		{"report of a scan missing", func(w *world) { w.files["security/gitleaks.json"] = nil }, "secrets_found", NotRun, "missing"},
-		{"a planted secret", func(w *world) { w.set("security/gitleaks.json", `{"n":1}`) }, "secrets_found", Fail, "1 is not == 0"},
-		{"sleeping scanner", func(w *world) { w.set("security/secrets_canary.json", `{"n":0}`) }, "secrets_canary", Fail, "0 is not >= 1"},
-		{"scan result is text", func(w *world) { w.set("security/gitleaks.json", `{"n":"0"}`) }, "secrets_found", Error, "no number"},
-		{"scan result is null", func(w *world) { w.set("security/gitleaks.json", `{"n":null}`) }, "secrets_found", NoData, "null"},
-		{"scan result lacks the field", func(w *world) { w.set("security/gitleaks.json", `{}`) }, "secrets_found", NoData, "has no /n"},
+		{"a planted secret", func(w *world) { w.set("security/gitleaks.json", `{"findings":1,"history":{"commits":9}}`) }, "secrets_found", Fail, "1 is not == 0"},
+		{"sleeping scanner", func(w *world) { w.set("security/gitleaks.json", `{"canary":{"found":["a"]}}`) }, "secrets_canary", Fail, "1 is not >= 4"},
+		{"scan result is text", func(w *world) { w.set("security/gitleaks.json", `{"findings":"0"}`) }, "secrets_found", Error, "no number"},
+		{"scan result is null", func(w *world) { w.set("security/gitleaks.json", `{"findings":null}`) }, "secrets_found", NoData, "null"},
+		{"scanner that saw no commits", func(w *world) {
+			w.set("security/gitleaks.json", `{"findings":0,"history":{"commits":0}}`)
+		}, "secrets_found", NoData, "0 samples, at least 1"},
+		{"a dbt test that fails", func(w *world) {
+			w.set("dbt/run_results.json", `{"results":[{"status":"fail"}`+strings.Repeat(`,{"status":"pass"}`, 40)+`]}`)
+		}, "dbt_nodes_not_passed", Fail, "1 is not == 0"},
+		{"a dbt run of nothing", func(w *world) { w.set("dbt/run_results.json", `{"results":[]}`) }, "dbt_nodes_not_passed", NoData, "0 samples"},
+		{"a breaking schema", func(w *world) { w.set("schema/compat.json", `{"breaking":1,"checked":8}`) }, "schema_breaking", Fail, "1 is not"},
+		{"scan result lacks the field", func(w *world) { w.set("security/gitleaks.json", `{}`) }, "secrets_found", NoData, "has no /findings"},
 		{"window longer than the load", func(w *world) {
 			w.add("slow", SourceProm, "slow[$window]", "1h", "<=", "1")
 		}, "slow", NotEvaluable, "longer than the load"},
@@ -190,9 +216,9 @@ func TestRecordedRow(t *testing.T) {
 	for profile, want := range map[string]string{Smoke: SmokePass, Full: Refused} {
 		w := newWorld(t, profile)
 		w.set("db.json", `{"age_days":7.5}`)
-		w.add("vulndb_age", SourceFile, "db.json#/age_days", "", "<=", "7")["profiles"] = Full
+		w.add("age", SourceFile, "db.json#/age_days", "", "<=", "7")["profiles"] = Full
 		v := w.judge()
-		if r := rowOf(t, v, "vulndb_age"); v.Decision != want || r.State != Fail || r.Value != "7.5" {
+		if r := rowOf(t, v, "age"); v.Decision != want || r.State != Fail || r.Value != "7.5" {
 			t.Errorf("%s: %s, row %+v", profile, v.Decision, r)
 		}
 	}
@@ -293,10 +319,11 @@ func TestFloorHolds(t *testing.T) {
 	operators := []string{"<=", "<", ">=", ">", "=="}
 	rapid.Check(t, func(rt *rapid.T) {
 		b := rapid.SampledFrom(Floor()).Draw(rt, "bound")
+		profile := rapid.SampledFrom(b.Profiles).Draw(rt, "profile")
 		op := rapid.SampledFrom(operators).Draw(rt, "op")
 		floor, _ := number(b.Threshold)
 		bound := floor + rapid.SampledFrom([]float64{-1e6, -1, -0.01, 0, 0.01, 1, 1e6}).Draw(rt, "delta")
-		w := newWorld(t, Smoke)
+		w := newWorld(t, profile)
 		w.row(b.KPI)["op"], w.row(b.KPI)["threshold"] = op, fmt.Sprint(bound)
 		lax := false
 		for _, x := range []float64{math.Inf(-1), bound - 1, bound, bound + 1, floor - 1, floor, floor + 1, (bound + floor) / 2, math.Inf(1)} {
@@ -316,7 +343,14 @@ func TestFloorNamesEverything(t *testing.T) {
 		for name, bend := range map[string]func(w *world){
 			"no such row": func(w *world) { w.row(b.KPI)["kpi_id"] = "renamed" },
 			"requirement": func(w *world) { w.row(b.KPI)["requirement"] = "R9" },
-			"block":       func(w *world) { w.row(b.KPI)["profiles"] = Full },
+			"block":       func(w *world) { w.row(b.KPI)["profiles"] = Smoke },
+			"window":      func(w *world) { w.row(b.KPI)["window"] = "30s" },
+			"does not count": func(w *world) {
+				r := w.row(b.KPI)
+				r["min_samples"], _, _ = strings.Cut(r["min_samples"], " of ")
+				r["min_samples"] += " of " + map[string]string{SourceProm: "vector(1e9)", SourceK6: "dec_completed.count2", SourceFile: "run.json#/n"}[b.Source]
+			},
+			"not of": func(w *world) { w.row(b.KPI)["min_coverage"] = "1 of others" },
 			"the query": func(w *world) {
 				r := w.row(b.KPI)
 				r["query"] = map[string]string{SourceProm: "vector(1)", SourceK6: "up.count", SourceFile: "run.json#/n"}[b.Source]
@@ -324,17 +358,18 @@ func TestFloorNamesEverything(t *testing.T) {
 			"min_samples":  func(w *world) { delete(w.row(b.KPI), "min_samples") },
 			"min_coverage": func(w *world) { delete(w.row(b.KPI), "min_coverage") },
 		} {
-			if name == "min_samples" && b.LeastSamples == nil || name == "min_coverage" && b.LeastCoverage == 0 {
+			if (name == "min_samples" || name == "does not count") && b.LeastSamples == nil ||
+				(name == "min_coverage" || name == "not of") && b.LeastCoverage == 0 || name == "window" && b.Window == "" {
 				continue
 			}
-			w := newWorld(t, Smoke)
+			w := newWorld(t, Full)
 			bend(w)
 			v := w.judge()
-			if r := rowOf(t, v, b.KPI); r.State != Error || !r.Blocks || !strings.Contains(r.Reason, name) || v.Decision != SmokeFail {
+			if r := rowOf(t, v, b.KPI); r.State != Error || !r.Blocks || !strings.Contains(r.Reason, name) || v.Decision != Refused {
 				t.Errorf("%s, %s: %s (%s)", b.KPI, name, r.State, r.Reason)
 			}
 		}
-		w := newWorld(t, Smoke)
+		w := newWorld(t, Full)
 		evidence, sheet := w.evidence()
 		for _, r := range sheet.Rows {
 			if r.KPI == b.KPI {
@@ -342,7 +377,7 @@ func TestFloorNamesEverything(t *testing.T) {
 				break
 			}
 		}
-		v := judged(t, evidence, sheet, Smoke)
+		v := judged(t, evidence, sheet, Full)
 		if last := v.Rows[len(v.Rows)-1]; last.State != Error || !strings.Contains(last.Reason, "doubled") {
 			t.Errorf("%s doubled: %s (%s)", b.KPI, last.State, last.Reason)
 		}

@@ -22,7 +22,7 @@ func readFile(evidence fs.FS, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	b, err := io.ReadAll(io.LimitReader(f, maxEvidence+1))
 	if err != nil {
 		return nil, err
@@ -186,8 +186,10 @@ func (r ref) countIn(v any) finding {
 type k6Summary struct {
 	Metrics map[string]k6Metric `json:"metrics"`
 	Gate    struct {
-		Mix   map[string]json.Number `json:"mix"`
-		Codes map[string]json.Number `json:"codes"`
+		Completed json.Number            `json:"completed"`
+		Rate      json.Number            `json:"achieved_rps"`
+		Mix       map[string]json.Number `json:"mix"`
+		Codes     map[string]json.Number `json:"codes"`
 	} `json:"gate"`
 }
 
@@ -244,6 +246,8 @@ func (s k6Summary) samples(query string) finding {
 	}
 	m := s.Metrics[metric]
 	switch count := m.Values["count"]; {
+	case m.Type == "counter":
+		return missing(Error, "a counter does not say how often it was looked at: min_samples needs N of QUERY")
 	case count != "":
 		return found(count.String())
 	case m.Type == "rate":

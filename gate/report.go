@@ -132,29 +132,30 @@ func (p *page) load(l *LoadSummary) {
 		fmt.Fprintf(p, ", %s/s", short(l.Rate))
 	}
 	fmt.Fprintln(p)
-	p.counts("mix", l.Mix)
-	p.counts("answers", l.Codes)
+	p.counts("mix", l.Mix, l.Requests)
+	p.counts("answers", l.Codes, l.Requests)
 }
 
-// counts lists named numbers with their share of the sum.
-func (p *page) counts(title string, list []Count) {
-	sum := 0.0
+// counts lists the named numbers that are not zero, with their share of the
+// requests. Shares need not add up: an order is a buy and has a limit.
+func (p *page) counts(title string, list []Count, requests string) {
+	sum, _ := strconv.ParseFloat(requests, 64)
 	wide := 0
 	for _, c := range list {
-		n, _ := strconv.ParseFloat(c.Value, 64)
-		sum += n
-		wide = max(wide, len(clean(c.Name)))
+		wide = max(wide, utf8.RuneCountInString(clean(c.Name)))
 	}
-	for i, c := range list {
-		if i > 0 {
-			title = ""
+	for _, c := range list {
+		n, err := strconv.ParseFloat(c.Value, 64)
+		if err == nil && n == 0 {
+			continue
 		}
-		n, _ := strconv.ParseFloat(c.Value, 64)
-		share := 0.0
+		name := clean(c.Name)
+		fmt.Fprintf(p, "  %-8s  %s%s  %8s", title, name, strings.Repeat(" ", wide-utf8.RuneCountInString(name)), short(c.Value))
 		if sum > 0 {
-			share = 100 * n / sum
+			fmt.Fprintf(p, "  %6.2f %%", 100*n/sum)
 		}
-		fmt.Fprintf(p, "  %-8s  %-*s  %8s  %6.2f %%\n", title, wide, clean(c.Name), short(c.Value), share)
+		fmt.Fprintln(p)
+		title = ""
 	}
 }
 

@@ -41,10 +41,9 @@ func broken(t *testing.T) Verdict {
 	w.values["cdc_lag_within_120s_mbp_quotes"] = ""
 	w.up["rum"] = 3
 	w.run.Subject.Dirty = true
-	w.set("db.json", `{"age_days":96.118234953703701}`)
-	w.add("vulndb_age", SourceFile, "db.json#/age_days", "", "<=", "7")["profiles"] = Full
+	w.set("security/govulncheck.db.json", `{"entries":4291,"age_days":96.118234953703701}`)
 	w.row("dec_p95_ms")["threshold"] = "900"
-	w.set("security/gitleaks.json", `{"n":2}`)
+	w.set("security/gitleaks.json", `{"findings":2,"history":{"commits":9}}`)
 	w.set("steps/03-load.browser/step.json", `{"stage":"load.browser","state":"NOT_RUN","reason":"no browser: install chromium"}`)
 	w.files["prom/http_5xx.json"] = nil
 	w.run.RunID = "run\x1b[2J-2"

@@ -178,7 +178,7 @@ func TestPackRefuses(t *testing.T) {
 		want    string
 	}{
 		{"a secret", func(t *testing.T, dir string) {
-			put(t, dir, "steps/02-load/stdout.txt", strings.Repeat("x", 256<<10-20)+key+"\n")
+			put(t, dir, "steps/02-load/stdout.txt", strings.Repeat("x", 256<<10+len(key)-10)+key+"\n")
 		}, []string{"another-secret-of-the-run", key}, "steps/02-load/stdout.txt holds a secret"},
 		{"a secret as a name", func(t *testing.T, dir string) { put(t, dir, key, "") }, []string{key}, "name of a file"},
 		{"a secret too short to search", func(*testing.T, string) {}, []string{"abc"}, "3 bytes"},
@@ -190,7 +190,7 @@ func TestPackRefuses(t *testing.T) {
 		{"not judged", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, gate.VerdictFile)) }, nil, "not judged"},
 		{"an edited report", func(t *testing.T, dir string) { put(t, dir, gate.ReportFile, "SMOKE PASS\n") }, nil, "report.txt is not what the evidence gives"},
 		{"evidence changed after the judgement", func(t *testing.T, dir string) {
-			put(t, dir, "security/gitleaks.json", `{"n":1}`)
+			put(t, dir, "security/gitleaks.json", `{"findings":1,"history":{"commits":9}}`)
 		}, nil, "verdict.json is not what the evidence gives"},
 		{"no run", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, gate.RunFile)) }, nil, gate.RunFile},
 	} {
@@ -277,7 +277,11 @@ func TestAnchorChain(t *testing.T) {
 		t.Errorf("beside %v, %v", r.Beside, err)
 	}
 	for name, bend := range map[string]func(){
-		"does not follow": func() { put(t, out, ChainFile, string(chain[bytes.IndexByte(chain, '\n')+1:])) },
+		"does not follow": func() { put(t, out, ChainFile, strings.Replace(string(chain), `"seq":2`, `"seq":3`, 1)) },
+		"line 2 does not": func() {
+			put(t, out, ChainFile, strings.Replace(string(chain), `"prev_root":"`+a1.Root, `"prev_root":"`+a2.Root, 1))
+		},
+		"line 1 does not": func() { put(t, out, ChainFile, string(chain[bytes.IndexByte(chain, '\n')+1:])) },
 		"does not name":   func() { put(t, out, filepath.Base(second.Path)+".sha256", "0  x\n") },
 		"not as prega writes it": func() {
 			put(t, out, AnchorFile, " "+string(read(t, filepath.Join(out, AnchorFile))))

@@ -144,7 +144,7 @@ func digestFile(evidence fs.FS, path string, secrets []string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	defer in.Close()
+	defer in.Close() //nolint:errcheck // it was only read
 	longest := 0
 	for _, s := range secrets {
 		longest = max(longest, len(s))

@@ -153,7 +153,7 @@ func TestForgeries(t *testing.T) {
 			return append(e, forgery{"EVI/zZ/a", ""}, forgery{"EVI/zz/b", ""})
 		}, nil, "case does not count"},
 		{"a file that is a folder", func(e []forgery) []forgery { return append(e, forgery{"EVI/verdict.json/x", ""}) }, nil, "a folder"},
-		{"a date", nil, func(i int, h *zip.FileHeader) { h.ModifiedDate++ }, "its header is not as"},
+		{"a version", nil, func(i int, h *zip.FileHeader) { h.ReaderVersion++ }, "its header is not as"},
 		{"an extra field", nil, func(i int, h *zip.FileHeader) { h.Extra = []byte{1, 0, 0, 0} }, "extra field"},
 		{"a comment", nil, func(i int, h *zip.FileHeader) { h.Comment = "x" }, "comment"},
 		{"rights", nil, func(i int, h *zip.FileHeader) { h.ExternalAttrs = 1 }, "central directory is not as"},
@@ -188,7 +188,7 @@ func TestReevaluation(t *testing.T) {
 			r := string(read(t, dir+"/"+gate.ReportFile))
 			put(t, dir, gate.ReportFile, strings.Replace(r, "799.9", "12.3", 1))
 		},
-		"verdict.json is not":        func(dir string) { put(t, dir, "security/gitleaks.json", `{"n":3}`) },
+		"verdict.json is not":        func(dir string) { put(t, dir, "security/gitleaks.json", `{"findings":3,"history":{"commits":9}}`) },
 		"manifest.json does not say": func(string) {},
 	} {
 		t.Run(name, func(t *testing.T) {

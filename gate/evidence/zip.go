@@ -19,8 +19,10 @@ const zipVersion = 20
 
 // header is the only header that a file of a pack has.
 func header(f File) *zip.FileHeader {
+	size := uint64(f.Size)
 	return &zip.FileHeader{Name: Prefix + f.Path, CreatorVersion: zipVersion, ReaderVersion: zipVersion, Method: zip.Store,
-		ModifiedDate: dosEpoch, CRC32: f.crc, CompressedSize64: uint64(f.Size), UncompressedSize64: uint64(f.Size)} //nolint:gosec // sizes are counted, never negative
+		ModifiedDate: dosEpoch, //nolint:staticcheck // CreateRaw writes this field, and Modified would add an extra one
+		CRC32:        f.crc, CompressedSize64: size, UncompressedSize64: size}
 }
 
 // writeZip writes the files, sorted bytewise, and checks while it copies that
