@@ -17,6 +17,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -132,6 +133,14 @@ func (c *Client) As(key string) *Client {
 	return &other
 }
 
+// With returns a client for the same server, connections and key that retries
+// in another way.
+func (c *Client) With(r Retry) *Client {
+	other := *c
+	other.retry = r
+	return &other
+}
+
 // URL returns the server's base URL.
 func (c *Client) URL() string { return c.base }
 
@@ -144,6 +153,15 @@ func NewSecret() (string, engine.Digest, error) {
 	}
 	s := "mbp_" + base64.RawURLEncoding.EncodeToString(b[:])
 	return s, DigestOf(s), nil
+}
+
+// Derive returns an API key that only the holder of this client's key can
+// compute: for helpers that must find their keys again without a file of
+// secrets. Equal labels give equal keys.
+func (c *Client) Derive(label string) string {
+	h := hmac.New(sha256.New, []byte(c.key))
+	h.Write([]byte("mbp derived key 1\n" + label))
+	return "mbp_" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
 // DigestOf returns the digest by which the server knows a secret.

@@ -19,10 +19,11 @@ type Problem struct {
 	Status   int    `json:"status"`
 	Detail   string `json:"detail,omitempty"`
 	Code     string `json:"code"`
-	Seq      uint64 `json:"seq,omitempty"` // the decision that refused; 0: refused before any decision
-	Instance string `json:"instance,omitempty"`
+	Seq      uint64 `json:"seq,omitempty"`      // the decision that refused, or the state that was looked at
+	Instance string `json:"instance,omitempty"` // where the decision can be read; empty: none was taken
 
 	RetryAfter time.Duration `json:"-"` // how long the server asks to wait; 0 if it does not say
+	Replayed   bool          `json:"-"` // the server had refused this idempotency key before
 }
 
 // Error says the code, and the detail if there is one.
@@ -36,6 +37,10 @@ func (p *Problem) Error() string {
 	}
 	return fmt.Sprintf("%s (status %d)", s, p.Status)
 }
+
+// Decided reports whether a decision of the engine refused, which is journalled
+// under its idempotency key. Otherwise the refusal came before any decision.
+func (p *Problem) Decided() bool { return p.Seq != 0 && p.Instance != "" }
 
 // CodeOf returns the stable code of the problem in err, "" if it holds none.
 func CodeOf(err error) string {
@@ -60,6 +65,7 @@ func problem(a answer, now time.Time) *Problem {
 		p = &Problem{Code: "http_" + strconv.Itoa(a.status), Title: http.StatusText(a.status), Detail: strings.TrimSpace(detail)}
 	}
 	p.Status = a.status
+	p.Replayed = a.header.Get("Idempotency-Replayed") == "true"
 	p.RetryAfter = retryAfter(a.header.Get("Retry-After"), now)
 	return p
 }
@@ -67,7 +73,7 @@ func problem(a answer, now time.Time) *Problem {
 // retryAfter reads seconds or a date, RFC 9110 section 10.2.3.
 func retryAfter(s string, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return min(time.Duration(n)*time.Second, maxRetryAfter) //nolint:gosec // 32 bits
+		return min(time.Duration(n)*time.Second, maxRetryAfter)
 	}
 	if at, err := http.ParseTime(s); err == nil {
 		return min(max(at.Sub(now), 0), maxRetryAfter)

@@ -57,7 +57,7 @@ func (c *Client) attempt(ctx context.Context, x *call, body []byte) (answer, err
 				return a, nil
 			}
 			p := problem(a, time.Now())
-			if p.Code == engine.RateLimited.String() && p.Seq != 0 {
+			if p.Code == engine.RateLimited.String() && p.Decided() {
 				refused++
 			}
 			err = p
@@ -92,8 +92,8 @@ func (c *Client) wait(n int, err error) (time.Duration, bool) {
 	if errors.As(err, &p) {
 		switch p.Status {
 		case http.StatusTooManyRequests:
-			if !c.retry.Limited {
-				return 0, false
+			if !c.retry.Limited || p.Replayed {
+				return 0, c.retry.Limited // an earlier life of this call waited here
 			}
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		default:

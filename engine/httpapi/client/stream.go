@@ -19,8 +19,8 @@ import (
 // Event is one event of the live stream. Data is the JSON document of its kind:
 // Snapshot, PriceEvent, TradeEvent, Market, or just a seq for a heartbeat.
 type Event struct {
-	Seq  engine.Seq
-	Kind string // snapshot, quote, trade, market, heartbeat
+	Seq  engine.Seq // where a stream that breaks after this event resumes
+	Kind string     // snapshot, quote, trade, market, heartbeat
 	Data json.RawMessage
 }
 

@@ -69,6 +69,15 @@ func (d *Decision) Abuse() *engine.AbuseRaised {
 	return e
 }
 
+// Payouts returns the payouts of the decision, nil if it made none.
+func (d *Decision) Payouts() *engine.PayoutsMade {
+	e := &engine.PayoutsMade{}
+	if d.find(e) != nil {
+		return nil
+	}
+	return e
+}
+
 // Account is what an account holds, as of a decision.
 type Account struct {
 	Seq engine.Seq `json:"seq"`

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/sim/playback"
+	"github.com/mbp-market/mbp/sim/tape"
+)
+
+func importCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "import", Short: "Bring recorded data into a server"}
+	cmd.AddCommand(importTradesCommand())
+	return cmd
+}
+
+// tradesImport is what `mbp import trades` was told.
+type tradesImport struct {
+	connection
+	options   tape.Options
+	play      playback.Config
+	template  string
+	liquidity amountFlag
+	report    string
+}
+
+func importTradesCommand() *cobra.Command {
+	x := &tradesImport{}
+	cmd := &cobra.Command{
+		Use:   "trades FILE",
+		Short: "Play a recorded stream of real trades into a server",
+		Long: `Play a recorded stream of trades (CSV, plain or gzip) into a running server with
+the key of an admin. Each market and each account of the recording becomes one
+here; each row that really traded becomes an immediate-or-cancel order:
+
+  BUY         spends the row's amount on its outcome (or buys its shares)
+  SELL        sells the row's shares; who does not hold them here buys as many
+              shares of the other outcome, which is the same position
+  no side     the tick rule: price up buys YES for the amount, price down buys as
+              many NO shares, unchanged goes on as before
+  no outcome  the outcome whose probability lies nearer to the row's price
+  no size     an order that carries the price to where the row says it went
+  no account  one of --accounts synthetic ones of the source
+
+Rows that did not trade are counted and left out. A market opens at the price
+before its first row; its depth is fitted to the recording. Titles come from
+markets.csv.gz beside FILE, if it is there.
+
+Repeating the command with the same file and options plays nothing twice: it
+goes on where it stopped (the server remembers a day). Ctrl-C stops and reports.`,
+		Example: `  mbp import trades trades.csv.gz --key-file mbp-data/admin.key --json report.json
+  mbp import trades trades.csv.gz --key-file mbp-data/admin.key --speed 60`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return x.run(ctx, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&x.url, "url", "", "`URL` of the server (MBP_URL, default "+defaultURL+")")
+	f.StringVar(&x.keyFile, "key-file", "", "`file` with the secret of an admin's API key (MBP_KEY_FILE; or the secret itself in MBP_KEY)")
+	f.StringVar(&x.report, "json", "", "`file` for the report as JSON")
+	f.IntVar(&x.options.Limit, "limit", 0, "play only the first `n` rows that traded")
+	f.IntVar(&x.options.Synthetic, "accounts", 500, "accounts of a source for its rows without one")
+	f.Uint64Var(&x.options.Seed, "seed", 1, "spreads rows without an account; another seed is another run")
+	f.Var(&x.liquidity, "liquidity", "credits in every market (default: fitted to the recording)")
+	f.StringVar(&x.template, "template", engine.DefaultTemplate().Name(), "market template, `id@version`")
+	f.Float64Var(&x.play.Speed, "speed", 0, "play `n` times as fast as it happened (0: as fast as the server answers)")
+	f.DurationVar(&x.play.MaxGap, "max-gap", 10*time.Minute, "with --speed: a longer pause in the recording counts as this")
+	f.BoolVar(&x.play.Wait, "wait", true, "wait when an account is rate_limited; else count the row as rejected")
+	f.IntVar(&x.play.Concurrency, "concurrency", 64, "orders under way at once")
+	return cmd
+}
+
+func (x *tradesImport) run(ctx context.Context, file string, stdout, stderr io.Writer) error {
+	if x.play.Concurrency < 1 || x.options.Synthetic < 1 || x.options.Limit < 0 || x.play.Speed < 0 || x.play.MaxGap <= 0 {
+		return usage(errors.New("--concurrency, --accounts and --max-gap are above zero, --limit and --speed are not negative"))
+	}
+	cl, err := x.open()
+	if err != nil {
+		return err
+	}
+	if x.options.Template, err = x.findTemplate(ctx, cl); err != nil {
+		return err
+	}
+	x.options.Liquidity = engine.Micros(x.liquidity.micros)
+	if x.play.Tape, err = tape.Load(ctx, file, x.options); err != nil {
+		return err
+	}
+	t := x.play.Tape
+	fmt.Fprintf(stderr, "%d rows, %d to play, %d markets, %d accounts\n", t.Rows, len(t.Trades), len(t.Markets), len(t.Accounts))
+	x.play.Options = x.options
+	began := time.Now()
+	x.play.Progress = func(done, all int) {
+		fmt.Fprintf(stderr, "%7d of %d rows, %.0f rows/s\n", done, all, float64(done)/time.Since(began).Seconds())
+	}
+	report, err := playback.Play(ctx, playback.NewRemote(cl), x.play)
+	if report == nil {
+		return err
+	}
+	report.Text(stdout)
+	if x.report != "" {
+		err = errors.Join(err, writeReport(x.report, report))
+	}
+	return err
+}
+
+// findTemplate returns the version whose bounds hold.
+func (x *tradesImport) findTemplate(ctx context.Context, cl *client.Client) (engine.Template, error) {
+	list, err := cl.Templates(ctx)
+	if err != nil {
+		return engine.Template{}, err
+	}
+	for _, t := range list.Templates {
+		if t.Name() == x.template {
+			return t, nil
+		}
+	}
+	return engine.Template{}, usage(fmt.Errorf("the server has no template %s; see mbp template list", x.template))
+}
+
+func writeReport(name string, r *playback.Report) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	if err := os.WriteFile(name, append(b, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
