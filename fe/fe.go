@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -37,6 +38,10 @@ func panel(built fs.FS) (fs.FS, error) {
 	return fs.Sub(built, "web/dist")
 }
 
+// plainHost is a host, perhaps with a port, that cannot end a directive: URLs
+// allow ";" and "," in a host.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)
+
 // Policy returns the Content-Security-Policy that the panel runs under. rumURL
 // is where its pages report to, the rum_url of panel.json; empty if nowhere. The
 // error names a rumURL that is not an absolute http or https address.
@@ -44,7 +49,7 @@ func Policy(rumURL string) (string, error) {
 	connect := "'self'"
 	if rumURL != "" {
 		u, err := url.Parse(rumURL)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		if err != nil || !plainHost.MatchString(u.Host) || u.Scheme != "http" && u.Scheme != "https" {
 			return "", fmt.Errorf("RUM address %q is not an absolute http or https URL", rumURL)
 		}
 		connect += " " + u.Scheme + "://" + u.Host

@@ -110,7 +110,7 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("Policy(%q) = %q", c.rum, got)
 		}
 	}
-	for _, bad := range []string{"/rum", "rum.example", "ftp://x/", "http://", "http://a b/", "https:;script-src *"} {
+	for _, bad := range []string{"/rum", "rum.example", "ftp://x/", "http://", "http://a b/", "https:;script-src *", "https://a;script-src", "https://a,b"} {
 		if got, err := Policy(bad); err == nil {
 			t.Errorf("Policy(%q) = %q, want an error", bad, got)
 		}

@@ -13,7 +13,7 @@
 export const DEFAULTS = {
   RUM_HOST: "127.0.0.1",
   RUM_PORT: "9314",
-  RUM_ENV: "dev",
+  RUM_ENV: "local",
   RUM_ALLOWED_ORIGINS: "http://127.0.0.1:8420,http://localhost:8420",
   RUM_PAGES: "/",
   RUM_PER_SECOND: "200",

@@ -1,0 +1,8 @@
+/** A key as `mbp key new` makes it: the prefix and 32 random bytes in base64url. */
+const KEY = /^mbp_[A-Za-z0-9_-]{43}$/;
+
+/** Returns the key without the blanks that copying adds, or null if it cannot be one. */
+export function readKey(typed: string): string | null {
+  const key = typed.trim();
+  return KEY.test(key) ? key : null;
+}

@@ -1,0 +1,4 @@
+import "./base.css";
+import { start } from "./app/app";
+
+start(document.body);

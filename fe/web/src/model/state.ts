@@ -1,0 +1,33 @@
+/** Everything that the page draws from, and what people can do to it. */
+import type { Lang, MessageKey, Translate } from "../i18n/i18n";
+import type { LiveState } from "../stream/stream";
+import type { Desk } from "../ticket/desk";
+import type { Live } from "./live";
+import type { Account, Me } from "./model";
+
+export interface State {
+  readonly lang: Lang;
+  /** `back`: the tab holds a key, and whether it is still good is being asked. */
+  readonly phase: "out" | "checking" | "back" | "in";
+  readonly loginError: MessageKey | null;
+  readonly line: LiveState;
+  /** A snapshot has come: an empty list means that there is no market. */
+  readonly loaded: boolean;
+  readonly live: Live;
+  readonly selected: string | null;
+  readonly me: Me | null;
+  readonly account: Account | null;
+}
+
+export interface Actions {
+  readonly signIn: (key: string) => void;
+  readonly signOut: () => void;
+  readonly setLang: (lang: Lang) => void;
+  readonly desk: Desk;
+}
+
+/** A part of the page: it is built once and draws what has changed since. */
+export interface Component {
+  readonly element: HTMLElement;
+  readonly draw: (state: State, t: Translate) => void;
+}

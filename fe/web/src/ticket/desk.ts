@@ -1,0 +1,169 @@
+/**
+ * The desk behind the ticket: it keeps the form, its quote and the order under
+ * way, and knows nothing of the page. A quote is asked for when typing pauses
+ * and again when the market has moved; an order goes out once, whatever happens
+ * to the line.
+ */
+import { NoAnswer, Problem, type Api } from "../api/api";
+import { OutcomeUnknown, untilDecided } from "../api/submit";
+import type { Lang } from "../i18n/i18n";
+import { fill as readFill, quote as readQuote, type Account, type Fill, type Quote } from "../model/model";
+import { debounced } from "../ui/frame";
+import { isPartial, limitPrice, orderBody, quotePath, read, shortOf, type Form, type OrderBody, type Reading } from "./order";
+
+/** Pause in typing after which a quote is asked for. */
+export const TYPING_MS = 150;
+
+/** Least time between two quotes of an unchanged form, and before a failed one is repeated. */
+export const REQUOTE_MS = 1000;
+
+export type QuoteState =
+  | { readonly kind: "none" | "loading" | "stale" }
+  | { readonly kind: "problem"; readonly code: string; readonly retry: number }
+  | { readonly kind: "ready"; readonly quote: Quote };
+
+export type Result =
+  | { readonly kind: "filled"; readonly fill: Fill; readonly partial: boolean }
+  | { readonly kind: "problem"; readonly code: string; readonly retry: number }
+  | { readonly kind: "unknown" };
+
+export interface DeskOptions {
+  readonly api: () => Api | null;
+  readonly lang: () => Lang;
+  readonly account: () => Account | null;
+  readonly newKey: () => string;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly onChange: () => void;
+  readonly onFill: (fill: Fill) => void;
+  readonly onUnauthorised: () => void;
+}
+
+const EMPTY: Form = { market: "", side: "buy", outcome: "YES", amount: "", protect: "20000", limit: "" };
+
+export class Desk {
+  form = EMPTY;
+  quote: QuoteState = { kind: "none" };
+  result: Result | null = null;
+  sending = false;
+  /** An order whose fate is not known, with the form it came from. */
+  private open: { readonly form: Form; readonly body: OrderBody; readonly key: string } | null = null;
+  private asking: AbortController | null = null;
+  private readonly askAfterTyping = debounced(() => void this.ask(), TYPING_MS);
+  private readonly askAfterMove = debounced(() => void this.ask(), REQUOTE_MS);
+  private moved = false;
+
+  constructor(private readonly options: DeskOptions) {}
+
+  reading(): Reading {
+    return read(this.form, this.options.lang());
+  }
+
+  /** Takes what was filled in. While an order is on its way the form rests. */
+  set(patch: Partial<Form>): void {
+    if (this.sending) return;
+    this.form = { ...this.form, ...patch };
+    this.open = null;
+    this.result = null;
+    this.asking?.abort();
+    this.quote = { kind: this.reading().ok ? "loading" : "none" };
+    this.askAfterTyping();
+    this.options.onChange();
+  }
+
+  /** Forgets everything of the one who signed out. */
+  reset(): void {
+    this.asking?.abort();
+    this.form = { ...EMPTY, market: this.form.market };
+    this.quote = { kind: "none" };
+    this.result = null;
+    this.open = null;
+    this.options.onChange();
+  }
+
+  /** The market's price has moved: the quote is refreshed, at most once a second. */
+  priceMoved(): void {
+    if (this.moved || this.sending || this.open) return;
+    if (this.quote.kind !== "ready" && this.quote.kind !== "problem") return;
+    this.moved = true;
+    this.askAfterMove();
+  }
+
+  canSubmit(): boolean {
+    if (this.sending) return false;
+    return this.open !== null || this.quote.kind === "ready";
+  }
+
+  async submit(): Promise<void> {
+    const api = this.options.api();
+    if (!api || !this.canSubmit()) return;
+    const order = this.open ?? this.newOrder();
+    if (!order) return;
+    this.open = order;
+    this.asking?.abort();
+    this.sending = true;
+    this.result = null;
+    this.options.onChange();
+    try {
+      const fill = await untilDecided(() => api.post("/v1/orders", order.body, order.key, readFill), this.options.sleep);
+      this.finish({ kind: "filled", fill, partial: isPartial(order.body, fill) });
+      this.options.onFill(fill);
+    } catch (err) {
+      this.sending = false;
+      if (err instanceof OutcomeUnknown) {
+        this.result = { kind: "unknown" };
+        this.options.onChange();
+      } else if (err instanceof Problem && err.status === 401) {
+        this.options.onUnauthorised();
+      } else {
+        const { code, retryAfterSeconds } = err instanceof Problem ? err : { code: "unknown", retryAfterSeconds: 0 };
+        this.finish({ kind: "problem", code, retry: retryAfterSeconds });
+      }
+    }
+  }
+
+  private newOrder() {
+    const reading = this.reading();
+    if (!reading.ok || this.quote.kind !== "ready") return null;
+    const limit = limitPrice(this.form, reading.limit, this.quote.quote);
+    return { form: this.form, body: orderBody(this.form, reading.micros, limit), key: this.options.newKey() };
+  }
+
+  /** The order's fate is known: a filled form starts empty, so that it is not sent twice by habit. */
+  private finish(result: Result): void {
+    this.sending = false;
+    this.open = null;
+    this.set(result.kind === "filled" ? { amount: "" } : {});
+    this.result = result;
+    this.options.onChange();
+  }
+
+  private async ask(): Promise<void> {
+    this.moved = false;
+    const api = this.options.api();
+    const reading = this.reading();
+    if (!api || !reading.ok || this.sending || this.open || this.form.market === "") return;
+    this.asking?.abort();
+    const asking = new AbortController();
+    this.asking = asking;
+    let next: QuoteState;
+    try {
+      const quote = await api.get(quotePath(this.form, reading.micros, reading.limit), readQuote, asking.signal);
+      const code = quote.code === "ok" ? shortOf(quote, this.options.account()) : quote.code;
+      next = code === null ? { kind: "ready", quote } : { kind: "problem", code, retry: 0 };
+    } catch (err) {
+      if (asking.signal.aborted) return;
+      if (err instanceof NoAnswer || (err instanceof Problem && err.status >= 500)) {
+        next = { kind: "stale" };
+        this.askAfterMove();
+      } else if (err instanceof Problem && err.status === 401) {
+        this.options.onUnauthorised();
+        return;
+      } else {
+        next = { kind: "problem", code: err instanceof Problem ? err.code : "unknown", retry: err instanceof Problem ? err.retryAfterSeconds : 0 };
+      }
+    }
+    if (asking.signal.aborted) return;
+    this.quote = next;
+    this.options.onChange();
+  }
+}

@@ -1,0 +1,248 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { NoAnswer, Problem, type Api } from "../api/api";
+import { PAUSES_MS } from "../api/submit";
+import type { Account, Fill, Quote } from "../model/model";
+import { Desk, REQUOTE_MS, TYPING_MS } from "./desk";
+import { isPartial, limitPrice, orderBody, quotePath, read, shortOf, type Form } from "./order";
+
+const form: Form = { market: "mkt_1", side: "buy", outcome: "YES", amount: "10", protect: "20000", limit: "" };
+const quote: Quote = {
+  seq: 5, market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,
+  average_price_micros: 550_000, price_before_micros: 500_000, price_after_micros: 600_000, code: "ok",
+};
+const fill: Fill = {
+  seq: 6, order: "ord_6", market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,
+  average_price_micros: 550_000, price_after_micros: 600_000,
+};
+
+const account: Account = {
+  seq: 1, account: "acc_1", available_micros: 10_000_000, positions: [{ market: "mkt_1", outcome: "YES", shares_micros: 5_000_000 }],
+};
+
+describe("order", () => {
+  it("reads amount and limit", () => {
+    expect(read(form, "en")).toEqual({ ok: true, micros: 10_000_000, limit: null });
+    expect(read({ ...form, protect: "custom", limit: "0,62" }, "pt")).toEqual({ ok: true, micros: 10_000_000, limit: 620_000 });
+  });
+
+  it.each([
+    [{ amount: "" }, "amount", "input.empty"],
+    [{ amount: "ten" }, "amount", "input.format"],
+    [{ amount: "0" }, "amount", "input.range"],
+    [{ protect: "custom", limit: "" }, "limit", "input.empty"],
+    [{ protect: "custom", limit: "0" }, "limit", "input.price"],
+    [{ protect: "custom", limit: "1" }, "limit", "input.price"],
+    [{ protect: "custom", limit: "62%" }, "limit", "input.format"],
+  ] as const)("says what is wrong with %j", (patch, field, why) => {
+    expect(read({ ...form, ...patch }, "en")).toEqual({ ok: false, field, why });
+  });
+
+  it("a buy is sized in credits, a sale in shares", () => {
+    expect(quotePath(form, 10_000_000, null)).toBe("/v1/quotes?market=mkt_1&outcome=YES&side=buy&amount_micros=10000000");
+    expect(quotePath({ ...form, side: "sell", outcome: "NO" }, 5, 620_000)).toBe(
+      "/v1/quotes?market=mkt_1&outcome=NO&side=sell&shares_micros=5&limit_price_micros=620000",
+    );
+    expect(orderBody({ ...form, side: "sell" }, 5, null)).toEqual({ market: "mkt_1", outcome: "YES", side: "sell", tif: "ioc", shares_micros: 5 });
+  });
+
+  it("the limit lies beyond the quote, within the prices there are", () => {
+    expect(limitPrice(form, null, quote)).toBe(620_000);
+    expect(limitPrice({ ...form, side: "sell" }, null, { ...quote, price_after_micros: 400_000 })).toBe(380_000);
+    expect(limitPrice({ ...form, protect: "50000" }, null, { ...quote, price_after_micros: 980_000 })).toBe(999_999);
+    expect(limitPrice({ ...form, side: "sell" }, null, { ...quote, price_after_micros: 10_000 })).toBe(1);
+    expect(limitPrice({ ...form, protect: "custom" }, 610_000, quote)).toBe(610_000);
+    expect(limitPrice({ ...form, protect: "none" }, null, quote)).toBeNull();
+  });
+
+  it("knows what the trader cannot cover", () => {
+    expect(shortOf(quote, account)).toBeNull();
+    expect(shortOf({ ...quote, amount_micros: 10_000_001 }, account)).toBe("insufficient_funds");
+    expect(shortOf({ ...quote, amount_micros: 10_000_001 }, null)).toBeNull();
+    expect(shortOf({ ...quote, side: "sell", shares_micros: 5_000_000 }, account)).toBeNull();
+    expect(shortOf({ ...quote, side: "sell", shares_micros: 5_000_001 }, account)).toBe("insufficient_shares");
+    expect(shortOf({ ...quote, side: "sell", outcome: "NO", shares_micros: 1 }, account)).toBe("insufficient_shares");
+  });
+
+  it("knows a partial fill from a rounded one", () => {
+    const buy = orderBody(form, 10_000_000, null);
+    expect(isPartial(buy, fill)).toBe(false);
+    expect(isPartial(buy, { ...fill, amount_micros: 9_999_999 })).toBe(false);
+    expect(isPartial(buy, { ...fill, amount_micros: 9_000_000 })).toBe(true);
+    const sell = orderBody({ ...form, side: "sell" }, 5, null);
+    expect(isPartial(sell, { ...fill, shares_micros: 5 })).toBe(false);
+    expect(isPartial(sell, { ...fill, shares_micros: 4 })).toBe(true);
+  });
+});
+
+describe("Desk", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  function setUp() {
+    const get = vi.fn(async (_path: string): Promise<Quote> => quote);
+    const post = vi.fn(async (_path: string, _body: object, _key: string): Promise<Fill> => fill);
+    const onFill = vi.fn();
+    const onUnauthorised = vi.fn();
+    let keys = 0;
+    const desk = new Desk({
+      api: () => ({ get, post }) as unknown as Api,
+      lang: () => "en",
+      account: () => account,
+      newKey: () => `key-${++keys}`,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      onChange: () => {},
+      onFill,
+      onUnauthorised,
+    });
+    return { desk, get, post, onFill, onUnauthorised };
+  }
+
+  async function quoted() {
+    const s = setUp();
+    s.desk.set({ market: "mkt_1", amount: "10" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(s.desk.quote).toEqual({ kind: "ready", quote });
+    return s;
+  }
+
+  it("asks once, when typing has paused", async () => {
+    const { desk, get } = setUp();
+    desk.set({ market: "mkt_1" });
+    for (const amount of ["1", "10", "10.", "10.5"]) {
+      desk.set({ amount });
+      await vi.advanceTimersByTimeAsync(TYPING_MS - 1);
+    }
+    expect(get).not.toHaveBeenCalled();
+    expect(desk.quote.kind).toBe("loading");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(get.mock.calls.map(([path]) => path)).toEqual([expect.stringContaining("amount_micros=10500000")]);
+  });
+
+  it("an answer that was overtaken is dropped", async () => {
+    const { desk, get } = await quoted();
+    let late = (_q: Quote) => {};
+    get.mockImplementationOnce(() => new Promise((resolve) => (late = resolve)));
+    desk.set({ amount: "11" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    desk.set({ amount: "" });
+    late({ ...quote, shares_micros: 1 });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(desk.quote).toEqual({ kind: "none" });
+    expect(desk.canSubmit()).toBe(false);
+  });
+
+  it("refreshes the quote when the market moves, at most once a second", async () => {
+    const { desk, get } = await quoted();
+    for (let i = 0; i < 20; i++) {
+      desk.priceMoved();
+      await vi.advanceTimersByTimeAsync(REQUOTE_MS / 10);
+    }
+    expect(get.mock.calls.length).toBe(1 + 2);
+  });
+
+  it("a quote that would be refused cannot be sent, and is repeated when the market moves", async () => {
+    const { desk, get } = setUp();
+    get.mockResolvedValueOnce({ ...quote, code: "price_limit" });
+    desk.set({ market: "mkt_1", amount: "10" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(desk.quote).toEqual({ kind: "problem", code: "price_limit", retry: 0 });
+    expect(desk.canSubmit()).toBe(false);
+    desk.priceMoved();
+    await vi.advanceTimersByTimeAsync(REQUOTE_MS);
+    expect(desk.canSubmit()).toBe(true);
+  });
+
+  it("an order that is not covered cannot be sent", async () => {
+    const { desk, get, post } = setUp();
+    get.mockResolvedValue({ ...quote, amount_micros: 11_000_000 });
+    desk.set({ market: "mkt_1", amount: "11" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(desk.quote).toEqual({ kind: "problem", code: "insufficient_funds", retry: 0 });
+    await desk.submit();
+    expect(post).not.toHaveBeenCalled();
+  });
+
+  it("repeats a quote that got no answer", async () => {
+    const { desk, get } = setUp();
+    get.mockRejectedValueOnce(new NoAnswer());
+    desk.set({ market: "mkt_1", amount: "10" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(desk.quote.kind).toBe("stale");
+    await vi.advanceTimersByTimeAsync(REQUOTE_MS);
+    expect(desk.quote.kind).toBe("ready");
+  });
+
+  it("sends what was quoted, shows the fill and empties the amount", async () => {
+    const { desk, post, onFill } = await quoted();
+    await desk.submit();
+    expect(post).toHaveBeenCalledWith("/v1/orders", orderBody(form, 10_000_000, 620_000), "key-1", expect.anything());
+    expect(desk.result).toEqual({ kind: "filled", fill, partial: false });
+    expect(onFill).toHaveBeenCalledWith(fill);
+    expect(desk.form.amount).toBe("");
+    expect(desk.canSubmit()).toBe(false);
+  });
+
+  it("two clicks are one order", async () => {
+    const { desk, post } = await quoted();
+    await Promise.all([desk.submit(), desk.submit()]);
+    expect(post).toHaveBeenCalledOnce();
+  });
+
+  it("a broken line is tried again with the same key", async () => {
+    const { desk, post } = await quoted();
+    post.mockRejectedValueOnce(new NoAnswer()).mockRejectedValueOnce(new Problem(503, "not_leader", 0));
+    const sent = desk.submit();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await sent;
+    expect(post.mock.calls.map(([, , key]) => key)).toEqual(["key-1", "key-1", "key-1"]);
+    expect(desk.result?.kind).toBe("filled");
+  });
+
+  it("an order whose fate is open is repeated as it was, even after the market moved", async () => {
+    const { desk, get, post } = await quoted();
+    post.mockRejectedValue(new NoAnswer());
+    const sent = desk.submit();
+    await vi.advanceTimersByTimeAsync(60_000);
+    await sent;
+    expect(post).toHaveBeenCalledTimes(PAUSES_MS.length + 1);
+    expect(desk.result).toEqual({ kind: "unknown" });
+    get.mockResolvedValue({ ...quote, price_after_micros: 700_000 });
+    desk.priceMoved();
+    await vi.advanceTimersByTimeAsync(REQUOTE_MS);
+    post.mockResolvedValue(fill);
+    await desk.submit();
+    const [first, last] = [post.mock.calls[0], post.mock.calls.at(-1)];
+    expect(last?.slice(0, 3)).toEqual(first?.slice(0, 3));
+    expect(desk.result?.kind).toBe("filled");
+  });
+
+  it("a changed form is another order with another key", async () => {
+    const { desk, post } = await quoted();
+    post.mockRejectedValueOnce(new Problem(422, "insufficient_funds", 0));
+    await desk.submit();
+    expect(desk.result).toEqual({ kind: "problem", code: "insufficient_funds", retry: 0 });
+    expect(desk.form.amount, "a refused form stays").toBe("10");
+    desk.set({ amount: "5" });
+    expect(desk.result).toBeNull();
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    await desk.submit();
+    expect(post.mock.calls.map(([, , key]) => key)).toEqual(["key-1", "key-2"]);
+  });
+
+  it("the same order twice, each decided, has two keys", async () => {
+    const { desk, post } = await quoted();
+    await desk.submit();
+    desk.set({ amount: "10" });
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    await desk.submit();
+    expect(post.mock.calls.map(([, , key]) => key)).toEqual(["key-1", "key-2"]);
+  });
+
+  it("a key that is refused signs out", async () => {
+    const { desk, post, onUnauthorised } = await quoted();
+    post.mockRejectedValue(new Problem(401, "unauthenticated", 0));
+    await desk.submit();
+    expect(onUnauthorised).toHaveBeenCalledOnce();
+    expect(desk.sending).toBe(false);
+  });
+});

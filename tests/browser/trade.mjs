@@ -1,0 +1,224 @@
+/**
+ * A trader in a real browser: signs in on the panel, trades through the form as
+ * a person does, and leaves the page every few seconds, because a browser
+ * reports how quickly a page answered (INP) only when the page goes. It trades
+ * gently, at most one order a second, beside whatever load runs.
+ *
+ * Environment:
+ *   BASE_URL    where mbp serves the panel, http://127.0.0.1:8420
+ *   FIXTURES    JSON file with panel: {account, key}; the key is never printed
+ *   DURATION_S  how long to trade, 60
+ *   SESSION_S   how long a page is used before it is left, 3
+ *   OUT         JSON file for the result
+ *   CHROMIUM    the browser, .tools/bin/chromium
+ *   RUM_URL     if set, the panel must report there
+ *   SCREENSHOT  if set, panel.png is written into OUT_DIR (or beside OUT)
+ *
+ * Exit status: 0 traded without a fault; 1 no order was filled, the page wrote an
+ * error to its console, or the browser could not be used.
+ */
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+
+const FLAGS = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+
+/** Least time between two orders. */
+const PACE_MS = 1000;
+
+/** Longest wait for anything on the page, on a machine under full load. */
+const WAIT_MS = 15_000;
+
+/** How long a beacon may take after the page was left. */
+const BEACON_MS = 1000;
+
+/** Faults kept as text; the rest is only counted. */
+const KEPT = 20;
+
+/** An order that the market refuses is a failure of the trade, not of the page. */
+const REFUSAL = /status of (409|422|429)\b/;
+
+const sleep = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
+
+/** @typedef {import("playwright-core").Page} Page */
+
+/** What a run gathers; everything that is kept as text goes through `keep`. */
+class Log {
+  trades = 0;
+  failures = 0;
+  pages = 0;
+  /** @type {string[]} */
+  failureTexts = [];
+  /** @type {string[]} */
+  consoleErrors = [];
+
+  /** @param {string} secret */
+  constructor(secret) {
+    this.secret = secret;
+  }
+
+  /** @param {string[]} list @param {string} text */
+  keep(list, text) {
+    if (list.length < KEPT) list.push(text.replaceAll(this.secret, "[key]").slice(0, 300));
+  }
+
+  /** @param {unknown} err */
+  fail(err) {
+    this.failures++;
+    this.keep(this.failureTexts, err instanceof Error ? (err.message.split("\n")[0] ?? "") : String(err));
+  }
+
+  /** @param {Page} page */
+  watch(page) {
+    page.on("pageerror", (err) => this.keep(this.consoleErrors, `uncaught: ${err.message}`));
+    page.on("console", (message) => {
+      if (message.type() !== "error") return;
+      const { url } = message.location();
+      if (url.endsWith("/v1/orders") && REFUSAL.test(message.text())) return;
+      this.keep(this.consoleErrors, message.text());
+    });
+  }
+}
+
+/** @param {Page} page @param {string} base @param {string} key */
+async function open(page, base, key) {
+  await page.goto(base, { waitUntil: "domcontentloaded" });
+  const field = page.locator("form[name=login] input[name=key]");
+  const live = page.locator('.line[data-state="live"]');
+  await field.or(live).filter({ visible: true }).first().waitFor();
+  // The tab keeps the key, so only the first visit meets the form.
+  if (await field.isVisible()) {
+    await field.fill(key);
+    await page.click("form[name=login] button[type=submit]");
+  }
+  await live.waitFor();
+  await page.locator(".row").first().waitFor();
+}
+
+/** Chooses one of the open markets and the language, as a person looks around. @param {Page} page @param {number} visit */
+async function lookAround(page, visit) {
+  await page.locator(".langs button").nth(visit % 2).click();
+  const rows = page.locator(".row:has(.pill[hidden])");
+  await rows.nth(visit % (await rows.count())).click();
+  await page.locator("form[name=ticket]").waitFor();
+}
+
+/**
+ * One order through the form: a buy of one credit and some cents, or the sale of
+ * everything held. Returns what the page says of it.
+ *
+ * @param {Page} page
+ * @param {{ side: "buy" | "sell", outcome: "YES" | "NO" }} order
+ */
+async function trade(page, { side, outcome }) {
+  await page.check(`#side-${side}`, { force: true });
+  await page.check(`#outcome-${outcome}`, { force: true });
+  await page.selectOption("#protect", "50000");
+  if (side === "buy") {
+    await page.click("#amount");
+    const mark = (await page.getAttribute("html", "lang")) === "en" ? "." : ",";
+    await page.keyboard.type(`1${mark}${10 + Math.floor(Math.random() * 90)}`, { delay: 20 });
+  } else {
+    await page.locator(".ticket .chip").filter({ visible: true }).first().click();
+  }
+  const quote = page.locator('[data-testid=quote]:is([data-state="ready"], [data-state="problem"])');
+  await quote.waitFor();
+  if ((await quote.getAttribute("data-state")) === "problem") throw new Error(`quote: ${await quote.innerText()}`);
+  await page.click("form[name=ticket] button[type=submit]");
+  const result = page.locator("[data-testid=result][data-state]");
+  await result.waitFor();
+  const [state, text] = [await result.getAttribute("data-state"), await result.innerText()];
+  if (state !== "filled") throw new Error(`order: ${text}`);
+  if (!/\d/.test(text)) throw new Error(`a fill without figures: ${text}`);
+  await page.waitForFunction(() => document.querySelector(".account td a") !== null || document.querySelector(".account .empty:not([hidden])") !== null);
+}
+
+/** The orders of a visit: both outcomes are bought, then sold again, so that the credits last. @type {{ side: "buy" | "sell", outcome: "YES" | "NO" }[]} */
+const ORDERS = [
+  { side: "buy", outcome: "YES" },
+  { side: "buy", outcome: "NO" },
+  { side: "sell", outcome: "YES" },
+  { side: "sell", outcome: "NO" },
+];
+
+/**
+ * @param {Page} page
+ * @param {{ base: string, key: string, endsAt: number, sessionMs: number, log: Log, shot: string | null }} run
+ */
+async function tradeUntil(page, { base, key, endsAt, sessionMs, log, shot }) {
+  for (let visit = 0; Date.now() < endsAt; visit++) {
+    try {
+      await open(page, base, key);
+      log.pages++;
+      await lookAround(page, visit);
+      const leaveAt = Math.min(endsAt, Date.now() + sessionMs);
+      for (let n = 0; n === 0 || Date.now() < leaveAt; n++) {
+        const next = sleep(PACE_MS);
+        await trade(page, /** @type {typeof ORDERS[number]} */ (ORDERS[n % ORDERS.length])).then(() => log.trades++, (err) => log.fail(err));
+        if (shot && log.trades === 1) await page.screenshot({ path: shot, fullPage: true });
+        await next;
+      }
+    } catch (err) {
+      log.fail(err);
+      await sleep(PACE_MS);
+    }
+    // Leaving makes the browser report.
+    await page.goto("about:blank").catch((err) => log.fail(err));
+  }
+  await sleep(BEACON_MS);
+}
+
+/** @param {Record<string, string | undefined>} env */
+async function main(env) {
+  const base = (env.BASE_URL ?? "http://127.0.0.1:8420").replace(/\/$/, "");
+  const { FIXTURES, OUT } = env;
+  if (!FIXTURES || !OUT) throw new Error("FIXTURES and OUT are needed");
+  const { key } = JSON.parse(await readFile(FIXTURES, "utf8")).panel;
+  const panel = await (await fetch(`${base}/panel.json`)).json();
+  if (env.RUM_URL && panel.rum_url !== env.RUM_URL) throw new Error(`the panel reports to ${panel.rum_url}, not to ${env.RUM_URL}`);
+  await mkdir(dirname(resolve(OUT)), { recursive: true });
+
+  const log = new Log(key);
+  const browser = await chromium.launch({ executablePath: env.CHROMIUM ?? join(root, ".tools/bin/chromium"), args: FLAGS });
+  const startedAt = new Date();
+  try {
+    const page = await browser.newPage({ locale: "pt-BR", viewport: { width: 1360, height: 900 } });
+    page.setDefaultTimeout(WAIT_MS);
+    log.watch(page);
+    await tradeUntil(page, {
+      base, key, log,
+      endsAt: startedAt.getTime() + 1000 * Number(env.DURATION_S ?? 60),
+      sessionMs: 1000 * Number(env.SESSION_S ?? 3),
+      shot: env.SCREENSHOT ? join(env.OUT_DIR ?? dirname(OUT), "panel.png") : null,
+    });
+  } finally {
+    await browser.close();
+  }
+  const result = {
+    trades: log.trades,
+    failures: log.failures,
+    pages: log.pages,
+    console_errors: log.consoleErrors.length,
+    console_error_texts: log.consoleErrors,
+    failure_texts: log.failureTexts,
+    started_at: startedAt.toISOString(),
+    ended_at: new Date().toISOString(),
+    chromium_version: browser.version(),
+  };
+  await writeFile(`${OUT}.tmp`, `${JSON.stringify(result, null, 2)}\n`);
+  await rename(`${OUT}.tmp`, OUT);
+  console.log(`browser: ${log.trades} trades, ${log.failures} failures, ${log.pages} pages, ${log.consoleErrors.length} console errors`);
+  for (const text of [...log.consoleErrors, ...log.failureTexts].slice(0, 5)) console.log(`browser: ${text}`);
+  return log.trades > 0 && log.consoleErrors.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.env).catch((err) => {
+  console.error(`browser: ${err instanceof Error ? err.message : err}`);
+  return 1;
+});
