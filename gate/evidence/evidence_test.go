@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/mbp-market/mbp/gate"
@@ -210,6 +212,32 @@ func TestPackRefuses(t *testing.T) {
 				t.Errorf("it left %v", left)
 			}
 		})
+	}
+}
+
+// TestSecretsAreFoundAnywhere: at each place around the edges of what is read
+// at a time, among a thousand others with the same beginning.
+func TestSecretsAreFoundAnywhere(t *testing.T) {
+	var list []string
+	for i := range 1000 {
+		list = append(list, fmt.Sprintf("mbp_%040d", i*7919))
+	}
+	hidden, err := newSecrets(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const chunk = 256 << 10
+	for _, base := range []int{0, chunk + 44} {
+		for at := max(0, base-50); at < base+50; at++ {
+			for secret, want := range map[string]bool{list[at%1000]: true, list[at%1000][:43] + "x": false} {
+				content := bytes.Repeat([]byte("mbp_"), 70_000)
+				copy(content[at:], secret)
+				_, err := digestFile(fstest.MapFS{"f": {Data: content}}, "f", hidden)
+				if (err != nil) != want {
+					t.Fatalf("%s at byte %d: %v", secret, at, err)
+				}
+			}
+		}
 	}
 }
 

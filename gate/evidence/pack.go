@@ -21,10 +21,6 @@ import (
 	"github.com/mbp-market/mbp/gate"
 )
 
-// minSecret is the shortest string that Pack searches for; shorter ones occur
-// by chance.
-const minSecret = 12
-
 // Packed says where a pack is and what it is.
 type Packed struct {
 	Path     string // of the zip; Path + ".sha256" lies beside it
@@ -51,18 +47,17 @@ func Pack(ctx context.Context, dir, out string, secrets []string) (Packed, error
 	return p, nil
 }
 
-func pack(ctx context.Context, dir, out string, secrets []string) (Packed, error) {
-	for _, s := range secrets {
-		if len(s) < minSecret {
-			return Packed{}, fmt.Errorf("a secret of %d bytes: shorter than %d it would be found everywhere", len(s), minSecret)
-		}
+func pack(ctx context.Context, dir, out string, keys []string) (Packed, error) {
+	hidden, err := newSecrets(keys)
+	if err != nil {
+		return Packed{}, err
 	}
 	tree, err := os.OpenRoot(dir)
 	if err != nil {
 		return Packed{}, err
 	}
 	defer tree.Close()
-	files, err := collect(ctx, tree.FS(), secrets)
+	files, err := collect(ctx, tree.FS(), hidden)
 	if err != nil {
 		return Packed{}, err
 	}
@@ -99,7 +94,7 @@ func pack(ctx context.Context, dir, out string, secrets []string) (Packed, error
 }
 
 // collect reads every file once: name, size, hashes, and no secret in it.
-func collect(ctx context.Context, evidence fs.FS, secrets []string) ([]File, error) {
+func collect(ctx context.Context, evidence fs.FS, hidden *secrets) ([]File, error) {
 	var files []File
 	var total int64
 	known := newNames()
@@ -119,7 +114,7 @@ func collect(ctx context.Context, evidence fs.FS, secrets []string) ([]File, err
 		if err := known.add(path); err != nil {
 			return err
 		}
-		f, err := digestFile(evidence, path, secrets)
+		f, err := digestFile(evidence, path, hidden)
 		if err != nil {
 			return err
 		}
@@ -139,22 +134,18 @@ func collect(ctx context.Context, evidence fs.FS, secrets []string) ([]File, err
 
 // digestFile reads a file once and searches it for secrets across the edges of
 // what is read at a time. A secret in the name counts too.
-func digestFile(evidence fs.FS, path string, secrets []string) (File, error) {
+func digestFile(evidence fs.FS, path string, hidden *secrets) (File, error) {
 	in, err := evidence.Open(path)
 	if err != nil {
 		return File{}, err
 	}
 	defer in.Close() //nolint:errcheck // it was only read
-	longest := 0
-	for _, s := range secrets {
-		longest = max(longest, len(s))
-		if strings.Contains(path, s) {
-			return File{}, errors.New("the name of a file holds a secret of the run; its name is not repeated here")
-		}
+	if hidden.in([]byte(path)) {
+		return File{}, errors.New("the name of a file holds a secret of the run; it is not repeated here")
 	}
 	sum, crc := sha256.New(), crc32.NewIEEE()
 	f := File{Path: path}
-	buf := make([]byte, 0, 256<<10+longest)
+	buf := make([]byte, 0, 256<<10+hidden.longest)
 	for {
 		n, err := in.Read(buf[len(buf):cap(buf)])
 		fresh := buf[len(buf) : len(buf)+n]
@@ -164,12 +155,10 @@ func digestFile(evidence fs.FS, path string, secrets []string) (File, error) {
 			return File{}, fmt.Errorf("%s has more than %d bytes", path, maxFile)
 		}
 		buf = buf[:len(buf)+n]
-		for _, s := range secrets {
-			if bytes.Contains(buf, []byte(s)) {
-				return File{}, fmt.Errorf("%s holds a secret of the run", path)
-			}
+		if hidden.in(buf) {
+			return File{}, fmt.Errorf("%s holds a secret of the run", path)
 		}
-		if keep := max(0, longest-1); len(buf) > keep {
+		if keep := max(0, hidden.longest-1); len(buf) > keep {
 			buf = append(buf[:0], buf[len(buf)-keep:]...)
 		}
 		if errors.Is(err, io.EOF) {
