@@ -49,23 +49,16 @@ const (
 	maxKey    = 64 // characters of an idempotency key
 )
 
-// secret is the API key. Its text forms hide it.
-type secret string
-
-// String implements fmt.Stringer.
-func (secret) String() string { return "[secret]" }
-
-// GoString implements fmt.GoStringer.
-func (secret) GoString() string { return "[secret]" }
-
 // Client talks to one server as one API key. It is safe for concurrent use.
 type Client struct {
 	base    string
-	key     secret
+	key     string // the secret; String and GoString hide it
 	http    *http.Client
 	retry   Retry
 	timeout time.Duration
 	pause   func(context.Context, time.Duration) error // waits; tests replace it
+	most    int64                                      // MaxAnswer, but in tests
+	silence time.Duration                              // StreamSilence, but in tests
 }
 
 // Option changes a client while it is made.
@@ -100,7 +93,8 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 		}
 	}
 	c := &Client{
-		base: strings.TrimSuffix(u.String(), "/"), key: secret(key), retry: DefaultRetry(), timeout: DefaultTimeout, pause: pause,
+		base: strings.TrimSuffix(u.String(), "/"), key: key, retry: DefaultRetry(), timeout: DefaultTimeout, pause: pause,
+		most: MaxAnswer, silence: StreamSilence,
 		http: &http.Client{
 			Transport:     transport(DefaultConnections),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -125,11 +119,17 @@ func transport(n int) *http.Transport {
 	}
 }
 
+// String names the server and hides the secret.
+func (c *Client) String() string { return "client of " + c.base }
+
+// GoString does, too.
+func (c *Client) GoString() string { return c.String() }
+
 // As returns a client for the same server and the same connections that acts as
 // another API key.
 func (c *Client) As(key string) *Client {
 	other := *c
-	other.key = secret(key)
+	other.key = key
 	return &other
 }
 
@@ -213,12 +213,12 @@ func (c *Client) once(ctx context.Context, x *call, body []byte, key string) (an
 		return answer{}, err
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswer+1))
+	b, err := io.ReadAll(io.LimitReader(res.Body, c.most+1))
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("read the answer: %w", err)
-	case len(b) > MaxAnswer:
-		return answer{}, &malformed{fmt.Errorf("the answer is longer than %d bytes", MaxAnswer)}
+	case int64(len(b)) > c.most:
+		return answer{}, &malformed{fmt.Errorf("the answer is longer than %d bytes", c.most)}
 	}
 	return answer{status: res.StatusCode, header: res.Header, body: b}, nil
 }
@@ -233,7 +233,7 @@ func (c *Client) request(ctx context.Context, x *call, body []byte) (*http.Reque
 		return nil, &malformed{err}
 	}
 	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+string(c.key))
+		req.Header.Set("Authorization", "Bearer "+c.key)
 	}
 	req.Header.Set("Accept", "application/json")
 	if x.method == http.MethodPost {

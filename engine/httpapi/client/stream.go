@@ -32,13 +32,9 @@ func (e Event) Decode(v any) error {
 	return nil
 }
 
-// Bounds of a stream.
-const (
-	// StreamSilence is how long a stream may be silent before it counts as broken:
-	// three heartbeats.
-	StreamSilence = 15 * time.Second
-	maxLine       = 64 << 20 // bytes of an event: a snapshot of every market
-)
+// StreamSilence is how long a stream may be silent before it counts as broken:
+// three heartbeats.
+const StreamSilence = 15 * time.Second
 
 // Stream calls see with every event from after the sequence on (0: from now,
 // with a snapshot first) until ctx ends or see returns an error, which it
@@ -84,7 +80,7 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 	if after != 0 {
 		req.Header.Set("Last-Event-ID", strconv.FormatUint(uint64(after), 10))
 	}
-	silence := time.AfterFunc(StreamSilence, cancel)
+	silence := time.AfterFunc(c.silence, cancel)
 	defer silence.Stop()
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -92,14 +88,14 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(res.Body, maxLine))
+		b, _ := io.ReadAll(io.LimitReader(res.Body, c.most))
 		return after, problem(answer{status: res.StatusCode, header: res.Header, body: b}, time.Now())
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
 		return after, &malformed{fmt.Errorf("the answer is %q, not a stream of events", kind)}
 	}
-	err = readEvents(res.Body, func(e Event) error {
-		silence.Reset(StreamSilence)
+	err = readEvents(res.Body, after, c.most, func(e Event) error {
+		silence.Reset(c.silence)
 		if e.Seq != 0 {
 			after = e.Seq
 		}
@@ -115,22 +111,23 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 }
 
 // readEvents reads server-sent events until the end of r or an error of see.
-func readEvents(r io.Reader, see func(Event) error) error {
+// Events without an id carry the last one, at first last. No event is longer
+// than most bytes.
+func readEvents(r io.Reader, last engine.Seq, most int64, see func(Event) error) error {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	var e Event
-	var data []string
-	size := 0
+	lines.Buffer(nil, int(most))
+	e := Event{Seq: last}
+	var data []byte
 	for lines.Scan() {
 		line := strings.TrimSuffix(lines.Text(), "\r")
 		if line == "" {
-			if len(data) > 0 {
-				e.Data = json.RawMessage(strings.Join(data, "\n"))
+			if data != nil {
+				e.Data = data[:len(data)-1]
 				if err := see(e); err != nil {
 					return err
 				}
 			}
-			e, data, size = Event{Seq: e.Seq}, nil, 0
+			e, data = Event{Seq: e.Seq}, nil
 			continue
 		}
 		field, value, _ := strings.Cut(line, ":")
@@ -139,10 +136,9 @@ func readEvents(r io.Reader, see func(Event) error) error {
 		case "event":
 			e.Kind = value
 		case "data":
-			if size += len(value); size > maxLine {
+			if data = append(append(data, value...), '\n'); int64(len(data)) > most {
 				return bufio.ErrTooLong
 			}
-			data = append(data, value)
 		case "id":
 			if n, err := strconv.ParseUint(value, 10, 64); err == nil {
 				e.Seq = engine.Seq(n)
