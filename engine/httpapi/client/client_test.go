@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,13 @@ func newDesk(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Req
 		return ctx.Err()
 	}
 	return d, c
+}
+
+// requests returns what came so far; the lock orders it after the handlers.
+func (d *desk) requests() []seen {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.got)
 }
 
 const fill = `{"seq":9,"decided_at":"2026-01-02T12:00:00.000001Z","code":"ok","principal":"ana","command":{"type":"place_order"},"events":[` +
@@ -118,7 +126,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s: %v", c.want, err)
 			continue
 		}
-		g := d.got[0]
+		g := d.requests()[0]
 		if g.method+" "+g.target != c.want || g.body != c.body || g.auth != "Bearer "+testKey {
 			t.Errorf("sent %+v, want %s %s", g, c.want, c.body)
 		}
@@ -180,17 +188,17 @@ func TestRetries(t *testing.T) {
 			if err != nil && strings.Contains(fmt.Sprintf("%+v %#v %v", err, cl, cl), testKey) {
 				t.Errorf("the secret shows: %v", err)
 			}
-			if len(d.got) != c.attempts {
-				t.Fatalf("%d attempts, want %d", len(d.got), c.attempts)
+			if len(d.requests()) != c.attempts {
+				t.Fatalf("%d attempts, want %d", len(d.requests()), c.attempts)
 			}
 			keys := ""
-			for _, g := range d.got[1:] {
+			for _, g := range d.requests()[1:] {
 				keys += strings.TrimPrefix(g.key, "k")
 				if g.key == "k" {
 					keys += "."
 				}
-				if g.body != d.got[0].body {
-					t.Errorf("repeated with the body %s, first %s", g.body, d.got[0].body)
+				if g.body != d.requests()[0].body {
+					t.Errorf("repeated with the body %s, first %s", g.body, d.requests()[0].body)
 				}
 			}
 			if keys != c.keys {
@@ -218,8 +226,8 @@ func TestRetryKeepsTheMadeKey(t *testing.T) {
 	if _, err := cl.PlaceOrder(context.Background(), Order{Market: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if d.got[0].key != d.got[1].key || d.got[1].key == d.got[2].key {
-		t.Errorf("keys %q, %q, then %q for another call", d.got[0].key, d.got[1].key, d.got[2].key)
+	if d.requests()[0].key != d.requests()[1].key || d.requests()[1].key == d.requests()[2].key {
+		t.Errorf("keys %q, %q, then %q for another call", d.requests()[0].key, d.requests()[1].key, d.requests()[2].key)
 	}
 	f, err := first.Filled()
 	if err != nil || f.Order != 9 || f.Outcome != engine.No || f.Shares != 9 || first.At.String() != "2026-01-02T12:00:00.000001Z" {
@@ -253,8 +261,8 @@ func TestCancelledWhileWaiting(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	d, cl := newDesk(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", 101), `{}`) })
 	cl.most = 100
-	if _, err := cl.Me(context.Background()); err == nil || len(d.got) != 1 {
-		t.Errorf("%v after %d attempts", err, len(d.got))
+	if _, err := cl.Me(context.Background()); err == nil || len(d.requests()) != 1 {
+		t.Errorf("%v after %d attempts", err, len(d.requests()))
 	}
 }
 
@@ -273,8 +281,8 @@ func TestTimeout(t *testing.T) {
 	})
 	WithTimeout(50 * time.Millisecond)(cl)
 	me, err := cl.Me(context.Background())
-	if err != nil || me.Principal != "ana" || me.Roles != engine.RoleAuditor || len(d.got) != 2 {
-		t.Errorf("%+v, %v after %d attempts", me, err, len(d.got))
+	if err != nil || me.Principal != "ana" || me.Roles != engine.RoleAuditor || len(d.requests()) != 2 {
+		t.Errorf("%+v, %v after %d attempts", me, err, len(d.requests()))
 	}
 }
 
@@ -342,8 +350,9 @@ func TestNew(t *testing.T) {
 		t.Errorf("%q, %v, %v", secret, digest, err)
 	}
 	c, _ := New("http://x/", testKey)
+	again, _ := New("http://y", testKey)
 	other, _ := New("http://x", secret)
-	if c.Derive("a") != c.Derive("a") || c.Derive("a") == c.Derive("b") || c.Derive("a") == other.Derive("a") || len(c.Derive("a")) != len(secret) {
+	if again.Derive("a") != c.Derive("a") || c.Derive("a") == c.Derive("b") || c.Derive("a") == other.Derive("a") || len(c.Derive("a")) != len(secret) {
 		t.Error("derived keys do not depend on exactly the key and the label")
 	}
 	if c.URL() != "http://x" {

@@ -74,7 +74,7 @@ func TestStreamResumes(t *testing.T) {
 		t.Errorf("events %s", got)
 	}
 	last := ""
-	for _, g := range d.got {
+	for _, g := range d.requests() {
 		last += g.last + ","
 		if g.auth != "Bearer "+testKey {
 			t.Errorf("auth %q", g.auth)
@@ -87,8 +87,8 @@ func TestStreamResumes(t *testing.T) {
 
 func TestStreamGivesUp(t *testing.T) {
 	d, cl := newDesk(t, func(_ int, _ http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
-	if err := cl.Stream(context.Background(), 3, func(Event) error { return nil }); err == nil || len(d.got) != 5 {
-		t.Errorf("%v after %d attempts", err, len(d.got))
+	if err := cl.Stream(context.Background(), 3, func(Event) error { return nil }); err == nil || len(d.requests()) != 5 {
+		t.Errorf("%v after %d attempts", err, len(d.requests()))
 	}
 }
 
@@ -99,8 +99,8 @@ func TestStreamRefused(t *testing.T) {
 	} {
 		d, cl := newDesk(t, func(_ int, w http.ResponseWriter, _ *http.Request) { answer(w) })
 		err := cl.Stream(context.Background(), 0, func(Event) error { return nil })
-		if err == nil || CodeOf(err) != code || len(d.got) != 1 {
-			t.Errorf("%v after %d attempts", err, len(d.got))
+		if err == nil || CodeOf(err) != code || len(d.requests()) != 1 {
+			t.Errorf("%v after %d attempts", err, len(d.requests()))
 		}
 	}
 }
@@ -122,8 +122,8 @@ func TestStreamSilence(t *testing.T) {
 		}
 		return nil
 	})
-	if !errors.Is(err, errEnough) || len(d.got) != 2 {
-		t.Errorf("%v after %d connections", err, len(d.got))
+	if !errors.Is(err, errEnough) || len(d.requests()) != 2 {
+		t.Errorf("%v after %d connections", err, len(d.requests()))
 	}
 }
 
