@@ -48,7 +48,7 @@ test: build ## build everything and run every test (the README's second command)
 	$(call say,test: Go)
 	@$(GO) test -timeout 15m ./...
 	$(call say,test: Node)
-	@node --test fe/rum
+	@node --test fe/rum/*.test.js
 	@$(NODE_BIN)/vitest run --root fe/web --passWithNoTests
 	$(call say,test: Python)
 	@cd scripts && ../.tools/py/bin/python -m unittest discover -p '*_test.py'
@@ -76,8 +76,10 @@ anchors: build ## anchor the last pack (a tag only for an APPROVED full run)
 	@bin/prega anchor
 
 .PHONY: dbt.docs
-dbt.docs: tools ## build the dbt documentation into data/analytics/dbt/target
-	@cd data/analytics/dbt && $(TOOLS)/dbt docs generate --profiles-dir .
+dbt.docs: tools ## build the models of a lake (MBP_LAKE, default mbp-data/lake) and their documentation
+	@cd data/analytics/dbt && mkdir -p target && export MBP_LAKE="$${MBP_LAKE:-$(CURDIR)/mbp-data/lake}" && \
+	  $(TOOLS)/dbt build --profiles-dir profiles && \
+	  $(TOOLS)/dbt docs generate --profiles-dir profiles --static --no-compile
 
 .PHONY: micro
 micro: ## benchmarks of the engine: ns/op and allocations of decide and evolve
@@ -106,7 +108,7 @@ race:
 rules:
 	$(call say,check: Prometheus rules)
 	@$(TOOLS)/promtool check config --lint=all ops/prom/prometheus.yml
-	@$(TOOLS)/promtool check rules --lint=all ops/prom/rules_*.yaml
+	@$(TOOLS)/promtool check rules --lint=all ops/prom/rules_*.yaml ops/prom/*.rules.yaml
 	@$(TOOLS)/promtool test rules ops/prom/tests/*.yaml
 
 .PHONY: types

@@ -63,8 +63,12 @@ var pureBans = map[string]string{
 	"database/sql": "no I/O", "log": "the engine returns, it does not tell", "log/slog": "the engine returns, it does not tell",
 	"math/rand": "randomness arrives as data", "math/rand/v2": "randomness arrives as data", "net": "no I/O", "net/http": "no I/O",
 	"os": "no I/O", "os/exec": "no I/O", "sync": "one goroutine owns the state", "sync/atomic": "one goroutine owns the state",
-	"syscall": "no I/O", "time": "time arrives as data, in microseconds",
+	"syscall": "no I/O",
 }
+
+// pureTime is what the engine may use of package time: the text form of its
+// own times. Anything else would bring in a clock.
+var pureTime = map[string]bool{"Time": true, "UnixMicro": true, "Parse": true, "RFC3339Nano": true}
 
 // pkg is what `go list -json` says about a package.
 type pkg struct {
@@ -140,6 +144,25 @@ func TestImportsFlowOneWay(t *testing.T) {
 			} else if strings.Contains(strings.Split(imp, "/")[0], ".") {
 				t.Errorf("%s imports %s: the engine depends on the standard library alone", p.path(), imp)
 			}
+		}
+	}
+}
+
+func TestEngineHasNoClock(t *testing.T) {
+	for _, p := range goList(t, "./engine", "./engine/internal/...") {
+		for _, name := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && !pureTime[sel.Sel.Name] {
+						t.Errorf("%s/%s uses time.%s: time arrives as data, in microseconds", p.path(), name, sel.Sel.Name)
+					}
+				}
+				return true
+			})
 		}
 	}
 }
@@ -367,6 +390,34 @@ func TestBothSpellingsHold(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s is %q (%v), want a link to %s", link, got, err, want)
 		}
+	}
+}
+
+// TestOnlyNamedModules keeps the table of ADR-004 and go.mod equal: a direct
+// dependency without a reason is a fault.
+func TestOnlyNamedModules(t *testing.T) {
+	adr, err := os.ReadFile("docs/adr/ADR-004-Dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := 0
+	for _, line := range strings.Split(string(mod), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(fields[1], "v") || !strings.Contains(fields[0], ".") {
+			continue
+		}
+		direct++
+		name := strings.TrimPrefix(fields[0], "golang.org/")
+		if !bytes.Contains(adr, []byte("`"+fields[0]+"`")) && !bytes.Contains(adr, []byte("`"+name+"`")) {
+			t.Errorf("go.mod requires %s, which ADR-004 does not name", fields[0])
+		}
+	}
+	if direct == 0 {
+		t.Error("no direct dependency found in go.mod: the test reads it wrongly")
 	}
 }
 

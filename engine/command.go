@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/mbp-market/mbp/engine/internal/wire"
+
 // Request is a command with everything that Decide may look at besides the
 // state.
 type Request struct {
@@ -18,7 +20,7 @@ type Command interface {
 	// Type returns the stable word of the command.
 	Type() string
 	commandKind() uint8
-	fields(*codec)
+	fields(*wire.Codec)
 }
 
 // Initialise is the first command of every journal: it sets the policy, the

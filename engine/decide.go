@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/mbp-market/mbp/engine/internal/form"
 	"github.com/mbp-market/mbp/engine/internal/guard"
 )
 
@@ -26,7 +27,7 @@ func (s *State) Decide(req Request, d *Decision) {
 
 func (s *State) requestFault(req *Request) string {
 	switch {
-	case req.Principal != System && !isPrincipal(req.Principal):
+	case req.Principal != System && !form.Principal(req.Principal):
 		return "principal has 1..64 characters a-z, 0-9, ., _, -"
 	case req.Command == nil:
 		return "command is missing"

@@ -166,20 +166,6 @@ func TestEvolveRefusesStrangers(t *testing.T) {
 	}
 }
 
-func TestRepeatsAreBounded(t *testing.T) {
-	r := newRepeats()
-	tag := func(n int) Tag { return Tag{1, byte(n >> 16), byte(n >> 8), byte(n)} }
-	for n := range 5000 {
-		r.remember(tag(n), Tag{9}, Seq(n+1), Time(n)*RepeatWindow/1000)
-	}
-	if len(r.byKey) != 1000 || len(r.queue)-r.head != 1000 {
-		t.Errorf("%d of 5000 remembered, %d queued, want the last 1000", len(r.byKey), len(r.queue)-r.head)
-	}
-	if _, ok := r.byKey[tag(3999)]; ok {
-		t.Error("an old one is remembered")
-	}
-}
-
 // The API's form of a decision, as a golden document.
 func TestDecisionJSON(t *testing.T) {
 	d := newDesk(t, DefaultTemplate())

@@ -3,6 +3,8 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/mbp-market/mbp/engine/internal/wire"
 )
 
 // Decision is a request with the engine's verdict: what one record of the
@@ -40,82 +42,82 @@ func (d *Decision) reject(code Code, detail string) bool {
 
 // Append appends the binary form of d, without its sequence, to b.
 func (d *Decision) Append(b []byte) []byte {
-	c := codec{b: b}
+	c := wire.Codec{B: b}
 	d.fields(&c)
-	return c.b
+	return c.B
 }
 
 // Decode reads the binary form of the decision with the given sequence. It
 // accepts exactly what Append writes; any other input is an error that wraps
 // ErrEncoding. The decision keeps no reference to b.
 func Decode(seq Seq, b []byte) (*Decision, error) {
-	c := codec{b: b, decoding: true}
+	c := wire.Codec{B: b, Decoding: true}
 	d := &Decision{Seq: seq}
 	d.Events = d.room[:0]
 	d.fields(&c)
-	if c.err == nil && len(c.b) != 0 {
-		c.fail("%d bytes too many", len(c.b))
+	if c.Err == nil && len(c.B) != 0 {
+		c.Fail("%d bytes too many", len(c.B))
 	}
-	if c.err != nil {
-		return nil, fmt.Errorf("decode decision %d: %w", seq, c.err)
+	if c.Err != nil {
+		return nil, fmt.Errorf("decode decision %d: %w", seq, c.Err)
 	}
 	return d, nil
 }
 
-func (d *Decision) fields(c *codec) {
+func (d *Decision) fields(c *wire.Codec) {
 	version := uint8(recordVersion)
-	num(c, &version)
+	wire.Num(c, &version)
 	if version != recordVersion {
-		c.fail("record version %d is unknown to this binary", version)
+		c.Fail("record version %d is unknown to this binary", version)
 	}
-	signed(c, &d.At)
-	c.text(&d.Principal, 64)
+	wire.Signed(c, &d.At)
+	c.Text(&d.Principal, 64)
 	keyed := d.Key != Tag{}
-	c.flag(&keyed)
+	c.Flag(&keyed)
 	if keyed {
-		c.raw(d.Key[:])
-		c.raw(d.Input[:])
+		c.Raw(d.Key[:])
+		c.Raw(d.Input[:])
 		if d.Key == (Tag{}) {
-			c.fail("empty key")
+			c.Fail("empty key")
 		}
 	}
 	d.command(c)
-	num(c, &d.Code)
+	wire.Num(c, &d.Code)
 	if int(d.Code) >= len(codeNames) {
-		c.fail("code %d", d.Code)
+		c.Fail("code %d", d.Code)
 	}
-	c.text(&d.Detail, maxDetail)
-	n := c.count(len(d.Events), maxEvents)
+	c.Text(&d.Detail, maxDetail)
+	n := c.Count(len(d.Events), maxEvents)
 	for i := range n {
 		d.event(c, i)
 	}
 }
 
-func (d *Decision) command(c *codec) {
+func (d *Decision) command(c *wire.Codec) {
 	kind := uint8(0)
-	if !c.decoding {
+	if !c.Decoding {
 		kind = d.Command.commandKind()
 	}
-	num(c, &kind)
-	if c.decoding {
+	wire.Num(c, &kind)
+	if c.Decoding {
 		if d.Command = newCommand(kind); d.Command == nil {
-			c.fail("command kind %d", kind)
+			c.Fail("command kind %d", kind)
 			return
 		}
 	}
 	d.Command.fields(c)
 }
 
-func (d *Decision) event(c *codec, i int) {
+func (d *Decision) event(c *wire.Codec, i int) {
 	kind := uint8(0)
-	if !c.decoding {
+	if !c.Decoding {
 		kind = d.Events[i].eventKind()
 	}
-	num(c, &kind)
-	if c.decoding {
+	wire.Num(c, &kind)
+	if c.Decoding {
 		e := newEvent(kind)
 		if e == nil {
-			c.fail("event kind %d", kind)
+			c.Fail("event kind %d", kind)
 			return
 		}
 		d.Events = append(d.Events, e)

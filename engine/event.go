@@ -1,11 +1,13 @@
 package engine
 
+import "github.com/mbp-market/mbp/engine/internal/wire"
+
 // Event is one of the events of this file: a fact that a decision made true.
 type Event interface {
 	// Type returns the stable word of the event.
 	Type() string
 	eventKind() uint8
-	fields(*codec)
+	fields(*wire.Codec)
 }
 
 // PolicySet says which limits hold from now on.

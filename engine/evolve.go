@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
 // ErrFold wraps every error of Evolve: the decision does not follow from the
@@ -28,7 +30,7 @@ func (s *State) evolve(d *Decision) error {
 	}
 	s.seq, s.at = d.Seq, d.At
 	if d.Key != (Tag{}) {
-		s.repeats.remember(d.Key, d.Input, d.Seq, d.At)
+		s.repeats.Remember(d.Key, repeat.Entry{Input: d.Input, Seq: uint64(d.Seq), At: int64(d.At)})
 	}
 	if x, isOrder := d.Command.(*PlaceOrder); isOrder {
 		s.charge(d, x)

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/mbp-market/mbp/engine/internal/amm"
+import (
+	"github.com/mbp-market/mbp/engine/internal/amm"
+	"github.com/mbp-market/mbp/engine/internal/form"
+)
 
 func (s *State) openMarket(d *Decision, x *OpenMarket) {
 	t, creator := s.template(x.Template), s.account(x.Creator)
@@ -15,7 +18,7 @@ func (s *State) openMarket(d *Decision, x *OpenMarket) {
 		d.reject(TemplateNotFound, "")
 	case creator == nil:
 		d.reject(AccountNotFound, "")
-	case !isTitle(x.Title, t.MaxTitle):
+	case !form.Title(x.Title, t.MaxTitle):
 		d.reject(TemplateBounds, "title is one line of 1..max_title bytes without control characters")
 	case x.Liquidity < t.MinLiquidity || x.Liquidity > t.MaxLiquidity:
 		d.reject(TemplateBounds, "liquidity_micros lies in min_liquidity_micros..max_liquidity_micros")
@@ -72,7 +75,7 @@ func (s *State) propose(d *Decision, x *ProposeResolution) {
 	case x.Outcome > No:
 		d.reject(InvalidCommand, "outcome is YES or NO")
 		return
-	case !isURI(x.EvidenceURI):
+	case !form.URI(x.EvidenceURI):
 		d.reject(InvalidCommand, "evidence_uri is a URI of at most 512 visible ASCII characters")
 		return
 	case x.EvidenceSHA256 == Digest{}:

@@ -1,8 +1,6 @@
 package engine
 
-import (
-	"strings"
-)
+import "github.com/mbp-market/mbp/engine/internal/form"
 
 // Policy holds the limits of the engine. It is journalled by Initialise.
 type Policy struct {
@@ -75,13 +73,13 @@ func (p Policy) fault() string {
 
 func (t Template) fault() string {
 	switch {
-	case !isSlug(t.ID) || !isSlug(t.Category):
+	case !form.Slug(t.ID) || !form.Slug(t.Category):
 		return "template: id and category have 1..64 characters a-z, 0-9, -"
-	case !isSemver(t.Version):
+	case !form.Semver(t.Version):
 		return "template: version has the form 1.0.0"
 	case t.TruthSource != "manual":
 		return "template: truth_source is manual"
-	case t.MaxTitle < 1 || t.MaxTitle > maxText:
+	case t.MaxTitle < 1 || t.MaxTitle > form.MaxText:
 		return "template: max_title lies in 1..512"
 	case t.MinLiquidity < One || t.MinLiquidity > t.MaxLiquidity || t.MaxLiquidity > MaxAmount/4:
 		return "template: 1 credit <= min_liquidity_micros <= max_liquidity_micros <= 2^50"
@@ -97,7 +95,7 @@ func (k Key) fault() string {
 	switch {
 	case k.SHA256 == Digest{}:
 		return "key: sha256 is missing"
-	case !isPrincipal(k.Principal) || k.Principal == System:
+	case !form.Principal(k.Principal) || k.Principal == System:
 		return "key: principal has 1..64 characters a-z, 0-9, ., _, - and is not system"
 	case k.Roles == 0 || k.Roles&^allRoles != 0:
 		return "key: at least one known role is needed"
@@ -105,50 +103,4 @@ func (k Key) fault() string {
 		return "key: a trader needs an account"
 	}
 	return ""
-}
-
-const maxText = 512 // bytes of a title or a URI
-
-func isPrincipal(s string) bool { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") }
-func isSlug(s string) bool      { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-") }
-
-func madeOf(s, letters string) bool {
-	return len(s) >= 1 && len(s) <= 64 && strings.Trim(s, letters) == ""
-}
-
-// isSemver accepts three numbers without leading zeros.
-func isSemver(s string) bool {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 || len(s) > 16 {
-		return false
-	}
-	for _, p := range parts {
-		if p == "" || len(p) > 1 && p[0] == '0' || strings.Trim(p, "0123456789") != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// isURI accepts visible ASCII; whoever fetches it checks the rest.
-func isURI(s string) bool {
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= maxText && strings.Contains(s, ":")
-}
-
-// isTitle accepts one line of text without control characters.
-func isTitle(s string, limit int64) bool {
-	if s == "" || int64(len(s)) > min(limit, maxText) || strings.TrimSpace(s) != s {
-		return false
-	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
-			return false
-		}
-	}
-	return true
 }

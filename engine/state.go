@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/repeat"
 	"github.com/mbp-market/mbp/engine/internal/twap"
 )
 
@@ -21,7 +22,7 @@ type State struct {
 	markets   []*market
 	issued    Micros     // minus the balance of the issuance account
 	settling  []MarketID // markets that still owe payouts, in the order of approval
-	repeats   repeats
+	repeats   *repeat.Set
 	scratch   []ledger.Posting
 }
 
@@ -68,7 +69,7 @@ type resolution struct {
 
 // NewState returns the state before the first decision.
 func NewState() *State {
-	return &State{keys: map[Digest]*Key{}, repeats: newRepeats()}
+	return &State{keys: map[Digest]*Key{}, repeats: repeat.New(int64(RepeatWindow), RepeatLimit)}
 }
 
 // Seq returns the sequence of the last decision, 0 before the first.
@@ -136,51 +137,15 @@ func (m *market) bounds(o Outcome) (low, high Price) {
 	return m.template.MinPrice, m.template.MaxPrice
 }
 
-// repeats remembers which request was answered by which decision, for
-// RepeatWindow of engine time, at most RepeatLimit of them, oldest first out.
-type repeats struct {
-	byKey map[Tag]repeat
-	queue []Tag // in order of the decisions; the live part begins at head
-	head  int
-}
-
-type repeat struct {
-	input Tag
-	seq   Seq
-	at    Time
-}
-
 // How long and how many answered requests are remembered.
 const (
 	RepeatWindow = Time(24 * 3600 * 1_000_000) // µs
 	RepeatLimit  = 1_000_000
 )
 
-func newRepeats() repeats { return repeats{byKey: map[Tag]repeat{}} }
-
-func (r *repeats) remember(key, input Tag, seq Seq, at Time) {
-	for len(r.queue) > r.head {
-		oldest := r.queue[r.head]
-		if at-r.byKey[oldest].at < RepeatWindow && len(r.queue)-r.head < RepeatLimit {
-			break
-		}
-		delete(r.byKey, oldest)
-		r.head++
-	}
-	if r.head > len(r.queue)/2 && r.head > 1024 {
-		r.queue = append(r.queue[:0], r.queue[r.head:]...)
-		r.head = 0
-	}
-	r.queue = append(r.queue, key)
-	r.byKey[key] = repeat{input: input, seq: seq, at: at}
-}
-
 // Repeat looks up a request that was answered before. found is the decision; same
 // says whether the content was equal, too.
 func (s *State) Repeat(key, input Tag) (found Seq, same bool) {
-	r, ok := s.repeats.byKey[key]
-	if !ok {
-		return 0, false
-	}
-	return r.seq, r.input == input
+	e, ok := s.repeats.Find(key)
+	return Seq(e.Seq), ok && e.Input == input
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
 // Micros is an amount of credits in millionths; one credit is One.
@@ -23,7 +24,7 @@ type Price = fixed.Price
 
 // Tag is the first 16 bytes of a SHA-256 value: enough to tell requests apart (a
 // collision takes about 2^64 of them), half the size in the journal.
-type Tag [16]byte
+type Tag = repeat.Tag
 
 // One is one credit in Micros, one share in Shares, and the sum of the prices
 // of a market.

@@ -3,6 +3,9 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/binary"
+
+	"github.com/mbp-market/mbp/engine/internal/repeat"
+	"github.com/mbp-market/mbp/engine/internal/wire"
 )
 
 // Market is what anybody may know of a market.
@@ -126,18 +129,18 @@ func (s *State) Hash() Digest {
 	}
 	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 	flush := func() { h.Write(b); b = b[:0] }
-	c := codec{}
+	c := wire.Codec{}
 	s.policy.fields(&c)
 	for i := range s.templates {
 		s.templates[i].fields(&c)
 	}
 	for _, d := range s.added {
-		c.raw(d[:])
+		c.Raw(d[:])
 		if k := s.keys[d]; k != nil {
 			k.fields(&c)
 		}
 	}
-	b = c.b
+	b = c.B
 	num(int64(s.seq), int64(s.at), int64(s.issued), int64(len(s.accounts)), int64(len(s.markets)))
 	for i := range s.accounts {
 		a := &s.accounts[i]
@@ -161,12 +164,11 @@ func (s *State) Hash() Digest {
 		}
 		flush()
 	}
-	for _, k := range s.repeats.queue[s.repeats.head:] {
-		r := s.repeats.byKey[k]
-		b = append(append(b, k[:]...), r.input[:]...)
-		num(int64(r.seq), int64(r.at))
+	s.repeats.Each(func(k Tag, e repeat.Entry) {
+		b = append(append(b, k[:]...), e.Input[:]...)
+		num(int64(e.Seq), e.At)
 		flush()
-	}
+	})
 	flush()
 	return Digest(h.Sum(nil))
 }

@@ -112,6 +112,7 @@ type API struct {
 	hub      *hub
 	mux      *http.ServeMux
 	draining atomic.Bool
+	every    time.Duration // between heartbeats; heartbeatEvery but in tests
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -129,7 +130,7 @@ func New(cfg Config) (*API, error) {
 	if cfg.MaxStreamsPerKey == 0 {
 		cfg.MaxStreamsPerKey = DefaultMaxStreamsPerKey
 	}
-	a := &API{cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux()}
+	a := &API{cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
 	m, err := newMetrics(cfg.Registerer, labels(routes))

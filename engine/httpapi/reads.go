@@ -294,6 +294,9 @@ func (a *API) decision(c *call) (any, error) {
 	return d, nil
 }
 
+// errPageFull ends the reading of a page.
+var errPageFull = errors.New("page is full")
+
 func (a *API) decisions(c *call) (any, error) {
 	after := engine.Seq(c.form.uint64("after", false))
 	limit := c.form.limit(maxDecisions, defaultDecisions)
@@ -305,12 +308,17 @@ func (a *API) decisions(c *call) (any, error) {
 		Decisions []*engine.Decision `json:"decisions"`
 		Next      engine.Seq         `json:"next,omitempty"`
 	}{Seq: a.seq.Durable(), Decisions: []*engine.Decision{}}
-	for seq := after + 1; seq <= doc.Seq && int64(len(doc.Decisions)) < limit && seq > after; seq++ {
-		d, err := a.find(seq)
-		if err != nil {
-			return nil, err
+	if after < doc.Seq {
+		err := a.seq.Follow(c.r.Context(), after+1, func(got sequencer.Committed) error {
+			doc.Decisions = append(doc.Decisions, got.Decision)
+			if got.Decision.Seq >= doc.Seq || int64(len(doc.Decisions)) == limit {
+				return errPageFull
+			}
+			return nil
+		})
+		if !errors.Is(err, errPageFull) {
+			return nil, fmt.Errorf("read decisions after %d: %w", after, err)
 		}
-		doc.Decisions = append(doc.Decisions, d)
 	}
 	if n := len(doc.Decisions); n > 0 && doc.Decisions[n-1].Seq < doc.Seq {
 		doc.Next = doc.Decisions[n-1].Seq

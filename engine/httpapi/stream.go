@@ -53,7 +53,7 @@ func (a *API) Run(ctx context.Context) error {
 
 // beat tells every stream the last sequence, in order with the decisions.
 func (a *API) beat(ctx context.Context) {
-	tick := time.NewTicker(heartbeatEvery)
+	tick := time.NewTicker(a.every)
 	defer tick.Stop()
 	for {
 		select {

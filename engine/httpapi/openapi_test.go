@@ -1,0 +1,396 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+const openapiURL = "https://mbp.invalid/openapi.json"
+
+// contract is openapi.yaml, decoded and ready to validate.
+type contract struct {
+	t        *testing.T
+	doc      map[string]any
+	compiler *jsonschema.Compiler
+}
+
+func openContract(t *testing.T) *contract {
+	t.Helper()
+	b, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw map[string]any
+	if err := yaml.Unmarshal(b, &raw); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = json.Marshal(raw); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource(openapiURL, doc); err != nil {
+		t.Fatal(err)
+	}
+	return &contract{t, doc.(map[string]any), c}
+}
+
+// schema compiles the schema at a JSON pointer.
+func (c *contract) schema(pointer string) *jsonschema.Schema {
+	c.t.Helper()
+	s, err := c.compiler.Compile(openapiURL + "#" + pointer)
+	if err != nil {
+		c.t.Fatalf("%s: %v", pointer, err)
+	}
+	return s
+}
+
+// at follows a path through the document, and references on the way.
+func (c *contract) at(path ...string) (any, string) {
+	var v any = c.doc
+	pointer := ""
+	for _, name := range path {
+		v, pointer = c.follow(v, pointer)
+		m, ok := v.(map[string]any)
+		if !ok || m[name] == nil {
+			return nil, ""
+		}
+		v = m[name]
+		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	}
+	return c.follow(v, pointer)
+}
+
+func (c *contract) follow(v any, pointer string) (any, string) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v, pointer
+	}
+	ref, ok := m["$ref"].(string)
+	if !ok || len(m) > 1 {
+		return v, pointer
+	}
+	return c.at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+}
+
+// TestContractMatchesRoutes: every registered route is documented with its roles
+// and its parameters, and nothing else is.
+func TestContractMatchesRoutes(t *testing.T) {
+	c := openContract(t)
+	e := start(t, options{idle: true})
+	documented := map[string]bool{}
+	paths, _ := c.at("paths")
+	for path, item := range paths.(map[string]any) {
+		for method := range item.(map[string]any) {
+			documented[strings.ToUpper(method)+" "+path] = true
+		}
+	}
+	for _, r := range e.api.routes() {
+		if !documented[r.pattern()] {
+			t.Errorf("%s is not in openapi.yaml", r.pattern())
+			continue
+		}
+		delete(documented, r.pattern())
+		op, _ := c.at("paths", r.path, strings.ToLower(r.method))
+		c.operation(r, op.(map[string]any))
+	}
+	for pattern := range documented {
+		t.Errorf("openapi.yaml documents %s, which is not registered", pattern)
+	}
+}
+
+func (c *contract) operation(r route, op map[string]any) {
+	c.t.Helper()
+	var roles []string
+	for _, v := range asList(op["x-roles"]) {
+		roles = append(roles, v.(string))
+	}
+	want := r.roles.Names()
+	slices.Sort(roles)
+	slices.Sort(want)
+	if !slices.Equal(roles, want) || r.owner != (op["x-owner"] != nil) {
+		c.t.Errorf("%s: documented for %v (owner %v), the table says %v (owner %v)", r.pattern(), roles, op["x-owner"], want, r.owner)
+	}
+	if security, given := op["security"]; (r.open != nil) != (given && len(asList(security)) == 0) {
+		c.t.Errorf("%s: documented security %v", r.pattern(), security)
+	}
+	params := map[string]bool{}
+	for _, p := range asList(op["parameters"]) {
+		v, _ := c.follow(p, "")
+		m := v.(map[string]any)
+		params[m["in"].(string)+" "+m["name"].(string)] = true
+	}
+	for part := range strings.SplitSeq(r.path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok && !params["path "+strings.TrimSuffix(name, "}")] {
+			c.t.Errorf("%s: %s is not documented", r.pattern(), part)
+		}
+	}
+	if mutation := r.command != nil; mutation != params["header Idempotency-Key"] || mutation != (op["requestBody"] != nil) {
+		c.t.Errorf("%s: idempotency key or body are documented wrongly", r.pattern())
+	}
+	if (r.read != nil) != params["query min_seq"] {
+		c.t.Errorf("%s: min_seq is documented wrongly", r.pattern())
+	}
+}
+
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+// TestContractListsEveryProblem compares the codes, and the words of the engine.
+func TestContractListsEveryProblem(t *testing.T) {
+	c := openContract(t)
+	problems, _ := c.at("x-problems")
+	want := map[string]string{}
+	var codes []string
+	for _, k := range kinds {
+		want[k.code] = strconv.Itoa(k.status)
+		codes = append(codes, k.code)
+	}
+	got := map[string]string{}
+	for code, status := range problems.(map[string]any) {
+		got[code] = fmt.Sprint(status)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("x-problems %v, the table %v", got, want)
+	}
+	enum := func(words []string, path ...string) {
+		t.Helper()
+		v, _ := c.at(path...)
+		var documented []string
+		for _, w := range asList(v) {
+			documented = append(documented, fmt.Sprint(w))
+		}
+		slices.Sort(documented)
+		slices.Sort(words)
+		if !slices.Equal(documented, words) {
+			t.Errorf("%v: %v, want %v", path, documented, words)
+		}
+	}
+	enum(codes, "components", "schemas", "Problem", "properties", "code", "enum")
+	var engineCodes, roles []string
+	for _, code := range engine.Codes() {
+		engineCodes = append(engineCodes, code.String())
+	}
+	enum(engineCodes, "components", "schemas", "Code", "enum")
+	roles = engine.Roles(0x7f).Names()
+	enum(roles, "components", "schemas", "Role", "enum")
+	// Every code is named by the response of its status, but the two that no
+	// operation documents: they come from outside of any.
+	for _, k := range kinds {
+		if k.code == codeMethod {
+			continue
+		}
+		found := false
+		responses, _ := c.at("components", "responses")
+		for _, r := range responses.(map[string]any) {
+			text := fmt.Sprint(r.(map[string]any)["description"])
+			found = found || slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }), k.code)
+		}
+		if !found {
+			t.Errorf("no response names %s", k.code)
+		}
+	}
+}
+
+// check validates a real answer against what is documented for its operation.
+func (c *contract) check(r route, got reply) {
+	c.t.Helper()
+	kind, _, _ := mime.ParseMediaType(got.header.Get("Content-Type"))
+	status := strconv.Itoa(got.status)
+	base := []string{"paths", r.path, strings.ToLower(r.method), "responses", status}
+	if v, _ := c.at(base...); v == nil {
+		c.t.Errorf("%s: %s is not documented: %s", r.pattern(), status, got.body)
+		return
+	}
+	v, pointer := c.at(append(base, "content", kind, "schema")...)
+	if v == nil {
+		c.t.Errorf("%s %s: %s is not documented", r.pattern(), status, kind)
+		return
+	}
+	if !strings.HasSuffix(kind, "json") {
+		return
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(got.body))
+	if err != nil {
+		c.t.Errorf("%s %s: %v", r.pattern(), status, err)
+		return
+	}
+	if err := c.schema(pointer).Validate(doc); err != nil {
+		c.t.Errorf("%s %s: %v\n%s", r.pattern(), status, err, got.body)
+	}
+	if _, hasSeq := doc.(map[string]any)["seq"]; !hasSeq && r.open == nil && got.status < 300 {
+		c.t.Errorf("%s %s carries no seq", r.pattern(), status)
+	}
+}
+
+// TestAnswersFollowTheContract drives every route into answers of many kinds.
+func TestAnswersFollowTheContract(t *testing.T) {
+	c := openContract(t)
+	e := start(t, options{})
+	routes := map[string]route{}
+	for _, r := range e.api.routes() {
+		routes[r.pattern()] = r
+	}
+	succeeded := map[string]bool{}
+	see := func(method, pattern, path, secret, body string) {
+		t.Helper()
+		r, ok := routes[method+" "+pattern]
+		if !ok {
+			t.Fatalf("no route %s %s", method, pattern)
+		}
+		got := e.send(method, path, secret, body)
+		c.check(r, got)
+		succeeded[r.pattern()] = succeeded[r.pattern()] || got.status < 300
+		for _, bad := range []reply{
+			e.send(method, path, "", body), e.send(method, path, secret, "{"), e.send(method, path, secret, body, "Content-Type", "text/html"),
+			e.send(method, path+"?min_seq=x", secret, body),
+		} {
+			c.check(r, bad)
+		}
+		if r.read != nil {
+			c.check(r, e.send(method, path+map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")]+"surplus=1", secret, ""))
+		}
+	}
+	owner, second := e.funded(100_000), e.funded(100_000)
+	e.market(owner)
+	ana := e.key("ana", engine.RoleTrader|engine.RoleResolver, owner)
+	post := func(pattern, path, body string) { t.Helper(); see(http.MethodPost, pattern, path, e.admin, body) }
+	get := func(pattern, path string) { t.Helper(); see(http.MethodGet, pattern, path, e.admin, "") }
+	post("/v1/accounts", "/v1/accounts", `{}`)
+	post("/v1/accounts/{account}/grants", "/v1/accounts/acc_1/grants", `{"amount_micros":1000000}`)
+	post("/v1/accounts/{account}/grants", "/v1/accounts/acc_99/grants", `{"amount_micros":1000000}`)
+	for range 2 { // the second time it exists
+		post("/v1/keys", "/v1/keys", bodies[2].with("", ""))
+		post("/v1/templates", "/v1/templates", bodies[4].with("", ""))
+	}
+	for range 2 {
+		post("/v1/keys/{sha256}/revoke", "/v1/keys/"+digest[1:65]+"/revoke", `{}`)
+	}
+	post("/v1/markets", "/v1/markets", bodies[5].with("", ""))
+	post("/v1/markets", "/v1/markets", bodies[5].with("title", `""`))
+	post("/v1/markets/{market}/pause", "/v1/markets/mkt_1/pause", `{}`)
+	post("/v1/markets/{market}/pause", "/v1/markets/mkt_77/pause", `{}`)
+	post("/v1/markets/{market}/resume", "/v1/markets/mkt_1/resume", `{}`)
+	order := func(body string) { t.Helper(); see(http.MethodPost, "/v1/orders", "/v1/orders", ana, body) }
+	order(buyTen)
+	order(`{"market":"mkt_1","outcome":"YES","side":"sell","tif":"fok","shares_micros":1000000}`)
+	order(strings.Replace(buyTen, "YES", "NO", 1))
+	order(strings.Replace(buyTen, "mkt_1", "mkt_99", 1))
+	order(strings.Replace(buyTen, `10000000`, `100000000000`, 1))
+	e.post("/v1/orders", e.key("bob", engine.RoleTrader, second), strings.Replace(buyTen, "YES", "NO", 1))
+	filled := e.post("/v1/orders", ana, buyTen)
+	id := fmt.Sprintf("%.0f", filled.doc(t)["seq"])
+	get("/v1/me", "/v1/me")
+	see(http.MethodGet, "/v1/me", "/v1/me", ana, "")
+	get("/v1/accounts/{account}", "/v1/accounts/acc_1")
+	get("/v1/accounts/{account}", "/v1/accounts/acc_99")
+	get("/v1/templates", "/v1/templates")
+	get("/v1/markets", "/v1/markets")
+	get("/v1/markets", "/v1/markets?limit=1")
+	get("/v1/markets/{market}", "/v1/markets/mkt_1")
+	get("/v1/markets/{market}", "/v1/markets/mkt_2")
+	get("/v1/quotes", "/v1/quotes?market=mkt_1&outcome=YES&side=buy&amount_micros=5000000")
+	get("/v1/quotes", "/v1/quotes?market=mkt_1&outcome=NO&side=sell&shares_micros=5000000&limit_price_micros=999999")
+	get("/v1/orders/{order}", "/v1/orders/ord_"+id)
+	get("/v1/orders/{order}", "/v1/orders/ord_1")
+	post("/v1/markets/{market}/resolution", "/v1/markets/mkt_1/resolution", bodies[8].with("", ""))
+	post("/v1/markets/{market}/resolution/reject", "/v1/markets/mkt_1/resolution/reject", `{}`)
+	post("/v1/markets/{market}/resolution", "/v1/markets/mkt_1/resolution", bodies[8].with("", ""))
+	see(http.MethodPost, "/v1/markets/{market}/resolution/approve", "/v1/markets/mkt_1/resolution/approve", ana, `{}`)
+	get("/v1/markets/{market}", "/v1/markets/mkt_1")
+	get("/v1/decisions", "/v1/decisions?limit=1000") // every kind of decision that there is
+	get("/v1/decisions", "/v1/decisions?limit=2&after=3")
+	get("/v1/decisions/{seq}", "/v1/decisions/1")
+	get("/v1/decisions/{seq}", "/v1/decisions/99999")
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/panel.json"} {
+		get(path, path)
+	}
+	c.check(routes["GET /v1/stream"], e.get("/v1/stream?x=1", e.admin))
+	c.check(routes["GET /v1/me"], e.get("/v1/me?min_seq=999999", e.admin))
+	e.api.Drain()
+	c.check(routes["GET /readyz"], e.get("/readyz", ""))
+	c.check(routes["POST /v1/orders"], e.post("/v1/orders", ana, buyTen))
+	c.check(routes["GET /v1/stream"], e.get("/v1/stream", ana))
+	for pattern := range routes {
+		if !succeeded[pattern] && pattern != "GET /v1/stream" {
+			t.Errorf("%s never succeeded in this test", pattern)
+		}
+	}
+}
+
+// TestStreamFollowsTheContract validates the events.
+func TestStreamFollowsTheContract(t *testing.T) {
+	c := openContract(t)
+	e := start(t, options{})
+	owner := e.funded(100_000)
+	e.market(owner)
+	trader := e.key("ana", engine.RoleTrader, owner)
+	next, leave := e.listen(trader, "")
+	schemas := map[string]string{"snapshot": "StreamSnapshot", "trade": "StreamTrade", "quote": "StreamQuote", "market": "MarketAt", "heartbeat": "StreamHeartbeat"}
+	validate := func(ev event) {
+		t.Helper()
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ev.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.schema("/components/schemas/" + schemas[ev.kind]).Validate(doc); err != nil {
+			t.Errorf("%s: %v\n%s", ev.kind, err, ev.data)
+		}
+		delete(schemas, ev.kind+" unseen")
+	}
+	first := next()
+	validate(first)
+	e.post("/v1/orders", trader, buyTen)
+	validate(next())
+	validate(next())
+	r := e.post("/v1/markets/mkt_1/pause", e.admin, `{}`)
+	validate(next())
+	leave()
+	next, _ = e.listen(trader, fmt.Sprintf("%.0f", r.doc(t)["seq"]))
+	beat := next()
+	if beat.kind != "heartbeat" {
+		t.Errorf("%+v", beat)
+	}
+	validate(beat)
+}
+
+// TestBodiesFollowTheContract: what the tests of the edge call a good body is
+// one by the contract, and a surplus member is not.
+func TestBodiesFollowTheContract(t *testing.T) {
+	c := openContract(t)
+	replacer := strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", digest[1:65], "{sha256}")
+	for _, b := range bodies {
+		_, pointer := c.at("paths", replacer.Replace(b.path), "post", "requestBody", "content", "application/json", "schema")
+		s := c.schema(pointer)
+		for text, good := range map[string]bool{b.with("", ""): true, b.with("surplus", "1"): false} {
+			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Validate(doc); (err == nil) != good {
+				t.Errorf("%s %s: %v", b.path, text, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// event is one event as it came over the line.
+type event struct {
+	id, kind string
+	data     string
+}
+
+func (e event) doc(t *testing.T) map[string]any {
+	t.Helper()
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(e.data), &doc); err != nil {
+		t.Fatalf("%q: %v", e.data, err)
+	}
+	return doc
+}
+
+// listen opens a stream; next returns its events, and an empty one at the end.
+func (e *edge) listen(secret, lastID string) (next func() event, leave func()) {
+	e.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+"/v1/stream", nil)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
+	if lastID != "" {
+		req.Header.Set("Last-Event-ID", lastID)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/event-stream" {
+		e.t.Fatalf("stream: %d %s", res.StatusCode, res.Header.Get("Content-Type"))
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 4<<20)
+	e.t.Cleanup(func() { cancel(); res.Body.Close() })
+	return func() event {
+		var got event
+		for lines.Scan() {
+			name, value, _ := strings.Cut(lines.Text(), ": ")
+			switch name {
+			case "id":
+				got.id = value
+			case "event":
+				got.kind = value
+			case "data":
+				got.data = value
+			case "":
+				return got
+			}
+		}
+		return event{}
+	}, cancel
+}
+
+func TestStreamTellsWhatHappens(t *testing.T) {
+	e := start(t, options{})
+	owner := e.funded(100_000)
+	e.market(owner)
+	trader := e.key("ana", engine.RoleTrader, owner)
+	next, _ := e.listen(trader, "")
+	first := next()
+	if doc := first.doc(t); first.kind != "snapshot" || first.id == "" || len(doc["markets"].([]any)) != 1 {
+		t.Fatalf("%+v", first)
+	}
+	order := e.post("/v1/orders", trader, strings.Replace(buyTen, "YES", "NO", 1)).doc(t)
+	filled := order["events"].([]any)[0].(map[string]any)
+	trade, quote := next(), next()
+	if trade.kind != "trade" || trade.id != "" || quote.kind != "quote" || quote.id != fmt.Sprintf("%.0f", order["seq"]) {
+		t.Fatalf("%+v %+v", trade, quote)
+	}
+	if strings.Contains(trade.data, "acc_") {
+		t.Errorf("a trade says whose it is: %s", trade.data)
+	}
+	for _, name := range []string{"market", "outcome", "side", "amount_micros", "shares_micros", "average_price_micros"} {
+		if trade.doc(t)[name] != filled[name] {
+			t.Errorf("%s: %v, the decision says %v", name, trade.doc(t)[name], filled[name])
+		}
+	}
+	q := quote.doc(t)
+	if q["no_price_micros"] != filled["price_after_micros"] || q["yes_price_micros"].(float64)+q["no_price_micros"].(float64) != engine.One ||
+		q["pool_yes_micros"] != filled["pool_yes_micros"] || q["pool_no_micros"] != filled["pool_no_micros"] || q["depth_micros"].(float64) <= 0 {
+		t.Errorf("%s after %v", quote.data, filled)
+	}
+	e.post("/v1/markets/mkt_1/pause", e.admin, `{}`)
+	if m := next(); m.kind != "market" || m.doc(t)["state"] != "paused" || m.id == "" {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestStreamResumes(t *testing.T) {
+	e := start(t, options{})
+	owner := e.funded(100_000)
+	e.market(owner)
+	trader := e.key("ana", engine.RoleTrader, owner)
+	next, leave := e.listen(trader, "")
+	last := next().id
+	leave()
+	var want []string
+	for range 3 {
+		r := e.post("/v1/orders", trader, buyTen)
+		want = append(want, fmt.Sprintf("%.0f", r.doc(t)["seq"]))
+	}
+	e.seqReached(want[2])
+	next, _ = e.listen(trader, last)
+	for _, id := range want {
+		if trade, quote := next(), next(); trade.kind != "trade" || quote.id != id {
+			t.Fatalf("%+v %+v, want %s", trade, quote, id)
+		}
+	}
+	if beat := next(); beat.kind != "heartbeat" || beat.id != want[2] {
+		t.Errorf("%+v", beat)
+	}
+	if next, _ := e.listen(trader, "999999"); next().kind != "snapshot" {
+		t.Error("a Last-Event-ID from the future does not begin again")
+	}
+	if r := e.get("/v1/stream", trader, "Last-Event-ID", "x"); r.code(t) != codeMalformed {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+// seqReached waits until the streams were told of a decision.
+func (e *edge) seqReached(id string) {
+	e.t.Helper()
+	for end := time.Now().Add(10 * time.Second); fmt.Sprint(e.api.hub.position()) < id; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			e.t.Fatalf("the streams are not at %s", id)
+		}
+	}
+}
+
+func TestStreamHeartbeatAndRevocation(t *testing.T) {
+	e := start(t, options{api: func(a *API) { a.every = 20 * time.Millisecond }})
+	e.funded(1)
+	secret := e.key("eve", engine.RoleService, 0)
+	next, _ := e.listen(secret, "")
+	next()
+	beat := next()
+	if beat.kind != "heartbeat" || beat.data != fmt.Sprintf(`{"seq":%s}`, beat.id) {
+		t.Fatalf("%+v", beat)
+	}
+	e.submit(&engine.RevokeKey{SHA256: digestOf(secret)})
+	for n := 0; ; n++ {
+		got := next()
+		if got == (event{}) {
+			break
+		}
+		if n > 100 {
+			t.Fatal("the stream of a revoked key goes on")
+		}
+	}
+}
+
+func TestStreamsEndAtShutdown(t *testing.T) {
+	e := start(t, options{})
+	next, _ := e.listen(e.admin, "")
+	next()
+	e.api.Drain()
+	if got := next(); got != (event{}) {
+		t.Errorf("%+v after the end", got)
+	}
+}
+
+func TestStreamLimits(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.MaxStreams, c.MaxStreamsPerKey = 3, 2 }})
+	bob, eve := e.key("bob", engine.RoleService, 0), e.key("eve", engine.RoleService, 0)
+	_, leave := e.listen(bob, "")
+	e.listen(bob, "")
+	if r := e.get("/v1/stream", bob); r.status != http.StatusTooManyRequests || r.code(t) != codeStreams || r.header.Get("Retry-After") == "" {
+		t.Errorf("a third stream of one key: %d %s", r.status, r.body)
+	}
+	e.listen(eve, "")
+	if r := e.get("/v1/stream", eve); r.code(t) != codeStreams {
+		t.Errorf("a fourth stream: %d %s", r.status, r.body)
+	}
+	if got := e.value("http_streams"); got != 3 {
+		t.Errorf("%v streams", got)
+	}
+	leave()
+	for end := time.Now().Add(10 * time.Second); e.value("http_streams") != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a stream that was left stays open")
+		}
+	}
+	e.listen(eve, "")
+}
+
+// TestHubDropsTheSlow: who does not read loses the stream and nobody waits.
+func TestHubDropsTheSlow(t *testing.T) {
+	h := newHub(10, 10)
+	h.begin(0)
+	slow, _, _, err := h.subscribe(engine.Digest{1}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quick, _, _, err := h.subscribe(engine.Digest{2}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := 0
+	for i := range engine.Seq(streamBuffer + 10) {
+		dropped += h.broadcast(frame{seq: i + 1, text: []byte("x")})
+		if f := <-quick.frames; f.seq != i+1 {
+			t.Fatalf("got %d, want %d", f.seq, i+1)
+		}
+	}
+	if dropped != 1 || len(h.subs) != 1 || h.owners[engine.Digest{1}] != 0 {
+		t.Errorf("%d dropped, %d left", dropped, len(h.subs))
+	}
+	last := engine.Seq(0)
+	for f := range slow.frames { // what it has is whole, and then it ends
+		if f.seq != last+1 {
+			t.Fatalf("%d after %d", f.seq, last)
+		}
+		last = f.seq
+	}
+	if last != streamBuffer {
+		t.Errorf("the slow one got %d", last)
+	}
+}
+
+// TestHubRemembersAndForgets: the ring gives exactly what came after an id, and
+// says when it cannot.
+func TestHubRemembersAndForgets(t *testing.T) {
+	h := newHub(1<<20, 1<<20)
+	h.begin(100)
+	const n = 3*ringFrames + 7
+	for i := engine.Seq(101); i <= 100+n; i++ {
+		text := []byte("x")
+		if i%2 == 0 {
+			text = nil // a decision that tells nothing
+		}
+		h.broadcast(frame{seq: i, text: text})
+	}
+	end := engine.Seq(100 + n)
+	for _, after := range []engine.Seq{1, 99, 100, 101, end - 2*ringFrames - 1, end - 2*ringFrames, end - 2*ringFrames + 1, end - 5, end - 1, end, end + 1} {
+		_, missed, resumed, err := h.subscribe(engine.Digest{}, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resumed != (after >= h.since && after <= end) {
+			t.Errorf("after %d: resumed=%v with everything since %d", after, resumed, h.since)
+		}
+		if !resumed {
+			continue
+		}
+		want := after + 1 + after%2 // the next odd one
+		for _, f := range missed {
+			if f.seq != want {
+				t.Fatalf("after %d: got %d, want %d", after, f.seq, want)
+			}
+			want += 2
+		}
+		if want <= end {
+			t.Errorf("after %d: %d is missing", after, want)
+		}
+	}
+	if h.since < end-2*ringFrames-2 || h.since > end-2*ringFrames+2 {
+		t.Errorf("the ring goes back to %d", h.since)
+	}
+	h.close()
+	if _, _, _, err := h.subscribe(engine.Digest{}, 0); err == nil {
+		t.Error("a closed hub takes a stream")
+	}
+}

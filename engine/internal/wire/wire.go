@@ -1,0 +1,120 @@
+// Package wire is the binary form of the journal's records: one Codec that reads
+// and writes, so that a layout is said once. It promises that every value has
+// exactly one encoding and that hostile input costs no more memory than its own
+// length; it refuses whatever it would not have written itself.
+//
+// Numbers are varints as in Protocol Buffers; signed ones are zigzag.
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrFormat wraps every error of decoding.
+var ErrFormat = errors.New("record is not a decision")
+
+// Codec reads or writes fields in a fixed order, so that each type says its
+// layout once. It writes to B, or reads from B if Decoding is set; the first
+// error stays in Err, and B is empty from then on. Numbers are varints (signed ones zigzag), in the shortest form
+// only: one value has one encoding.
+type Codec struct {
+	B        []byte // written so far, or what is left to read
+	Decoding bool
+	Err      error
+}
+
+// Fail notes an error that wraps ErrFormat, unless there is one already.
+func (c *Codec) Fail(format string, args ...any) {
+	if c.Err == nil {
+		c.Err = fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
+	}
+	c.B = nil
+}
+
+func (c *Codec) uvarint(v *uint64) {
+	if !c.Decoding {
+		c.B = binary.AppendUvarint(c.B, *v)
+		return
+	}
+	var n int
+	*v, n = binary.Uvarint(c.B)
+	if n <= 0 || n > 1 && c.B[n-1] == 0 {
+		*v = 0
+		c.Fail("bad number")
+		return
+	}
+	c.B = c.B[n:]
+}
+
+// Num codes an unsigned integer; a value that does not fit its type fails.
+func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
+	u := uint64(*v)
+	c.uvarint(&u)
+	*v = T(u)
+	if uint64(*v) != u {
+		*v = 0
+		c.Fail("number %d is too large", u)
+	}
+}
+
+// Signed codes a signed integer.
+func Signed[T ~int64](c *Codec, v *T) {
+	u := uint64(*v)<<1 ^ uint64(*v>>63)
+	c.uvarint(&u)
+	*v = T(u>>1) ^ -T(u&1)
+}
+
+// Flag codes a truth value.
+func (c *Codec) Flag(v *bool) {
+	u := uint8(0)
+	if *v {
+		u = 1
+	}
+	Num(c, &u)
+	if u > 1 {
+		c.Fail("flag is %d", u)
+	}
+	*v = u == 1
+}
+
+// Raw codes bytes of a fixed length.
+func (c *Codec) Raw(v []byte) {
+	if !c.Decoding {
+		c.B = append(c.B, v...)
+		return
+	}
+	if len(c.B) < len(v) {
+		c.Fail("record ends early")
+		return
+	}
+	c.B = c.B[copy(v, c.B):]
+}
+
+// Text codes a string of at most limit bytes.
+func (c *Codec) Text(v *string, limit uint64) {
+	n := uint64(len(*v))
+	c.uvarint(&n)
+	if !c.Decoding {
+		c.B = append(c.B, *v...)
+		return
+	}
+	if n > limit || n > uint64(len(c.B)) {
+		c.Fail("text of %d bytes", n)
+		return
+	}
+	*v = string(c.B[:n])
+	c.B = c.B[n:]
+}
+
+// Count codes the length of a list whose elements take at least one byte.
+func (c *Codec) Count(n, limit int) int {
+	u := uint64(n)
+	c.uvarint(&u)
+	if u > uint64(limit) || c.Decoding && u > uint64(len(c.B)) {
+		c.Fail("list of %d elements", u)
+		return 0
+	}
+	return int(u)
+}
