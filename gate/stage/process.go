@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,13 +62,19 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lastLine is the last line with text, for a reason.
+// lastLine is the last line that says something, for a reason. Wrappers such as
+// go run and make end with a line that only repeats the exit status.
 func (l *logFile) lastLine() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lines := strings.Split(strings.TrimSpace(string(l.tail)), "\n")
+	for len(lines) > 1 && repeats.MatchString(lines[len(lines)-1]) {
+		lines = lines[:len(lines)-1]
+	}
 	return clip(strings.TrimSpace(lines[len(lines)-1]), 300)
 }
+
+var repeats = regexp.MustCompile(`^\s*(exit status \d+|make(\[\d+\])?: \*\*\* .*|)$`)
 
 // close ends the file; what it kept is what there is.
 func (l *logFile) close() {
