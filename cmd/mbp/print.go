@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +18,9 @@ import (
 
 // isNetwork reports whether an error is about reaching the server.
 func isNetwork(err error) bool {
-	var n net.Error
+	var n *net.OpError
 	var u *url.Error
-	return errors.As(err, &n) || errors.As(err, &u)
+	return errors.As(err, &n) || errors.As(err, &u) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // The colours of a terminal.

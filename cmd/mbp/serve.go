@@ -74,7 +74,7 @@ func serve(ctx context.Context, cfg Config, signals <-chan os.Signal, stdout, st
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }() // the server closes it first; this is for a failed start
 	p, err := open(cfg, log)
 	if err != nil {
 		return err

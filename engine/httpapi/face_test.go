@@ -246,7 +246,7 @@ func TestGoldenProblems(t *testing.T) {
 		if r.status < 400 {
 			r.body = "\n"
 		}
-		out.WriteString(fmt.Sprintf("----\n%d %s\n%s\n", r.status, r.header.Get("Content-Type"), r.body))
+		fmt.Fprintf(&out, "----\n%d %s\n%s\n", r.status, r.header.Get("Content-Type"), r.body)
 	}
 	if os.Getenv("MBP_REWRITE") != "" {
 		if err := os.WriteFile(problemsFile, []byte(out.String()), 0o600); err != nil {

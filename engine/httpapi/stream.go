@@ -40,10 +40,7 @@ func (a *API) Run(ctx context.Context) error {
 	g.Go(func() error { a.beat(ctx); return nil })
 	g.Go(func() error {
 		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("follow decisions for the streams: %w", err)
 		}
 		return nil
@@ -236,7 +233,7 @@ func (a *API) snapshot() (frame, error) {
 	a.seq.View(func(s *engine.State) {
 		doc.Seq = s.Seq()
 		from := max(0, s.MarketCount()-snapshotMarkets)
-		doc.Markets = marketsOf(s, engine.MarketID(from), snapshotMarkets, now) //nolint:gosec // at most the policy's max_markets
+		doc.Markets = marketsOf(s, engine.MarketID(from), snapshotMarkets, now)
 	})
 	b, err := json.Marshal(doc)
 	if err != nil {
