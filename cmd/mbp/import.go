@@ -58,7 +58,8 @@ before its first row; its depth is fitted to the recording. Titles come from
 markets.csv.gz beside FILE, if it is there.
 
 Repeating the command with the same file and options plays nothing twice: it
-goes on where it stopped (the server remembers a day). Ctrl-C stops and reports.`,
+goes on where it stopped, for twelve hours (the server remembers a day). Ctrl-C
+stops and reports.`,
 		Example: `  mbp import trades trades.csv.gz --key-file mbp-data/admin.key --json report.json
   mbp import trades trades.csv.gz --key-file mbp-data/admin.key --speed 60`,
 		Args: cobra.ExactArgs(1),

@@ -9,7 +9,7 @@
 // happened so far.
 //
 // It refuses to go on when the venue does not answer, and to start a run again
-// that the venue has half forgotten (its memory for keys lasts a day).
+// that the venue may have half forgotten (its memory for keys lasts a day).
 package playback
 
 import (

@@ -12,9 +12,9 @@ import (
 	"github.com/mbp-market/mbp/sim/tape"
 )
 
-// TestReal plays every executed row of the real recording into the engine.
-// Nothing may fail, hardly anything may be refused, and prices that a maker
-// made there must come out alike here.
+// TestReal plays every executed row of the real recording into the engine, twice.
+// Nothing may fail, hardly anything may be refused, prices that a maker made
+// there must come out alike here, and the second time must change nothing.
 func TestReal(t *testing.T) {
 	dir := os.Getenv("MBP_REALDATA")
 	if dir == "" {
@@ -37,8 +37,23 @@ func TestReal(t *testing.T) {
 	var text strings.Builder
 	r.Text(&text)
 	t.Log("\n" + text.String())
-	t.Log(r.Sources)
-	if r.Played != len(tp.Trades) || r.Markets == 0 || r.Accounts == 0 {
-		t.Errorf("played %d of %d in %d markets by %d accounts", r.Played, len(tp.Trades), r.Markets, r.Accounts)
+	if r.Played != len(tp.Trades) || r.Played != r.Executed || r.Accepted < r.Played*99/100 {
+		t.Errorf("played %d, accepted %d of %d executed rows", r.Played, r.Accepted, r.Executed)
+	}
+	known := map[string]bool{"price_limit": true, "rate_limited": true, "too_small": true}
+	for code, n := range r.Rejected {
+		if !known[code] {
+			t.Errorf("%d rows rejected with %s", n, code)
+		}
+	}
+	for _, s := range r.Sources {
+		if s.AMM && (s.Price.Median > 1 || s.Impact.Median > 0.25) {
+			t.Errorf("%s: price %+v, impact %+v", s.Source, s.Price, s.Impact)
+		}
+	}
+	hash := v.state.Hash()
+	again, err := Play(context.Background(), v, Config{Tape: tp, Options: opt, Concurrency: 8})
+	if err != nil || again.Replayed != r.Accepted || v.state.Hash() != hash {
+		t.Errorf("played again: %d of %d replayed, %v", again.Replayed, r.Accepted, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
@@ -16,13 +17,18 @@ import (
 type Remote struct {
 	admin  *client.Client
 	trader *client.Client // leaves waiting for a rate to the player, who counts it
+	now    func() time.Time
 }
+
+// maxAge is how long after its start a run may be repeated: half of what the
+// server remembers is left for the repetition itself.
+const maxAge = time.Duration(engine.RepeatWindow/2) * time.Microsecond
 
 // NewRemote returns the server behind a client that acts as an admin key.
 func NewRemote(admin *client.Client) *Remote {
 	r := client.DefaultRetry()
 	r.Limited = false
-	return &Remote{admin: admin, trader: admin.With(r)}
+	return &Remote{admin: admin, trader: admin.With(r), now: time.Now}
 }
 
 // Creator implements Venue.
@@ -37,12 +43,16 @@ func (r *Remote) Creator(ctx context.Context, key string, credits engine.Micros)
 		return Account{}, err
 	}
 	// The run was here before. Its first command tells whether the server still
-	// remembers: adding the key again is either replayed or refused.
+	// remembers: adding the key again is either replayed or refused. Old keys are
+	// dropped as new ones come, so the whole run must fit into what is left.
 	d, err := r.addKey(ctx, key, secret, me.Account)
-	if client.CodeOf(err) == engine.AlreadyExists.String() || err == nil && !d.Replayed {
+	switch {
+	case client.CodeOf(err) == engine.AlreadyExists.String():
 		return Account{}, ErrForgotten
-	} else if err != nil {
+	case err != nil:
 		return Account{}, err
+	case r.now().Sub(d.At.Time()) > maxAge:
+		return Account{}, ErrForgotten
 	}
 	return Account{ID: me.Account, Secret: secret}, nil
 }

@@ -27,8 +27,10 @@ func micros(s string) (int64, error) {
 	if len(s) > maxDigits {
 		return 0, errNumber
 	}
-	negative := strings.HasPrefix(s, "-")
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "-"), "+")
+	s, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		s = strings.TrimPrefix(s, "+")
+	}
 	exponent := 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		var err error

@@ -240,10 +240,9 @@ func (l *loader) account(r *row, id string) int {
 }
 
 func (l *loader) skip(source int, reason string) {
-	if !l.reasons[reason] {
-		if len(l.reasons) == maxReasons {
-			reason = "other"
-		}
+	if !l.reasons[reason] && len(l.reasons) == maxReasons {
+		reason = "other"
+	} else {
 		l.reasons[reason] = true
 	}
 	l.tape.Sources[source].Skipped[reason]++

@@ -55,7 +55,7 @@ func (l *loader) scale() {
 	kept := l.rows[:0]
 	for _, r := range l.rows {
 		src := &l.tape.Sources[r.source]
-		percent := 2*src.over > src.priced
+		percent := src.over > 0 && 2*src.over >= src.priced
 		bad := false
 		for _, p := range []*int64{&r.price, &r.before, &r.after, &r.limits} {
 			switch {

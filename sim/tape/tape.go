@@ -75,7 +75,7 @@ type Source struct {
 	Trades   int            // executed rows that became orders
 	Skipped  map[string]int // by reason
 	AMM      bool           // a maker priced it, so price impacts can be compared
-	priced   int            // prices in all, and those above one: where they are most, prices are 0..100
+	priced   int            // prices in all, and those above one: where they are half or more, prices are 0..100
 	over     int
 }
 
