@@ -44,7 +44,7 @@ func (fs *FS) Restart(keep Keep, seed uint64) {
 	if keep == KeepCache {
 		return
 	}
-	rng := rand.New(rand.NewPCG(seed, uint64(keep)))
+	rng := rand.New(rand.NewPCG(seed, uint64(keep))) //nolint:gosec // reproducible, not secret
 	for _, op := range survivors(rng, keep, fs.pending) {
 		for _, c := range op {
 			apply(fs.durable, c)

@@ -177,7 +177,6 @@ func TestCrashDuringRepair(t *testing.T) {
 	runs := 0
 	for _, keep := range faultfs.Keeps {
 		for at := 2; ; at += 5 {
-			last := false
 			for again := 1; ; again++ {
 				finished, err := crashOnce(honest, keep, 7, at, again)
 				if runs++; err != nil {
@@ -187,7 +186,7 @@ func TestCrashDuringRepair(t *testing.T) {
 					break
 				}
 			}
-			if last, _ = crashOnce(honest, keep, 7, at, 0); last {
+			if last, _ := crashOnce(honest, keep, 7, at, 0); last {
 				break
 			}
 		}
