@@ -67,6 +67,9 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.DurationVar(&c.Shutdown, "shutdown", c.Shutdown, "how long a graceful shutdown may take")
 }
 
+// notSettings are the flags of mbp serve that no file and no variable sets.
+var notSettings = map[string]bool{"config": true, "print-config": true, "help": true}
+
 // fileName is how a flag is called in the file.
 func fileName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
@@ -87,6 +90,9 @@ func load(f *pflag.FlagSet, file string, environ func(string) (string, bool)) er
 		}
 	}
 	f.VisitAll(func(flag *pflag.Flag) {
+		if notSettings[flag.Name] {
+			return
+		}
 		value, source := "", ""
 		if v, ok := values[fileName(flag.Name)]; ok {
 			value, source = v, file+": "+fileName(flag.Name)
@@ -132,7 +138,7 @@ func parseFile(b []byte) (map[string]string, error) {
 // printConfig writes the configuration as a file that load reads back.
 func printConfig(w io.Writer, f *pflag.FlagSet) {
 	f.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name == "config" || flag.Name == "print-config" || flag.Name == "help" {
+		if notSettings[flag.Name] {
 			return
 		}
 		value := flag.Value.String()

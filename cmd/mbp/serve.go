@@ -37,7 +37,7 @@ once, which loses no decision that was answered.`,
   mbp serve --print-config > mbp.yaml && mbp serve --config mbp.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := load(cmd.Flags(), file, os.LookupEnv); err != nil {
+			if err := load(cmd.Flags(), firstOf(file, os.Getenv("MBP_CONFIG")), os.LookupEnv); err != nil {
 				return usage(err)
 			}
 			if err := cfg.Validate(); err != nil {
@@ -54,7 +54,7 @@ once, which loses no decision that was answered.`,
 		},
 	}
 	cfg.bind(cmd.Flags())
-	cmd.Flags().StringVar(&file, "config", "", "YAML `file` with any of these settings")
+	cmd.Flags().StringVar(&file, "config", "", "YAML `file` with any of these settings (MBP_CONFIG)")
 	cmd.Flags().BoolVar(&show, "print-config", false, "print the configuration that would be used, as such a file, and end")
 	return cmd
 }

@@ -48,6 +48,7 @@ func settings(file string, env map[string]string, flags ...string) (Config, erro
 	c := defaultConfig()
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	c.bind(f)
+	f.String("config", "", "")
 	if err := f.Parse(flags); err != nil {
 		return c, err
 	}
@@ -82,6 +83,7 @@ func TestSettingsPrecedence(t *testing.T) {
 func TestSettingsFaults(t *testing.T) {
 	for text, want := range map[string]string{
 		"lissten: x\n":              "lissten is not known",
+		"config: x\n":               "config is not known",
 		"queue: many\n":             "queue",
 		"queue: [1]\n":              "not a single value",
 		"queue:\n":                  "not a single value",

@@ -66,7 +66,8 @@ type options struct {
 	cfg  func(*Config)
 	api  func(*API)
 	size sequencer.Config // Queue
-	idle bool             // the writer and the streams do not run
+	web  func(*http.Server)
+	idle bool // the writer and the streams do not run
 }
 
 func start(t *testing.T, o options) *edge {
@@ -106,6 +107,9 @@ func start(t *testing.T, o options) *edge {
 	})
 	server := httptest.NewUnstartedServer(counted)
 	server.Config = NewServer(counted, logger)
+	if o.web != nil {
+		o.web(server.Config)
+	}
 	server.Start()
 	e.url = server.URL
 	t.Cleanup(server.Close)

@@ -333,6 +333,9 @@ func TestClientThatLeaves(t *testing.T) {
 	if r := e.post("/v1/accounts", e.admin, `{}`, "Idempotency-Key", "mine"); r.status != http.StatusCreated || r.header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
+	if e.value("dec_admitted_total") != 1 || e.value("http_internal_errors_total") != 0 || e.value("dec_orchestration_errors_total", "stage", "answer") != 0 {
+		t.Error("a client that leaves is an error of ours")
+	}
 }
 
 func TestMinSeq(t *testing.T) {

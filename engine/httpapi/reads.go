@@ -259,7 +259,7 @@ func (a *API) order(c *call) (any, error) {
 	switch {
 	case !isOrder || d.Code != engine.OK:
 		return nil, missing
-	case !c.privileged() && (c.key.Account == 0 || x.Account != c.key.Account):
+	case !c.privileged() && x.Account != c.key.Account:
 		return nil, &refusal{code: codeForbidden, detail: "the order is not the API key's own"}
 	}
 	return d, nil

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,8 +125,11 @@ func TestOwnersReadTheirOwn(t *testing.T) {
 			t.Errorf("%s by somebody else: %d %s", path, r.status, r.body)
 		}
 	}
-	if seq < 1 {
-		t.Errorf("seq %v", seq)
+	refused := e.post("/v1/orders", ana, strings.Replace(buyTen, "10000000", "99999000000", 1))
+	for _, id := range []string{refused.doc(t)["instance"].(string)[len("/v1/decisions/"):], "1", fmt.Sprintf("%.0f", seq+100)} {
+		if r := e.get("/v1/orders/ord_"+id, e.admin); r.status != http.StatusNotFound || r.code(t) != codeNotFound {
+			t.Errorf("ord_%s is no order: %d %s", id, r.status, r.body)
+		}
 	}
 }
 

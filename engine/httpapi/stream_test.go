@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +107,59 @@ func TestStreamTellsWhatHappens(t *testing.T) {
 	}
 }
 
+// meanwhile runs something before the read model is looked at.
+type meanwhile struct {
+	Sequencer
+	do atomic.Pointer[func()]
+}
+
+func (m *meanwhile) View(fn func(*engine.State)) {
+	if do := m.do.Swap(nil); do != nil {
+		(*do)()
+	}
+	m.Sequencer.View(fn)
+}
+
+// TestSnapshotAndStreamOverlap: a decision between the start of a stream and its
+// snapshot is in the snapshot, and is not told again.
+func TestSnapshotAndStreamOverlap(t *testing.T) {
+	m := &meanwhile{}
+	e := start(t, options{seq: func(q Sequencer) Sequencer { m.Sequencer = q; return m }})
+	owner := e.funded(100_000)
+	e.market(owner)
+	order := func() engine.Seq {
+		return e.submit(&engine.PlaceOrder{Account: owner, Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}).Seq
+	}
+	var seq engine.Seq
+	key := engine.Key{SHA256: digestOf(e.admin)}
+	s, _, _, err := e.api.hub.subscribe(key.SHA256, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.seqReached(fmt.Sprint(e.seq.Durable())) // the streams look at the read model no more
+	between := func() {
+		seq = order()
+		e.seqReached(fmt.Sprint(seq))
+	}
+	m.do.Store(&between)
+	first, err := e.api.snapshot()
+	if err != nil || first.seq != seq {
+		t.Fatalf("%v: the snapshot is at %d, the order at %d", err, first.seq, seq)
+	}
+	e.seqReached(fmt.Sprint(order()))
+	e.api.hub.unsubscribe(s) // what was sent before still goes out
+	w := httptest.NewRecorder()
+	e.api.pump(deadlines{w}, &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: key}, s, []frame{first})
+	if got := strings.Count(w.Body.String(), "event: trade"); got != 1 || !strings.Contains(w.Body.String(), fmt.Sprintf("id: %d\nevent: quote", seq+1)) {
+		t.Errorf("%d trades after the snapshot, want 1:\n%s", got, w.Body)
+	}
+}
+
+// deadlines takes write deadlines, as a connection does.
+type deadlines struct{ *httptest.ResponseRecorder }
+
+func (deadlines) SetWriteDeadline(time.Time) error { return nil }
+
 func TestStreamResumes(t *testing.T) {
 	e := start(t, options{})
 	owner := e.funded(100_000)
@@ -138,7 +194,11 @@ func TestStreamResumes(t *testing.T) {
 // seqReached waits until the streams were told of a decision.
 func (e *edge) seqReached(id string) {
 	e.t.Helper()
-	for end := time.Now().Add(10 * time.Second); fmt.Sprint(e.api.hub.position()) < id; time.Sleep(time.Millisecond) {
+	want, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.position()) < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("the streams are not at %s", id)
 		}
@@ -163,6 +223,23 @@ func TestStreamHeartbeatAndRevocation(t *testing.T) {
 		}
 		if n > 100 {
 			t.Fatal("the stream of a revoked key goes on")
+		}
+	}
+}
+
+// TestStreamOutlivesTheTimeLimits: what bounds a request does not bound a stream.
+func TestStreamOutlivesTheTimeLimits(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	e := start(t, options{
+		api: func(a *API) { a.every = limit / 4 },
+		web: func(s *http.Server) {
+			s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = limit, limit, limit, limit
+		},
+	})
+	next, _ := e.listen(e.admin, "")
+	for begin := time.Now(); time.Since(begin) < 3*limit; {
+		if next() == (event{}) {
+			t.Fatalf("the stream ended after %s", time.Since(begin))
 		}
 	}
 }
