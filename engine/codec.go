@@ -83,6 +83,18 @@ func (x *ApproveResolution) fields(c *wire.Codec) { wire.Num(c, &x.Market) }
 func (x *RejectResolution) fields(c *wire.Codec)  { wire.Num(c, &x.Market) }
 func (x *SettleMarket) fields(c *wire.Codec)      { wire.Num(c, &x.Market) }
 
+func (*Malformed) fields(*wire.Codec) {}
+
+// recordable says whether the record format holds the command.
+func recordable(x Command) bool {
+	if _, plain := x.(*PlaceOrder); plain { // numbers alone; the common case
+		return true
+	}
+	var c wire.Codec
+	x.fields(&c)
+	return c.Err == nil
+}
+
 func (x *PolicySet) fields(c *wire.Codec)     { x.Policy.fields(c) }
 func (x *TemplateAdded) fields(c *wire.Codec) { x.Template.fields(c) }
 func (x *KeyAdded) fields(c *wire.Codec)      { x.Key.fields(c) }

@@ -16,6 +16,7 @@ func sampleLog(t testing.TB) [][]byte {
 	d.ok("ops", &AddKey{Key: Key{SHA256: digest(4), Principal: "ana", Roles: RoleTrader, Account: a[1]}})
 	d.ok("ops", &RevokeKey{SHA256: digest(4)})
 	m := d.open(a[0], 100*One, 500_000)
+	d.give("ops", &Malformed{})
 	d.ok("ops", &PauseMarket{Market: m})
 	d.ok("ops", &ResumeMarket{Market: m})
 	for range DefaultPolicy().OrderBurst + 1 {

@@ -118,6 +118,11 @@ type SettleMarket struct {
 	Market MarketID `json:"market"`
 }
 
+// Malformed stands in the record for a request that the record cannot hold: a
+// text longer than any valid one, or a principal of another form. It is always
+// rejected.
+type Malformed struct{}
+
 // SettleLimit bounds the holders that one decision pays, so that a large market
 // does not hold up the others.
 const SettleLimit = 1000
@@ -164,6 +169,9 @@ func (*RejectResolution) Type() string { return "reject_resolution" }
 // Type implements Command.
 func (*SettleMarket) Type() string { return "settle_market" }
 
+// Type implements Command.
+func (*Malformed) Type() string { return "malformed" }
+
 // The numbers are journalled: never change or reuse one.
 func (*Initialise) commandKind() uint8        { return 1 }
 func (*AddTemplate) commandKind() uint8       { return 2 }
@@ -179,6 +187,7 @@ func (*ProposeResolution) commandKind() uint8 { return 11 }
 func (*ApproveResolution) commandKind() uint8 { return 12 }
 func (*RejectResolution) commandKind() uint8  { return 13 }
 func (*SettleMarket) commandKind() uint8      { return 14 }
+func (*Malformed) commandKind() uint8         { return 15 }
 
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -210,6 +219,8 @@ func newCommand(kind uint8) Command {
 		return &RejectResolution{}
 	case 14:
 		return &SettleMarket{}
+	case 15:
+		return &Malformed{}
 	}
 	return nil
 }

@@ -11,8 +11,13 @@ import (
 func (s *State) Decide(req Request, d *Decision) {
 	req.At = max(req.At, s.at)
 	d.reset(s.seq+1, req)
-	if fault := s.requestFault(&req); fault != "" {
-		d.reject(InvalidCommand, fault)
+	if req.Principal != System && !form.Principal(req.Principal) {
+		d.Principal, d.Command = "unknown", &Malformed{}
+	} else if req.Command == nil || !recordable(req.Command) {
+		d.Command = &Malformed{}
+	}
+	if _, is := d.Command.(*Malformed); is {
+		d.reject(InvalidCommand, "the principal has another form, or a text is longer than any valid one")
 		return
 	}
 	if _, first := req.Command.(*Initialise); first == s.init {
@@ -23,16 +28,6 @@ func (s *State) Decide(req Request, d *Decision) {
 	if d.Code != OK && d.Code != RateLimited {
 		d.Events = d.Events[:0]
 	}
-}
-
-func (s *State) requestFault(req *Request) string {
-	switch {
-	case req.Principal != System && !form.Principal(req.Principal):
-		return "principal has 1..64 characters a-z, 0-9, ., _, -"
-	case req.Command == nil:
-		return "command is missing"
-	}
-	return ""
 }
 
 func (s *State) dispatch(d *Decision) {

@@ -88,6 +88,36 @@ func TestRejections(t *testing.T) {
 	}
 }
 
+// A text of any length is refused, and the record of the refusal can be read
+// and decided again.
+func TestOverlongTextsAreNotRecorded(t *testing.T) {
+	long := strings.Repeat("a", 100_000)
+	tmpl := DefaultTemplate()
+	tmpl.Category = long
+	d := newDesk(t, DefaultTemplate())
+	for principal, c := range map[string]Command{
+		"ana":   &OpenMarket{Template: "binary@1.0.0", Title: long, Creator: 1, Liquidity: One, Price: 1},
+		"bob":   &OpenMarket{Template: long, Title: "x", Creator: 1, Liquidity: One, Price: 1},
+		"carol": &AddTemplate{Template: tmpl},
+		"dave":  &AddKey{Key: Key{SHA256: digest(2), Principal: long, Roles: RoleAuditor}},
+		"erin":  &ProposeResolution{Market: 1, EvidenceURI: long, EvidenceSHA256: digest(2)},
+		"frank": nil,
+		long:    &OpenAccount{},
+		"A":     &OpenAccount{},
+		"":      &OpenAccount{},
+	} {
+		dec := &Decision{}
+		d.s.Decide(Request{At: d.now, Principal: principal, Command: c}, dec)
+		if dec.Code != InvalidCommand || len(dec.Append(nil)) > 300 {
+			t.Errorf("%.20s: %s, %d bytes", principal, dec.Code, len(dec.Append(nil)))
+		}
+		d.give(dec.Principal, dec.Command)
+	}
+	if _, err := replay(d.log); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTooSmall(t *testing.T) {
 	d := newDesk(t, DefaultTemplate())
 	a := d.rich(2, 1000*One)

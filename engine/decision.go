@@ -44,6 +44,9 @@ func (d *Decision) reject(code Code, detail string) bool {
 func (d *Decision) Append(b []byte) []byte {
 	c := wire.Codec{B: b}
 	d.fields(&c)
+	if c.Err != nil { // Decide lets through what fits only
+		panic(fmt.Sprintf("engine: decision %d does not fit its record: %v", d.Seq, c.Err))
+	}
 	return c.B
 }
 

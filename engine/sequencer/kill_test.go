@@ -1,9 +1,8 @@
 package sequencer_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,55 +21,70 @@ import (
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
-// childDir names the journal of a child process; without it the tests run.
-const childDir = "MBP_TEST_CRASH_CHILD"
+// The environment of a child process, which runs a writer until it is killed.
+const (
+	childDir   = "MBP_TEST_CHILD_JOURNAL"
+	childStart = "MBP_TEST_CHILD_START" // the next operation of each submitter
+	childLate  = "MBP_TEST_CHILD_LATE"  // not empty: acknowledge before the append
+)
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		fmt.Fprintln(os.Stderr, child(dir, os.Getenv(childDir+"_ROUND"), os.Stdin, os.Stdout))
-		os.Exit(1)
+const (
+	submitters = 16
+	ackBytes   = 48       // submitter, operation: u32 each; sequence: u64; digest
+	killLog    = 64 << 10 // segment: some kills meet the change to the next one
+)
+
+// operation is what submitter i asks for as its nth request: the same in every
+// process, so that parent and child need not tell each other.
+func operation(i, n int) sequencer.Request {
+	a := engine.AccountID(i + 1)
+	r := sequencer.Request{Principal: "trader-" + strconv.Itoa(i), Key: "op-" + strconv.Itoa(n), Input: fmt.Append(nil, i, n)}
+	order := &engine.PlaceOrder{Account: a, Market: 1, Outcome: engine.Outcome(n / 2 % 2), Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}
+	r.Command = order
+	switch n % 8 {
+	case 2:
+		r.Command = &engine.GrantCredits{Account: a, Amount: 7}
+	case 4:
+		r.Command = &engine.OpenAccount{}
+	case 5: // rejected, and journalled like any other
+		order.Side, order.Amount, order.Shares = engine.Sell, 0, 1_000_000*engine.One
+	case 6:
+		order.Side, order.Amount, order.Shares = engine.Sell, 0, engine.One/4
 	}
-	os.Exit(m.Run())
+	return r
 }
 
-const submitters = 24
-
-// child is the process that gets killed: it first repeats the requests named on
-// stdin, then grants credits from many goroutines for ever. It writes "S key"
-// before it submits and "A key seq digest" once it has the answer, each in one
-// write, so that the parent knows what was asked and what was acknowledged.
-func child(dir, round string, in io.Reader, out io.Writer) error {
-	q, l, err := open(file.Config{Dir: dir, SegmentSize: 64 << 10})
+// child runs submitters that each wait for their answer, say so on the pipe in
+// one write, and go on. What the parent has read was acknowledged; at most one
+// more operation of each submitter may have been asked for.
+func child(dir string) error {
+	l, err := file.Open(file.Config{Dir: dir, SegmentSize: killLog})
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
-	go func() { _ = l.Run(ctx) }()
-	go func() { _ = q.Run(ctx) }()
-	if err := boot(q); err != nil {
+	var log journal.Log = l
+	if os.Getenv(childLate) != "" {
+		log = newLate(l, 4)
+	}
+	h, err := enter(sequencer.Config{Log: log})
+	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
-	one := func(key string) error {
-		a, err := q.Submit(ctx, grant(key))
+	go func() { _ = l.Run(context.Background()) }()
+	pipe := os.NewFile(3, "acks")
+	failed := make(chan error)
+	for i, text := range strings.Split(os.Getenv(childStart), ",") {
+		n, err := strconv.Atoi(text)
 		if err != nil {
 			return err
 		}
-		say("A %s %d %x\n", key, a.Decision.Seq, sha256.Sum256(a.Decision.Append(nil)))
-		return nil
-	}
-	for lines := bufio.NewScanner(in); lines.Scan(); {
-		if err := one(lines.Text()); err != nil {
-			return err
-		}
-	}
-	failed := make(chan error)
-	for w := range submitters {
 		go func() {
-			for n := 0; ; n++ {
-				key := fmt.Sprintf("%s-%d-%d", round, w, n)
-				say("S %s\n", key)
-				if err := one(key); err != nil {
+			for ; ; n++ {
+				a, err := h.Submit(context.Background(), operation(i, n))
+				if err == nil {
+					_, err = pipe.Write(encodeAck(i, n, a.Decision)) // fails when the parent is gone
+				}
+				if err != nil {
 					failed <- err
 					return
 				}
@@ -80,145 +94,256 @@ func child(dir, round string, in io.Reader, out io.Writer) error {
 	return <-failed
 }
 
-// open opens the log and folds it.
-func open(cfg file.Config) (*sequencer.Sequencer, *file.Log, error) {
-	l, err := file.Open(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	q, err := sequencer.New(sequencer.Config{Log: l})
-	if err != nil {
-		return nil, nil, errors.Join(err, l.Close())
-	}
-	return q, l, nil
+func encodeAck(i, n int, d *engine.Decision) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(i))
+	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	b = binary.LittleEndian.AppendUint64(b, uint64(d.Seq))
+	sum := digest(d)
+	return append(b, sum[:]...)
 }
 
-// boot initialises an empty journal and opens account 1.
-func boot(q *sequencer.Sequencer) error {
-	first := &engine.Initialise{
-		Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(),
-		Admin: engine.Key{SHA256: engine.Digest{1}, Principal: "admin", Roles: engine.RoleAdmin},
-	}
-	if _, err := q.Submit(context.Background(), sequencer.Request{Principal: "admin", Key: "boot", Command: first}); err != nil {
-		return err
-	}
-	_, err := q.Submit(context.Background(), sequencer.Request{Principal: "admin", Key: "account", Command: &engine.OpenAccount{}})
-	return err
+// answer is what a submitter was told.
+type answer struct {
+	seq    engine.Seq
+	digest engine.Digest
 }
 
-// grant is the request with a key; one micro each, so that the sum counts them.
-func grant(key string) sequencer.Request {
-	return sequencer.Request{Principal: "admin", Key: key, Input: []byte(key), Command: &engine.GrantCredits{Account: 1, Amount: 1}}
+// killer knows all that was acknowledged over all rounds.
+type killer struct {
+	t    *testing.T
+	dir  string
+	late bool
+	rng  *rand.Rand
+	told [submitters][]answer // by operation
+
+	setup                          int // decisions before the first round
+	acked, lost, doubled, reworded int
+	retried, retriedDurable, early int
 }
 
-// ledger is what the parent knows.
-type ledger struct {
-	asked map[string]bool   // submitted, no answer seen yet
-	acked map[string]string // "seq digest"
-}
-
-// round starts a child, lets it work for a while, kills it, and notes all it said.
-func (k *ledger) round(t *testing.T, dir string, n int, life time.Duration) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s_ROUND=%d", childDir, n))
-	cmd.Stderr = os.Stderr
-	var repeat strings.Builder
-	for key := range k.asked {
-		repeat.WriteString(key + "\n")
-	}
-	cmd.Stdin = strings.NewReader(repeat.String())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// The clock starts with the first word, so that every round has load.
-	var once sync.Once
-	var timer *time.Timer
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		once.Do(func() { timer = time.AfterFunc(life, func() { _ = cmd.Process.Kill() }) })
-		k.note(t, lines.Text())
-	}
-	if timer == nil {
-		t.Fatalf("round %d: the child said nothing", n)
-	}
-	_ = cmd.Wait() // killed
-}
-
-// note takes a whole line; what the kill cut off was never said.
-func (k *ledger) note(t *testing.T, line string) {
-	t.Helper()
-	f := strings.Fields(line)
-	switch {
-	case len(f) == 2 && f[0] == "S":
-		k.asked[f[1]] = true
-	case len(f) == 4 && f[0] == "A" && len(f[3]) == 64:
-		if was, again := k.acked[f[1]]; again && was != f[2]+" "+f[3] {
-			t.Errorf("%s was answered %s and then %s", f[1], was, f[2]+" "+f[3])
+func newKiller(t *testing.T, late bool) *killer {
+	k := &killer{t: t, dir: filepath.Join(t.TempDir(), "j"), late: late, rng: rand.New(rand.NewPCG(4, 2))}
+	k.inside(func(h *hall) {
+		for _, c := range opening(submitters) {
+			h.must(t, "boot", c)
 		}
-		k.acked[f[1]] = f[2] + " " + f[3]
-		delete(k.asked, f[1])
+		k.setup = int(h.Durable())
+	})
+	return k
+}
+
+// inside runs a writer over the journal in this process.
+func (k *killer) inside(fn func(h *hall)) {
+	k.t.Helper()
+	l, err := file.Open(file.Config{Dir: k.dir, SegmentSize: killLog})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	h, err := enter(sequencer.Config{Log: l})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	fn(h)
+	if err := h.leave(); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// round starts a child, kills it at a random moment, and reads what it said.
+func (k *killer) round(n int) {
+	k.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer r.Close()
+	var start []string
+	for i := range k.told {
+		start = append(start, strconv.Itoa(len(k.told[i])))
+	}
+	cmd := exec.CommandContext(k.t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+k.dir, childStart+"="+strings.Join(start, ","))
+	if k.late {
+		cmd.Env = append(cmd.Env, childLate+"=1")
+	}
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{w}, os.Stderr
+	if err := cmd.Start(); err != nil {
+		k.t.Fatal(err)
+	}
+	w.Close()
+	// Most kills come a moment after some acknowledgement, so that they meet a
+	// writer under load; every fifth comes at any time after the start and may
+	// meet the opening, the repair or the fold.
+	target, delay := 1+k.rng.IntN(500), time.Duration(k.rng.IntN(2000))*time.Microsecond
+	kill := func() { _ = cmd.Process.Kill() }
+	if n%5 == 4 {
+		target = -1
+		time.AfterFunc(time.Duration(k.rng.IntN(50))*time.Millisecond, kill)
+	}
+	before := k.acked
+	for b := make([]byte, ackBytes); ; {
+		if _, err := io.ReadFull(r, b); err != nil {
+			break // the pipe ends with the child
+		}
+		k.hear(b)
+		if k.acked-before == target {
+			time.AfterFunc(delay, kill)
+		}
+	}
+	if k.acked == before {
+		k.early++
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+		k.t.Fatalf("round %d: the child was not killed but ended by itself: %v", n, err)
+	}
+}
+
+func (k *killer) hear(b []byte) {
+	i, n := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+	if int(i) >= submitters || int(n) != len(k.told[i]) {
+		k.t.Fatalf("submitter %d was answered for operation %d, after %d answers", i, n, len(k.told[i]))
+	}
+	k.told[i] = append(k.told[i], answer{engine.Seq(binary.LittleEndian.Uint64(b[8:])), engine.Digest(b[16:])})
+	k.acked++
+}
+
+// check compares the journal with what was acknowledged, asks again for what is
+// unknown, and checks that each operation was decided exactly once.
+func (k *killer) check() {
+	k.t.Helper()
+	k.inside(func(h *hall) {
+		was := k.look(h.log)
+		if k.lost > 0 && k.late {
+			return // found: the rest would only follow from it
+		}
+		for i := range k.told {
+			n := len(k.told[i])
+			_, durable := was[tagOf(operation(i, n))]
+			k.ask(h, i, n, durable)
+			if n > 0 {
+				k.ask(h, i, k.rng.IntN(n), true)
+			}
+		}
+		now := k.look(h.log)
+		want := 0
+		for i := range k.told {
+			want += len(k.told[i])
+		}
+		if len(now) != want || int(h.Durable()) != want+k.setup {
+			k.t.Errorf("%d keys in %d decisions, want %d and %d", len(now), h.Durable(), want, want+k.setup)
+		}
+		h.View(func(s *engine.State) {
+			if err := conserved(s); err != nil {
+				k.t.Error(err)
+			}
+		})
+	})
+}
+
+// look reads the journal: which keys it holds, and whether all that was told is
+// there as it was told.
+func (k *killer) look(log journal.Log) map[engine.Tag]engine.Seq {
+	k.t.Helper()
+	keys, next := map[engine.Tag]engine.Seq{}, engine.Seq(1)
+	digests := []engine.Digest{{}}
+	err := log.Read(1, func(r journal.Record) error {
+		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
+		if err != nil {
+			return err
+		}
+		if d.Seq != next {
+			return fmt.Errorf("decision %d follows %d", d.Seq, next-1)
+		}
+		next++
+		digests = append(digests, digest(d))
+		if d.Key != (engine.Tag{}) {
+			if _, twice := keys[d.Key]; twice {
+				k.doubled++
+			}
+			keys[d.Key] = d.Seq
+		}
+		return nil
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for i := range k.told {
+		last := engine.Seq(0)
+		for n, a := range k.told[i] {
+			if int(a.seq) >= len(digests) || keys[tagOf(operation(i, n))] != a.seq {
+				k.lost++
+			} else if digests[a.seq] != a.digest {
+				k.reworded++
+			}
+			if a.seq <= last {
+				k.t.Errorf("submitter %d: operation %d has sequence %d, the one before %d", i, n, a.seq, last)
+			}
+			last = a.seq
+		}
+	}
+	return keys
+}
+
+// ask repeats an operation. durable says that it must be answered from before.
+func (k *killer) ask(h *hall, i, n int, durable bool) {
+	k.t.Helper()
+	a, err := h.Submit(k.t.Context(), operation(i, n))
+	if err != nil || a.Replayed != durable {
+		k.t.Errorf("submitter %d, operation %d again: replayed %v, want %v, %v", i, n, a.Replayed, durable, err)
+		return
+	}
+	got := answer{a.Decision.Seq, digest(a.Decision)}
+	if n == len(k.told[i]) {
+		k.told[i] = append(k.told[i], got)
+		k.retried++
+		if durable {
+			k.retriedDurable++
+		}
+	} else if got != k.told[i][n] {
+		k.reworded++
+	}
+	other := operation(i, n)
+	other.Input = []byte("something else")
+	if _, err := h.Submit(k.t.Context(), other); !errors.Is(err, sequencer.ErrConflict) {
+		k.t.Errorf("another request with the key of submitter %d, operation %d: %v", i, n, err)
 	}
 }
 
 // A process that is killed under load, fifty times over the same journal, loses
 // no acknowledged decision and takes none twice, retries included.
-func TestSIGKILL(t *testing.T) {
+func TestKilledWriterLosesNothing(t *testing.T) {
 	rounds := 50
 	if testing.Short() {
-		rounds = 6
+		rounds = 8
 	}
-	dir := filepath.Join(t.TempDir(), "journal")
-	k := &ledger{asked: map[string]bool{}, acked: map[string]string{}}
-	rng := rand.New(rand.NewPCG(1, 2))
+	k := newKiller(t, false)
 	for n := range rounds {
-		k.round(t, dir, n, time.Duration(20+rng.IntN(250))*time.Millisecond)
-	}
-	found := map[string]string{}
-	l, err := file.Open(file.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := map[engine.Tag]engine.Seq{}
-	lost, doubled, granted := 0, 0, engine.Micros(0)
-	err = l.Read(1, func(r journal.Record) error {
-		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
-		if err != nil {
-			return err
-		}
-		if _, twice := keys[d.Key]; twice {
-			doubled++
-		}
-		keys[d.Key] = d.Seq
-		if g, ok := d.Command.(*engine.GrantCredits); ok && d.Code == engine.OK {
-			granted += g.Amount
-		}
-		found[fmt.Sprintf("%d %x", r.Seq, sha256.Sum256(r.Payload))] = ""
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, answer := range k.acked {
-		if _, there := found[answer]; !there {
-			lost++
-			t.Errorf("%s was acknowledged with %s and is gone", key, answer)
+		k.round(n)
+		k.check()
+		if t.Failed() {
+			t.Fatalf("in round %d", n)
 		}
 	}
-	q, err := sequencer.New(sequencer.Config{Log: l})
-	if err != nil {
-		t.Fatal(err)
+	t.Logf("rounds %d, acknowledged %d, lost %d, doubled %d, answered differently %d; of %d operations in flight %d were durable and all were decided once; %d kills before the first answer",
+		rounds, k.acked, k.lost, k.doubled, k.reworded, k.retried, k.retriedDurable, k.early)
+	if k.lost+k.doubled+k.reworded > 0 {
+		t.Error("the journal broke its promise")
 	}
-	q.View(func(s *engine.State) {
-		if a, _ := s.Account(1); a.Available != granted || int(granted) != len(found)-2 || int(granted) < len(k.acked) || int(granted) > len(k.acked)+len(k.asked) {
-			t.Errorf("account has %d of %d granted; %d acknowledged, %d unknown", a.Available, granted, len(k.acked), len(k.asked))
+	if k.acked < 20*rounds || k.retriedDurable == k.retried && !testing.Short() {
+		t.Errorf("the load was too light: %d acknowledged, %d of %d in flight were durable", k.acked, k.retriedDurable, k.retried)
+	}
+}
+
+// The same test finds a writer that acknowledges before the record is written.
+func TestKillFindsEarlyAnswers(t *testing.T) {
+	k := newKiller(t, true)
+	for n := range 4 {
+		k.round(n)
+		if k.check(); k.lost > 0 {
+			t.Logf("found in round %d: %d of %d acknowledged decisions are lost", n+1, k.lost, k.acked)
+			return
 		}
-	})
-	t.Logf("%d kills, %d decisions acknowledged, %d unknown at the end, %d lost, %d doubled", rounds, len(k.acked), len(k.asked), lost, doubled)
-	if lost+doubled > 0 || len(k.acked) < 10*rounds {
-		t.Errorf("%d lost, %d doubled of %d", lost, doubled, len(k.acked))
 	}
+	t.Error("a writer that acknowledges before the append goes unnoticed")
 }

@@ -2,18 +2,19 @@ package sequencer
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
 )
 
-// stages are where a request that was accepted can end without its decision,
-// its record or its answer. The last one is counted by the edge.
+// stages are where a request that was admitted can end without its decision, its
+// record or its answer. The last one is counted by the edge.
 var stages = []string{"decide", "journal", "answer"}
 
 type metrics struct {
-	decisions     *prometheus.CounterVec
+	codes         []prometheus.Counter // by code
 	trades        prometheus.Counter
 	journalled    prometheus.Counter
 	orchestration *prometheus.CounterVec
@@ -21,11 +22,14 @@ type metrics struct {
 	appendSeconds prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+// newMetrics registers the series and creates every label, so that what has not
+// happened reads as zero and not as absent. They count from the start of the
+// process, not from the start of the journal.
+func newMetrics(reg prometheus.Registerer, waiting func() float64) (*metrics, error) {
+	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "decision_events_total", Help: "Durable decisions by code.",
+	}, []string{"code"})
 	m := &metrics{
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "decision_events_total", Help: "Durable decisions by code.",
-		}, []string{"code"}),
 		trades: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "trades_total", Help: "Durable fills.",
 		}),
@@ -33,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "dec_journalled_total", Help: "Durable decisions on requests from outside, counted by the fold that readers see.",
 		}),
 		orchestration: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "dec_orchestration_errors_total", Help: "Accepted requests that ended without decision, record or answer.",
+			Name: "dec_orchestration_errors_total", Help: "Admitted requests that ended without decision, record or answer.",
 		}, []string{"stage"}),
 		batchRecords: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "mbp_journal_batch_records", Help: "Decisions of one append.", Buckets: prometheus.ExponentialBuckets(1, 2, 12),
@@ -43,20 +47,30 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for _, c := range engine.Codes() {
-		m.decisions.WithLabelValues(c.String())
+		m.codes = append(m.codes, decisions.WithLabelValues(c.String()))
 	}
 	for _, s := range stages {
 		m.orchestration.WithLabelValues(s)
 	}
+	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mbp_sequencer_waiting", Help: "Requests that wait for a batch.",
+	}, waiting)
 	var errs []error
-	for _, c := range []prometheus.Collector{m.decisions, m.trades, m.journalled, m.orchestration, m.batchRecords, m.appendSeconds} {
+	for _, c := range []prometheus.Collector{decisions, m.trades, m.journalled, m.orchestration, m.batchRecords, m.appendSeconds, queue} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-func (m *metrics) count(d *engine.Decision) {
-	m.decisions.WithLabelValues(d.Code.String()).Inc()
+func (m *metrics) appended(n int, took time.Duration) {
+	m.batchRecords.Observe(float64(n))
+	m.appendSeconds.Observe(took.Seconds())
+}
+
+// folded counts a durable decision. What the engine gave itself did not come
+// through an edge, so it is not a request that the edge has counted.
+func (m *metrics) folded(d *engine.Decision) {
+	m.codes[d.Code].Inc()
 	if d.Filled() != nil {
 		m.trades.Inc()
 	}
@@ -65,8 +79,8 @@ func (m *metrics) count(d *engine.Decision) {
 	}
 }
 
-// CountOrchestrationError counts a request that was accepted and ended without
-// what a stage owed it: decide, journal or answer.
+// CountOrchestrationError counts an admitted request that ended without what a
+// stage owed it: decide, journal or answer.
 func (q *Sequencer) CountOrchestrationError(stage string) {
 	q.metrics.orchestration.WithLabelValues(stage).Inc()
 }

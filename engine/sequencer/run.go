@@ -2,224 +2,293 @@ package sequencer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
 )
 
-// batch is what one append makes durable.
-type batch struct {
-	decisions []*engine.Decision
-	waiting   [][]*call // who waits for each decision; nobody for the engine's own
-	payloads  [][]byte
-	buf       []byte // backs payloads
-	ends      []int  // where each payload ends in buf
+// Run decides until ctx ends. Then it refuses what comes, decides and answers
+// what has entered, and returns nil; chains that the engine gives itself are cut
+// between two decisions and go on after the next start. An error means that the
+// writer has stopped for good: everything in flight got ErrUnknown, and the
+// journal must be opened again and folded.
+func (q *Sequencer) Run(ctx context.Context) (err error) {
+	if !q.started.CompareAndSwap(false, true) {
+		return errors.New("sequencer: it runs only once")
+	}
+	defer close(q.ended)
+	c := committer{q: q, in: make(chan *batch), failed: make(chan struct{})}
+	var committing sync.WaitGroup
+	committing.Go(c.run)
+	err = q.decide(ctx, &c)
+	q.closing.Store(true)
+	close(c.in) // a batch that is being synced is finished and answered
+	committing.Wait()
+	if err = errors.Join(err, c.err); err == nil {
+		err = q.compare()
+	}
+	if err != nil {
+		q.abandonIntake()
+		q.cfg.Logger.Error("the writer has stopped", "seq", q.durable.Load(), "err", err)
+		return fmt.Errorf("sequencer: %w", err)
+	}
+	return nil
 }
 
-// Run decides until ctx ends; then it refuses new requests, decides what has
-// entered, and returns nil. An error means that it has stopped for good: open the
-// journal again and fold it.
-func (q *Sequencer) Run(ctx context.Context) error {
-	var b batch
-	for {
-		calls, more := q.take(ctx)
-		if len(calls) == 0 && !more && q.state.Due() == nil {
-			return nil
+// compare checks that what was shown is what was decided.
+func (q *Sequencer) compare() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w, v := q.writer.Hash(), q.view.Hash(); w != v {
+		return fmt.Errorf("at decision %d the writer's state %x is not the durable one %x", q.writer.Seq(), w[:8], v[:8])
+	}
+	return nil
+}
+
+// recovered turns a panic into an error: the state behind it is not to be
+// trusted, and a process that dies in the middle answers nobody.
+func recovered(err *error, stage string) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: panic: %v\n%s", stage, p, debug.Stack())
+	}
+}
+
+// decide is the deciding stage. It owns the writer's state and two batches: one
+// is being committed while the other takes what comes.
+func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
+	b, other := &batch{}, &batch{}
+	stage := "decide"
+	defer func() {
+		if !b.empty() || err != nil {
+			q.abandon(b, stage)
 		}
-		if err := q.turn(&b, calls); err != nil {
-			q.close()
-			q.refuseRest()
-			q.cfg.Logger.Error("the writer has stopped", "err", err)
+	}()
+	defer recovered(&err, "decide")
+	done, draining := ctx.Done(), false
+	for {
+		if b.empty() && !draining && q.writer.Due() == nil {
+			select { // nothing to do
+			case t := <-q.intake:
+				if err := q.take(b, t); err != nil {
+					return err
+				}
+			case <-done:
+			case <-c.failed:
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			done, draining = nil, true // what has entered is still decided
+			q.closing.Store(true)
+		}
+		if err := q.fill(b, !draining); err != nil {
 			return err
 		}
+		if b.empty() {
+			if draining {
+				return nil
+			}
+			continue
+		}
+		in := q.intake
+		if b.full(q.cfg.MaxBatch) {
+			in = nil
+		}
+		select {
+		case c.in <- b: // the committing stage has nothing else to do
+			b, other = other, b
+			b.reset()
+		case t := <-in: // it syncs; the batch grows meanwhile
+			if err := q.take(b, t); err != nil {
+				return err
+			}
+		case <-done:
+		case <-c.failed:
+			stage = "journal"
+			return nil
+		}
 	}
 }
 
-// take waits for the first request, unless the engine has something to do by
-// itself, and takes whatever else is there. more is false once ctx has ended and
-// the intake is empty.
-func (q *Sequencer) take(ctx context.Context) (calls []*call, more bool) {
-	if q.state.Due() == nil && ctx.Err() == nil {
+// fill takes what waits, then the engine's own commands.
+func (q *Sequencer) fill(b *batch, due bool) error {
+	for !b.full(q.cfg.MaxBatch) {
 		select {
-		case c := <-q.intake:
-			calls = append(calls, c)
-		case <-ctx.Done():
-		}
-	}
-	if ctx.Err() != nil {
-		q.close()
-	}
-	for len(calls) < q.cfg.MaxBatch {
-		select {
-		case c := <-q.intake:
-			calls = append(calls, c)
+		case t := <-q.intake:
+			if err := q.take(b, t); err != nil {
+				return err
+			}
+			continue
 		default:
-			return calls, ctx.Err() == nil
+		}
+		break
+	}
+	for due && b.due < maxDue {
+		command := q.writer.Due()
+		if command == nil {
+			break
+		}
+		b.due++
+		_, err := q.give(b, engine.Request{Principal: engine.System, Command: command})
+		if err != nil {
+			return fmt.Errorf("%s: %w", command.Type(), err)
+		}
+		if d := b.decisions[len(b.decisions)-1]; d.Code != engine.OK {
+			return fmt.Errorf("decision %d: the engine rejects its own %s with %s", d.Seq, command.Type(), d.Code)
 		}
 	}
-	return calls, true
+	return nil
 }
 
-// refuseRest answers whoever entered before the intake was shut.
-func (q *Sequencer) refuseRest() {
+// take decides a ticket unless its key was seen before. An error ends the writer;
+// what concerns the ticket alone waits for the batch, because a conflict or a
+// repetition may tell of a decision that is not durable yet.
+func (q *Sequencer) take(b *batch, t *ticket) error {
+	if t.key != (engine.Tag{}) {
+		if was, same := q.writer.Repeat(t.key, t.input); same {
+			b.acks = append(b.acks, ack{t: t, again: was})
+			return nil
+		} else if was != 0 {
+			b.acks = append(b.acks, ack{t: t, err: ErrConflict})
+			return nil
+		}
+	}
+	b.acks = append(b.acks, ack{t: t, err: ErrUnknown}) // should the rest panic
+	a := &b.acks[len(b.acks)-1]
+	refused, err := q.give(b, engine.Request{Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
+	if err == nil {
+		a.err, a.index = refused, len(b.decisions)-1
+	}
+	return err
+}
+
+// give decides one request and evolves the writer's state. refused means that
+// nothing was decided and nothing has changed.
+func (q *Sequencer) give(b *batch, r engine.Request) (refused, err error) {
+	r.At = max(q.wall(), q.writer.At())
+	q.writer.Decide(r, &q.scratch)
+	d, refused := b.add(&q.scratch)
+	if refused != nil {
+		q.cfg.Logger.Error("a command was refused", "command", r.Command.Type(), "err", refused)
+		return refused, nil
+	}
+	return nil, q.writer.Evolve(d)
+}
+
+// abandon answers a batch that was not made durable, as far as anybody knows.
+func (q *Sequencer) abandon(b *batch, stage string) {
+	for i := range b.acks {
+		b.acks[i].t.done <- outcome{err: ErrUnknown}
+	}
+	q.metrics.orchestration.WithLabelValues(stage).Add(float64(max(1, len(b.acks))))
+	b.reset()
+}
+
+// abandonIntake answers who waits for a batch that never comes.
+func (q *Sequencer) abandonIntake() {
 	for {
 		select {
-		case c := <-q.intake:
-			c.done <- outcome{err: ErrStopped}
+		case t := <-q.intake:
+			q.metrics.orchestration.WithLabelValues("journal").Inc()
+			t.done <- outcome{err: ErrUnknown}
 		default:
 			return
 		}
 	}
 }
 
-// turn decides a batch, makes it durable and answers.
+// committer is the committing stage: the only one that appends, that changes what
+// readers see, and that answers.
+type committer struct {
+	q      *Sequencer
+	in     chan *batch   // not buffered: who sends knows that the batch before is done
+	failed chan struct{} // closed after a failure
+	err    error         // read after run has returned
+}
+
+func (c *committer) run() {
+	for b := range c.in {
+		if err := c.q.commit(b); err != nil {
+			c.err = err
+			c.q.abandon(b, "journal")
+			close(c.failed)
+			return
+		}
+	}
+}
+
+// commit makes a batch durable, then visible, then known.
 //
-// The crash story. Before Append: nothing of the batch exists but in memory; it
-// is lost whole, and nobody was answered. During Append: the journal keeps the
-// batch whole or not at all; nobody was answered, so either is right, and a retry
-// with the same key finds out. After Append: every decision is durable, whoever
-// was not answered yet asks again with the same key and gets the answer from the
-// journal.
-func (q *Sequencer) turn(b *batch, calls []*call) (err error) {
-	first := q.state.Seq() + 1
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("decide after %d: %v", q.state.Seq(), r)
-			q.metrics.orchestration.WithLabelValues("decide").Inc()
+// The crash story, between each pair of steps:
+//
+//   - Before Append nothing of the batch exists outside memory. A crash loses it
+//     whole; nobody has heard of it. The batch that is being decided meanwhile
+//     builds on this one and is handed over only after it, so it is lost, too.
+//   - During Append the journal keeps the batch whole or not at all. Nobody was
+//     answered, so either is right. Each record carries the tag of its idempotency
+//     key, and the next start folds it before it decides anything: a retry finds
+//     the first decision, or is decided for the first time.
+//   - After Append and before the answers every decision of the batch is durable.
+//     Who was not answered asks again with the same key and gets the same answer.
+//   - A command and the ones that follow from it may lie in different batches. The
+//     folded state says what is still due; nothing is owed to memory.
+//   - An error of Append may mean either. Nothing more is appended, shown or
+//     answered by this process; the next start finds out.
+func (q *Sequencer) commit(b *batch) (err error) {
+	defer recovered(&err, "commit")
+	var at engine.Time
+	if n := len(b.decisions); n > 0 {
+		at = max(q.wall(), b.decisions[n-1].At)
+		begin := time.Now()
+		if err := q.cfg.Log.Append(uint64(b.first), int64(at), b.records()); err != nil {
+			return fmt.Errorf("append batch %d: %w", b.first, err)
 		}
-		if err != nil {
-			q.fail(b, calls)
-		}
-	}()
-	b.reset()
-	if err := q.decide(b, calls, first); err != nil {
-		q.metrics.orchestration.WithLabelValues("decide").Add(float64(len(calls)))
-		return err
-	}
-	if len(b.decisions) == 0 {
-		return nil
-	}
-	at := q.Now()
-	start := time.Now()
-	if err := q.cfg.Log.Append(uint64(first), int64(at), b.encode()); err != nil {
-		q.metrics.orchestration.WithLabelValues("journal").Add(float64(len(b.decisions)))
-		return fmt.Errorf("append batch %d: %w", first, err)
-	}
-	q.metrics.appendSeconds.Observe(time.Since(start).Seconds())
-	q.metrics.batchRecords.Observe(float64(len(b.decisions)))
-	if err := q.publish(b); err != nil {
-		return err
-	}
-	for i, d := range b.decisions {
-		for n, c := range b.waiting[i] {
-			c.done <- outcome{answer: Answer{Committed: Committed{Decision: d, At: at}, Replayed: n > 0}}
-		}
-		b.waiting[i] = nil
-	}
-	return nil
-}
-
-// decide gives every call a decision or an answer from before, and the engine
-// its own commands.
-func (q *Sequencer) decide(b *batch, calls []*call, first engine.Seq) error {
-	for _, c := range calls {
-		if c.key != (engine.Tag{}) {
-			if was, same := q.state.Repeat(c.key, c.input); was != 0 {
-				switch {
-				case !same:
-					c.done <- outcome{err: ErrConflict}
-				case was >= first:
-					b.waiting[was-first] = append(b.waiting[was-first], c)
-				default:
-					c.done <- outcome{again: was}
-				}
-				continue
-			}
-		}
-		req := engine.Request{Principal: c.Principal, Key: c.key, Input: c.input, Command: c.Command}
-		if err := q.decideOne(b, req, c); err != nil {
+		q.metrics.appended(n, time.Since(begin))
+		if err := q.show(b, at); err != nil {
 			return err
 		}
 	}
-	for range maxDue {
-		due := q.state.Due()
-		if due == nil {
-			break
-		}
-		if err := q.decideOne(b, engine.Request{Principal: engine.System, Command: due}, nil); err != nil {
-			return err
-		}
-		if last := b.decisions[len(b.decisions)-1]; last.Code != engine.OK {
-			return fmt.Errorf("decision %d: the engine rejects its own %s with %s", last.Seq, due.Type(), last.Code)
+	for i := range b.acks {
+		a := &b.acks[i]
+		switch {
+		case a.err != nil:
+			a.t.done <- outcome{err: a.err}
+		case a.again != 0:
+			a.t.done <- outcome{again: a.again}
+		default:
+			a.t.done <- outcome{committed: Committed{Decision: b.decisions[a.index], At: at}}
 		}
 	}
+	b.acks = b.acks[:0] // answered: an error from here on concerns nobody
 	return nil
 }
 
-func (q *Sequencer) decideOne(b *batch, req engine.Request, c *call) error {
-	req.At = q.Now()
-	d := &engine.Decision{}
-	b.decisions = append(b.decisions, d)
-	b.waiting = append(b.waiting, nil)
-	if c != nil {
-		b.waiting[len(b.waiting)-1] = []*call{c}
+// show lets readers see a durable batch.
+func (q *Sequencer) show(b *batch, at engine.Time) error {
+	if err := q.evolve(b); err != nil {
+		return err
 	}
-	q.state.Decide(req, d)
-	return q.state.Evolve(d)
+	last := b.decisions[len(b.decisions)-1]
+	q.last.Store(int64(last.At))
+	q.durable.Store(uint64(last.Seq))
+	q.feed.push(b.decisions, at)
+	return nil
 }
 
-// publish makes durable decisions visible to readers.
-func (q *Sequencer) publish(b *batch) error {
+// evolve folds a durable batch into what readers see, under one lock: a reader
+// sees whole batches, and waits for at most one.
+func (q *Sequencer) evolve(b *batch) error {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, d := range b.decisions {
-		if err := q.follower.Evolve(d); err != nil {
-			q.mu.Unlock()
-			return fmt.Errorf("publish: %w", err)
+		if err := q.view.Evolve(d); err != nil {
+			return err
 		}
+		q.metrics.folded(d)
 	}
-	q.mu.Unlock()
-	for _, d := range b.decisions {
-		q.metrics.count(d)
-	}
-	q.durable.Store(uint64(b.decisions[len(b.decisions)-1].Seq))
-	q.spread()
 	return nil
-}
-
-// fail answers everybody of a batch that did not become durable.
-func (q *Sequencer) fail(b *batch, calls []*call) {
-	for _, c := range calls {
-		select {
-		case c.done <- outcome{err: ErrUnknown}:
-		default: // it was answered already
-		}
-	}
-	b.reset()
-}
-
-func (b *batch) reset() {
-	const keep = 1 << 20 // a larger buffer is dropped after its batch
-	clear(b.decisions)
-	clear(b.waiting)
-	b.decisions, b.waiting = b.decisions[:0], b.waiting[:0]
-	b.payloads, b.ends = b.payloads[:0], b.ends[:0]
-	if cap(b.buf) > keep {
-		b.buf = nil
-	}
-	b.buf = b.buf[:0]
-}
-
-// encode returns the decisions' binary forms, valid until reset.
-func (b *batch) encode() [][]byte {
-	for _, d := range b.decisions {
-		b.buf = d.Append(b.buf)
-		b.ends = append(b.ends, len(b.buf))
-	}
-	start := 0
-	for _, end := range b.ends {
-		b.payloads = append(b.payloads, b.buf[start:end:end])
-		start = end
-	}
-	return b.payloads
 }

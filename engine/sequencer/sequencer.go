@@ -2,21 +2,25 @@
 // any number of goroutines, decides them one after the other, makes each batch
 // durable with one append to the journal, and only then answers.
 //
-// It promises: what was answered is durable, and was decided exactly once; a
+// It promises: what was answered is durable and was decided exactly once; a
 // request with an idempotency key that was answered before gets the same answer
-// again; readers see durable state only; a request waits for at most one append
-// that is under way and its own, never for a timer. It refuses at once when its
-// intake is full, and everything after a failed append: then the answers in
-// flight are unknown, and the caller tries again with the same key after a
-// restart.
+// again, read back from the journal; readers see durable state only, and never
+// hold up the writer by more than the time of their own look; no decision
+// becomes durable that does not read back; a request waits for appends and for
+// nothing else, never for a timer or for a batch to fill.
 //
-// The shape is that of a write-ahead log with group commit (Gray and Reuter,
-// 1992, 9.4.7) in front of a deterministic state machine (Schneider, 1990).
+// It refuses at once when its intake is full, and everything after a failed
+// append, a panic, or a decision that does not fold: then it stops for good, what
+// was in flight is unknown, and the caller tries again with the same key after a
+// restart, which folds the journal from the start.
+//
+// The shape is group commit (Gray and Reuter, 1992, 9.4.7) in front of a
+// deterministic state machine (Schneider, 1990), in two stages: while one batch
+// is being synced, the next one is decided and grows.
 package sequencer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,33 +34,81 @@ import (
 	"github.com/mbp-market/mbp/engine/journal"
 )
 
-// Defaults and bounds of Config.
+// Defaults and bounds.
 const (
-	DefaultQueue    = 4096 // requests that may wait: about 10 ms of work
-	DefaultMaxBatch = 1024 // decisions of one append
-	maxDue          = 4    // commands that the engine gives itself, per batch: others must not wait for a settlement
-	foldProgress    = 1_000_000
+	// DefaultQueue bounds the requests that wait: about 20 ms of work, so that
+	// nobody waits long for an answer that a refusal would give at once.
+	DefaultQueue = 4096
+	// DefaultMaxBatch bounds the decisions of one append, and with it how long
+	// readers wait for the fold of a batch: below a millisecond.
+	DefaultMaxBatch = 512
+	// maxBatchBytes leaves room for the largest record after the limit is seen.
+	maxBatchBytes = journal.MaxBatchBytes - 2*journal.MaxRecord
+	// maxDue bounds the commands that the engine gives to itself in one batch: a
+	// settlement of SettleLimit holders takes about a millisecond, and the orders
+	// of other markets wait in the same batch.
+	maxDue = 1
+	// progressEvery is how often a long fold says how far it is.
+	progressEvery = 2 * time.Second
 )
 
-// Config of a Sequencer. Log is required.
+// Config of a Sequencer. Only Log is required.
 type Config struct {
-	Log        journal.Log
-	Now        func() time.Time      // wall clock; time.Now by default
-	Queue      int                   // requests that may wait; 4,096
-	MaxBatch   int                   // requests of one append; 1,024, at most half of what the journal takes
-	Registerer prometheus.Registerer // metrics; none by default
-	Logger     *slog.Logger          // progress and failures; silent by default
+	// Log is where decisions become durable. Nobody else appends to it.
+	Log journal.Log
+	// Now is the wall clock; time.Now by default.
+	Now func() time.Time
+	// Queue is how many requests may wait for a batch; DefaultQueue by default.
+	// One more is refused with ErrOverloaded.
+	Queue int
+	// MaxBatch is the largest number of decisions of one append, DefaultMaxBatch
+	// by default, at most journal.MaxBatchRecords - 1.
+	MaxBatch int
+	// Registerer takes the metrics; nobody sees them by default.
+	Registerer prometheus.Registerer
+	// Logger hears of long folds and of the end; silent by default.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if c.Log == nil {
+		errs = append(errs, errors.New("the journal is missing"))
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Queue == 0 {
+		c.Queue = DefaultQueue
+	}
+	if c.Queue < 1 {
+		errs = append(errs, fmt.Errorf("a queue of %d requests", c.Queue))
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = DefaultMaxBatch
+	}
+	if c.MaxBatch < 1 || c.MaxBatch > journal.MaxBatchRecords-maxDue {
+		errs = append(errs, fmt.Errorf("batches of %d decisions, must be 1..%d", c.MaxBatch, journal.MaxBatchRecords-maxDue))
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, errors.Join(errs...)
 }
 
 // Request is a command on its way to a decision.
 type Request struct {
-	Principal string // pseudonym from the API key
-	Key       string // idempotency key; empty: the command cannot be repeated
-	Input     []byte // what was asked, to tell a retry from a reuse of the key
-	Command   engine.Command
+	Principal string         // pseudonym from the API key
+	Key       string         // idempotency key; empty: the command cannot be repeated
+	Input     []byte         // what was asked, to tell a retry from a reuse of the key
+	Command   engine.Command // not changed by anybody after Submit
 }
 
-// Committed is a durable decision. It is shared: nobody changes it.
+// Committed is a durable decision as the journal holds it. It is shared: nobody
+// changes it.
 type Committed struct {
 	Decision *engine.Decision
 	At       engine.Time // when its batch was handed to the journal, wall time
@@ -72,243 +124,157 @@ type Answer struct {
 var (
 	// ErrOverloaded: the intake is full and nothing was decided; try again later.
 	ErrOverloaded = errors.New("too many requests wait; try again later")
-	// ErrConflict: the idempotency key was used for another request; use a new one.
+	// ErrConflict: the idempotency key was used for another request and nothing
+	// was decided; use a new one.
 	ErrConflict = errors.New("the idempotency key was used for another request")
-	// ErrUnknown: the append failed, so the decision may or may not be durable;
-	// try again with the same idempotency key after the restart.
+	// ErrInvalid: the command does not fit into a record and nothing was decided;
+	// do not repeat it.
+	ErrInvalid = errors.New("the command cannot be journalled")
+	// ErrUnknown: the writer has failed while the request was in flight, so it may
+	// or may not be decided; try again with the same idempotency key.
 	ErrUnknown = errors.New("the outcome is unknown; try again with the same idempotency key")
-	// ErrStopped: the writer does not run any more and nothing was decided; try
-	// again later, or elsewhere.
+	// ErrStopped: the writer takes no requests and nothing was decided; try again
+	// later, or elsewhere.
 	ErrStopped = errors.New("the writer has stopped; try again later")
 	// ErrNotFound: there is no durable decision with that sequence.
 	ErrNotFound = errors.New("no such decision")
 )
 
-// Sequencer is the single writer. Create it with New, Run it once.
+// Sequencer is the single writer. Make it with New and run it once.
 type Sequencer struct {
 	cfg     Config
 	metrics *metrics
-	intake  chan *call
 
-	gate   sync.RWMutex // held to enter the intake; taken for writing to shut it
-	shut   bool         // guarded by gate
-	broken chan struct{}
+	intake  chan *ticket
+	tickets sync.Pool // of *ticket
+	started atomic.Bool
+	closing atomic.Bool   // no request enters any more
+	ended   chan struct{} // closed when Run has returned; what is in the intake then was not decided
 
-	state *engine.State // what was decided; owned by Run
+	writer  *engine.State   // what was decided, durable or not; owned by the deciding stage
+	scratch engine.Decision // owned by the deciding stage
 
-	mu       sync.RWMutex
-	follower *engine.State // what is durable; guarded by mu
-	durable  atomic.Uint64
+	mu   sync.RWMutex  // the committing stage takes it for the fold of a batch
+	view *engine.State // what is durable
 
-	newsMu sync.Mutex
-	news   chan struct{} // closed at the next commit; guarded by newsMu
+	durable atomic.Uint64 // sequence of the last decision in view
+	last    atomic.Int64  // its time, µs
+	feed    feed
 }
 
-// call is a request that waits for its answer.
-type call struct {
-	Request
-	key, input engine.Tag
-	done       chan outcome // holds one
-}
-
-type outcome struct {
-	answer Answer
-	again  engine.Seq // not 0: read the answer of this decision again
-	err    error
-}
-
-// New folds the whole log. It starts nothing.
+// New folds the whole journal. It starts nothing.
 func New(cfg Config) (*Sequencer, error) {
-	if cfg.Log == nil {
-		return nil, errors.New("sequencer: the journal is missing")
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Queue <= 0 {
-		cfg.Queue = DefaultQueue
-	}
-	if cfg.MaxBatch <= 0 {
-		cfg.MaxBatch = DefaultMaxBatch
-	}
-	cfg.MaxBatch = min(cfg.MaxBatch, journal.MaxBatchRecords/2)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Registerer == nil {
-		cfg.Registerer = prometheus.NewRegistry()
-	}
-	m, err := newMetrics(cfg.Registerer)
+	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	q := &Sequencer{
-		cfg: cfg, metrics: m, intake: make(chan *call, cfg.Queue), broken: make(chan struct{}),
-		state: engine.NewState(), follower: engine.NewState(), news: make(chan struct{}),
+		cfg: cfg, intake: make(chan *ticket, cfg.Queue), ended: make(chan struct{}),
+		writer: engine.NewState(), view: engine.NewState(),
 	}
 	if err := q.fold(); err != nil {
+		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
+	}
+	q.feed.start(q.view.Seq() + 1)
+	if q.metrics, err = newMetrics(cfg.Registerer, func() float64 { return float64(len(q.intake)) }); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	return q, nil
 }
 
-func (q *Sequencer) fold() error {
-	err := q.cfg.Log.Read(1, func(r journal.Record) error {
+// fold brings both states to the end of the journal. Decisions that the engine
+// owes itself, because a crash cut a chain, are due in the folded state and are
+// given by Run.
+func (q *Sequencer) fold() (err error) {
+	defer recovered(&err, "fold")
+	begin := q.cfg.Now()
+	told := begin
+	end := q.cfg.Log.Next()
+	err = q.cfg.Log.Read(1, func(r journal.Record) error {
 		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
 		if err != nil {
 			return err
 		}
-		if r.Seq%foldProgress == 0 {
-			q.cfg.Logger.Info("journal is being folded", "seq", r.Seq)
+		if r.Seq%4096 == 0 {
+			if now := q.cfg.Now(); now.Sub(told) >= progressEvery {
+				told = now
+				q.cfg.Logger.Info("folding the journal", "seq", r.Seq, "of", end-1)
+			}
 		}
-		return errors.Join(q.state.Evolve(d), q.follower.Evolve(d))
+		if err := q.writer.Evolve(d); err != nil {
+			return err
+		}
+		return q.view.Evolve(d)
 	})
 	if err != nil {
-		return fmt.Errorf("fold: %w", err)
+		return err
 	}
-	q.durable.Store(uint64(q.follower.Seq()))
-	if next := q.cfg.Log.Next(); next != uint64(q.state.Seq())+1 {
-		return fmt.Errorf("fold: the journal continues at %d after decision %d", next, q.state.Seq())
+	seq := q.view.Seq()
+	if next := q.cfg.Log.Next(); next != uint64(seq)+1 {
+		return fmt.Errorf("the journal continues at %d after decision %d", next, seq)
 	}
+	q.durable.Store(uint64(seq))
+	q.last.Store(int64(q.view.At()))
+	q.cfg.Logger.Info("journal folded", "seq", uint64(seq), "seconds", q.cfg.Now().Sub(begin).Seconds())
 	return nil
 }
 
-// Now returns engine time: the wall clock in µs.
-func (q *Sequencer) Now() engine.Time { return engine.Time(q.cfg.Now().UnixMicro()) }
+// Now returns engine time: the wall clock in µs, never before the last decision.
+func (q *Sequencer) Now() engine.Time {
+	return max(q.wall(), engine.Time(q.last.Load()))
+}
 
-// Durable returns the sequence of the last durable decision.
+func (q *Sequencer) wall() engine.Time { return engine.Time(q.cfg.Now().UnixMicro()) }
+
+// Durable returns the sequence of the last durable decision. View shows at least
+// that one.
 func (q *Sequencer) Durable() engine.Seq { return engine.Seq(q.durable.Load()) }
 
-// View calls fn with the durable state. fn must be short, must not change or
-// keep the state, and must not call the sequencer.
+// View calls fn with the durable state. fn is short, because the next batch
+// waits for it; it neither changes nor keeps the state and does not call View.
 func (q *Sequencer) View(fn func(*engine.State)) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	fn(q.follower)
+	fn(q.view)
 }
 
-// Submit hands a request to the writer and waits for the durable answer. A
-// rejection is an answer, not an error. If ctx ends first the request may still
-// be decided; a retry with the same key tells.
+// Submit hands a request to the writer and waits for its durable decision. A
+// rejection by the engine is a decision, not an error. It never blocks on a full
+// intake. An error of ctx means that the request was admitted and will be
+// decided; a retry with the same key gets the answer.
 func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
-	c := &call{Request: r, done: make(chan outcome, 1)}
-	if r.Key != "" {
-		c.key, c.input = keyTag(r.Principal, r.Key), inputTag(r.Input)
+	if r.Command == nil {
+		return Answer{}, fmt.Errorf("%w: there is none", ErrInvalid)
 	}
-	if err := q.enter(c); err != nil {
-		return Answer{}, err
+	if q.closing.Load() {
+		return Answer{}, ErrStopped
+	}
+	t := q.ticket(r)
+	select {
+	case q.intake <- t:
+	default:
+		return Answer{}, ErrOverloaded
 	}
 	select {
-	case out := <-c.done:
-		if out.again != 0 {
-			was, err := q.Decision(out.again)
-			return Answer{Committed: was, Replayed: true}, err
-		}
-		return out.answer, out.err
+	case out := <-t.done:
+		return q.answer(t, out)
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
-	}
-}
-
-// keyTag scopes an idempotency key to its principal.
-func keyTag(principal, key string) engine.Tag {
-	sum := sha256.Sum256([]byte(principal + "\x00" + key))
-	return engine.Tag(sum[:16])
-}
-
-func inputTag(input []byte) engine.Tag {
-	sum := sha256.Sum256(input)
-	return engine.Tag(sum[:16])
-}
-
-func (q *Sequencer) enter(c *call) error {
-	q.gate.RLock()
-	defer q.gate.RUnlock()
-	if q.shut {
-		return ErrStopped
+	case <-q.ended:
 	}
 	select {
-	case q.intake <- c:
-		return nil
-	default:
-		return ErrOverloaded
+	case out := <-t.done: // answered before the end
+		return q.answer(t, out)
+	default: // entered after the intake was emptied for the last time
+		return Answer{}, ErrStopped
 	}
 }
 
-// close shuts the intake: what has entered stays in it, nothing else enters.
-func (q *Sequencer) close() {
-	q.gate.Lock()
-	defer q.gate.Unlock()
-	q.shut = true
-}
-
-// Decision reads a durable decision from the journal.
-func (q *Sequencer) Decision(seq engine.Seq) (Committed, error) {
-	if seq == 0 || seq > q.Durable() {
-		return Committed{}, ErrNotFound
+func (q *Sequencer) answer(t *ticket, out outcome) (Answer, error) {
+	q.release(t)
+	if out.again != 0 {
+		was, err := q.Decision(out.again)
+		return Answer{Committed: was, Replayed: err == nil}, err
 	}
-	var out Committed
-	err := q.cfg.Log.Read(uint64(seq), func(r journal.Record) (err error) {
-		if out, err = committed(r); err != nil {
-			return err
-		}
-		return journal.ErrStop
-	})
-	if err != nil {
-		return Committed{}, fmt.Errorf("read decision %d: %w", seq, err)
-	}
-	return out, nil
-}
-
-func committed(r journal.Record) (Committed, error) {
-	d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
-	return Committed{Decision: d, At: engine.Time(r.At)}, err
-}
-
-// Follow calls fn with every durable decision from a sequence on (0 means 1), in
-// order, and waits for more, until ctx ends or fn fails. It reads the journal by
-// itself: a slow follower holds up nobody.
-func (q *Sequencer) Follow(ctx context.Context, from engine.Seq, fn func(Committed) error) error {
-	next := max(from, 1)
-	for {
-		news := q.nextNews()
-		if end := q.Durable(); next <= end {
-			err := q.cfg.Log.Read(uint64(next), func(r journal.Record) error {
-				if engine.Seq(r.Seq) > end {
-					return journal.ErrStop
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				c, err := committed(r)
-				if err == nil {
-					err = fn(c)
-				}
-				next = engine.Seq(r.Seq) + 1
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-news:
-		}
-	}
-}
-
-func (q *Sequencer) nextNews() <-chan struct{} {
-	q.newsMu.Lock()
-	defer q.newsMu.Unlock()
-	return q.news
-}
-
-func (q *Sequencer) spread() {
-	q.newsMu.Lock()
-	defer q.newsMu.Unlock()
-	close(q.news)
-	q.news = make(chan struct{})
+	return Answer{Committed: out.committed}, out.err
 }

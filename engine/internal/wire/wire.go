@@ -92,16 +92,17 @@ func (c *Codec) Raw(v []byte) {
 	c.B = c.B[copy(v, c.B):]
 }
 
-// Text codes a string of at most limit bytes.
+// Text codes a string of at most limit bytes. A longer one is an error in both
+// directions: nothing is written that could not be read.
 func (c *Codec) Text(v *string, limit uint64) {
 	n := uint64(len(*v))
 	c.uvarint(&n)
-	if !c.Decoding {
-		c.B = append(c.B, *v...)
+	if n > limit || c.Decoding && n > uint64(len(c.B)) {
+		c.Fail("text of %d bytes", n)
 		return
 	}
-	if n > limit || n > uint64(len(c.B)) {
-		c.Fail("text of %d bytes", n)
+	if !c.Decoding {
+		c.B = append(c.B, *v...)
 		return
 	}
 	*v = string(c.B[:n])

@@ -1,0 +1,129 @@
+package sequencer
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/journal"
+)
+
+// ticket is a request that waits for its answer.
+type ticket struct {
+	principal  string
+	key, input engine.Tag // zero: cannot be repeated
+	command    engine.Command
+	done       chan outcome // holds one; sent to exactly once, as the last use by the writer
+}
+
+// outcome is what becomes of a ticket.
+type outcome struct {
+	committed Committed
+	again     engine.Seq // not 0: the answer is this decision, which is durable
+	err       error
+}
+
+// ticket makes the ticket of a request, from one that was given back if possible.
+func (q *Sequencer) ticket(r Request) *ticket {
+	t, used := q.tickets.Get().(*ticket)
+	if !used {
+		t = &ticket{done: make(chan outcome, 1)}
+	}
+	t.principal, t.command = r.Principal, r.Command
+	t.key, t.input = engine.Tag{}, engine.Tag{}
+	if r.Key != "" {
+		t.key, t.input = keyTag(r.Principal, r.Key), tag(r.Input)
+	}
+	return t
+}
+
+// release takes back a ticket whose outcome was received: nobody else has it.
+func (q *Sequencer) release(t *ticket) {
+	t.principal, t.command = "", nil
+	q.tickets.Put(t)
+}
+
+// keyTag scopes an idempotency key to its principal, which has no zero bytes.
+func keyTag(principal, key string) engine.Tag {
+	var room [160]byte
+	b := append(append(append(room[:0], principal...), 0), key...)
+	return tag(b)
+}
+
+func tag(b []byte) engine.Tag {
+	sum := sha256.Sum256(b)
+	return engine.Tag(sum[:16])
+}
+
+// batch is what one append makes durable, and who waits for it.
+type batch struct {
+	first     engine.Seq
+	decisions []*engine.Decision // in order, as read back from buf
+	buf       []byte             // their records, one after the other
+	ends      []int              // where each record ends in buf
+	payloads  [][]byte           // for Append; parts of buf
+	acks      []ack
+	due       int // commands that the engine gave itself
+}
+
+// ack is what a ticket gets once everything decided so far is durable: decision
+// index of this batch, an earlier decision, or an error.
+type ack struct {
+	t     *ticket
+	index int
+	again engine.Seq
+	err   error
+}
+
+func (b *batch) empty() bool { return len(b.decisions) == 0 && len(b.acks) == 0 }
+
+// full leaves room for the engine's own command. Tickets that need no decision
+// count, too, or a flood of repetitions would hold up the batch.
+func (b *batch) full(limit int) bool {
+	return len(b.decisions) >= limit || len(b.acks) >= 2*limit || len(b.buf) >= maxBatchBytes
+}
+
+// reset forgets the batch and keeps its room, unless that is unusually large.
+func (b *batch) reset() {
+	const keep = 1 << 20 // bytes
+	clear(b.decisions)
+	clear(b.payloads)
+	clear(b.acks)
+	b.decisions, b.ends, b.payloads, b.acks, b.due = b.decisions[:0], b.ends[:0], b.payloads[:0], b.acks[:0], 0
+	if cap(b.buf) > keep {
+		b.buf = nil
+	}
+	b.buf = b.buf[:0]
+}
+
+// add encodes a decision and reads it back. What is returned, folded, shown and
+// answered is what was read: a decision that the next start could not read is
+// found here, while refusing it costs one request and not the journal.
+func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
+	start := len(b.buf)
+	b.buf = d.Append(b.buf)
+	if n := len(b.buf) - start; n > journal.MaxRecord {
+		b.buf = b.buf[:start]
+		return nil, fmt.Errorf("%w: record of %d bytes", ErrInvalid, n)
+	}
+	read, err := engine.Decode(d.Seq, b.buf[start:])
+	if err != nil {
+		b.buf = b.buf[:start]
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if len(b.decisions) == 0 {
+		b.first = d.Seq
+	}
+	b.decisions, b.ends = append(b.decisions, read), append(b.ends, len(b.buf))
+	return read, nil
+}
+
+// records returns the batch for Append, valid until reset.
+func (b *batch) records() [][]byte {
+	start := 0
+	for _, end := range b.ends {
+		b.payloads = append(b.payloads, b.buf[start:end:end])
+		start = end
+	}
+	return b.payloads
+}
