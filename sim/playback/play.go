@@ -22,7 +22,8 @@ type player struct {
 	creator  Account
 	start    time.Time
 	due      []time.Duration // nil: at once
-	slots    chan struct{}   // one for each order under way
+	slots    Slots
+	desk     Desk
 	accounts []trader
 	tally    *tally
 	done     atomic.Int64
@@ -44,10 +45,11 @@ func Play(ctx context.Context, v Venue, cfg Config) (*Report, error) {
 	p := &player{
 		cfg: cfg, venue: v, run: newRun(cfg.Tape, cfg.Options), start: time.Now(),
 		due:      schedule(cfg.Tape.Trades, cfg.Speed, cfg.MaxGap),
-		slots:    make(chan struct{}, cfg.Concurrency),
+		slots:    make(Slots, cfg.Concurrency),
 		accounts: make([]trader, len(cfg.Tape.Accounts)),
 		tally:    newTally(cfg.Tape),
 	}
+	p.desk = Desk{Orders: v, Slots: p.slots, Wait: cfg.Wait, Waited: p.tally.waited, Decided: p.tally.decided}
 	err := p.play(ctx)
 	return p.tally.report(time.Since(p.start), err != nil), err
 }
@@ -111,12 +113,12 @@ func (p *player) lane(ctx context.Context, market int, lane []int) error {
 	var closed error // why the market could not be opened
 	for _, i := range lane {
 		if p.due != nil {
-			if err := sleep(ctx, time.Until(p.start.Add(p.due[i]))); err != nil {
+			if err := Sleep(ctx, time.Until(p.start.Add(p.due[i]))); err != nil {
 				return err
 			}
 		}
 		if id == 0 && closed == nil {
-			if id, closed = p.open(ctx, market); fatal(closed) {
+			if id, closed = p.open(ctx, market); Fatal(closed) {
 				return closed
 			}
 		}
@@ -134,18 +136,8 @@ func (p *player) lane(ctx context.Context, market int, lane []int) error {
 	return nil
 }
 
-// slot waits for a free slot; the caller gives it back.
-func (p *player) slot(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case p.slots <- struct{}{}:
-		return nil
-	}
-}
-
 func (p *player) open(ctx context.Context, market int) (engine.MarketID, error) {
-	if err := p.slot(ctx); err != nil {
+	if err := p.slots.take(ctx); err != nil {
 		return 0, err
 	}
 	defer func() { <-p.slots }()
@@ -164,7 +156,7 @@ func (p *player) open(ctx context.Context, market int) (engine.MarketID, error) 
 func (p *player) account(ctx context.Context, n int) (Account, error) {
 	t := &p.accounts[n]
 	t.once.Do(func() {
-		if t.err = p.slot(ctx); t.err != nil {
+		if t.err = p.slots.take(ctx); t.err != nil {
 			return
 		}
 		defer func() { <-p.slots }()
@@ -179,7 +171,7 @@ func (p *player) account(ctx context.Context, n int) (Account, error) {
 func (p *player) trade(ctx context.Context, t *tape.Trade, market engine.MarketID) error {
 	a, err := p.account(ctx, t.Account)
 	if err != nil {
-		if fatal(err) {
+		if Fatal(err) {
 			return fmt.Errorf("make an account: %w", err)
 		}
 		p.tally.rejected(t, "account_"+client.CodeOf(err))
@@ -187,7 +179,7 @@ func (p *player) trade(ctx context.Context, t *tape.Trade, market engine.MarketI
 	}
 	o := t.Order
 	o.Account, o.Market = a.ID, market
-	f, err := p.order(ctx, a, o, p.run.key("row", t.Row))
+	f, err := p.desk.Place(ctx, a, o, p.run.key("row", t.Row))
 	opposite := false
 	if o.Side == engine.Sell && client.CodeOf(err) == engine.InsufficientShares.String() {
 		// The source let the trader sell what it does not hold here (short sales,
@@ -198,12 +190,12 @@ func (p *player) trade(ctx context.Context, t *tape.Trade, market engine.MarketI
 		if o.Limit != 0 {
 			o.Limit = engine.One - o.Limit
 		}
-		f, err = p.order(ctx, a, o, p.run.key("opposite", t.Row))
+		f, err = p.desk.Place(ctx, a, o, p.run.key("opposite", t.Row))
 	}
 	switch {
 	case err == nil:
 		p.tally.accepted(t, f, opposite)
-	case fatal(err):
+	case Fatal(err):
 		return fmt.Errorf("row %d: %w", t.Row, err)
 	default:
 		p.tally.rejected(t, client.CodeOf(err))
@@ -211,59 +203,9 @@ func (p *player) trade(ctx context.Context, t *tape.Trade, market engine.MarketI
 	return nil
 }
 
-// order places an order, and again as long as the account's rate refuses it or
-// the venue is too busy.
-func (p *player) order(ctx context.Context, a Account, o engine.PlaceOrder, key string) (Fill, error) {
-	refusals := 0 // decisions that said rate_limited
-	for n := 0; ; n++ {
-		f, err := p.once(ctx, a, o, attemptKey(key, refusals))
-		var refused *client.Problem
-		if n == maxWaits || !errors.As(err, &refused) || refused.Status != http.StatusTooManyRequests {
-			return f, err
-		}
-		limited := refused.Code == engine.RateLimited.String()
-		if limited && !p.cfg.Wait {
-			return f, err
-		}
-		if limited && refused.Decided() {
-			refusals++
-		}
-		if refused.Replayed {
-			continue // an earlier run waited here
-		}
-		p.tally.waited()
-		if err := sleep(ctx, max(refused.RetryAfter, 10*time.Millisecond)); err != nil {
-			return f, err
-		}
-	}
-}
-
-// attemptKey is the key after n refusals for the rate: each of them is a
-// decision under its own key and had no effect.
-func attemptKey(key string, n int) string {
-	if n == 0 {
-		return key
-	}
-	return fmt.Sprintf("%s~%d", key, n)
-}
-
-func (p *player) once(ctx context.Context, a Account, o engine.PlaceOrder, key string) (Fill, error) {
-	if err := p.slot(ctx); err != nil {
-		return Fill{}, err
-	}
-	defer func() { <-p.slots }()
-	began := time.Now()
-	f, err := p.venue.Order(ctx, a, o, key)
-	var refused *client.Problem
-	if fresh := err == nil && !f.Replayed || errors.As(err, &refused) && refused.Decided() && !refused.Replayed; fresh {
-		p.tally.decided(time.Since(began))
-	}
-	return f, err
-}
-
-// fatal says that going on makes no sense: the venue does not answer, or not to
+// Fatal says that going on makes no sense: the venue does not answer, or not to
 // us. Every other refusal is a result.
-func fatal(err error) bool {
+func Fatal(err error) bool {
 	var refused *client.Problem
 	if !errors.As(err, &refused) {
 		return err != nil
@@ -272,7 +214,8 @@ func fatal(err error) bool {
 		refused.Status == http.StatusNotFound && !refused.Decided()
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, unless ctx ends first; that is its error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}

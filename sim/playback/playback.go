@@ -70,10 +70,6 @@ type Config struct {
 // ProgressEvery is the time between two calls of Config.Progress.
 const ProgressEvery = 2 * time.Second
 
-// maxWaits bounds how often one order waits for its account's rate: an account
-// that sixty-four orders share gets its turn well before.
-const maxWaits = 100
-
 // run names one way to play one tape.
 type run [32]byte
 

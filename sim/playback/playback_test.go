@@ -340,7 +340,7 @@ func TestReport(t *testing.T) {
 	if b := r.Sources[1]; b.Price == nil || b.Impact != nil || b.Price.Max < 9.9 || b.Price.Max > 10 {
 		t.Errorf("%+v", b.Price)
 	}
-	if got := spread([]time.Duration{5, 1, 4, 2, 3}, 1); got != (Spread{Count: 5, Mean: 3, Median: 3, P95: 5, P99: 5, Max: 5}) {
+	if got := SpreadOf([]time.Duration{5, 1, 4, 2, 3}, 1); got != (Spread{Count: 5, Mean: 3, Median: 3, P95: 5, P99: 5, Max: 5}) {
 		t.Errorf("%+v", got)
 	}
 	var text strings.Builder

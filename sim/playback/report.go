@@ -64,8 +64,8 @@ type Spread struct {
 const comparison = "absolute differences in probability points of YES over accepted rows that carry prices; " +
 	"rows played to their price are left out; a maker's depth is fitted to one purchase of each market, every other row is a free comparison"
 
-// spread describes values in units of 1/per.
-func spread[T ~int64](values []T, per float64) Spread {
+// SpreadOf sorts values and describes them in units of 1/per.
+func SpreadOf[T ~int64](values []T, per float64) Spread {
 	if len(values) == 0 {
 		return Spread{}
 	}
@@ -171,7 +171,8 @@ func yes(p engine.Price, o engine.Outcome) engine.Price {
 
 func apart(a, b engine.Price) engine.Price { return max(a-b, b-a) }
 
-const point = float64(engine.One) / 100 // ppm
+// Point is a probability point in the unit of prices.
+const Point = float64(engine.One) / 100
 
 func (y *tally) report(took time.Duration, interrupted bool) *Report {
 	y.mu.Lock()
@@ -180,14 +181,14 @@ func (y *tally) report(took time.Duration, interrupted bool) *Report {
 	r.Interrupted = interrupted
 	r.Seconds = took.Seconds()
 	r.RowsPerSec = float64(r.Played) / max(r.Seconds, 1e-9)
-	r.Latency = spread(y.latency, float64(time.Millisecond))
+	r.Latency = SpreadOf(y.latency, float64(time.Millisecond))
 	for i := range r.Sources {
 		if len(y.price[i]) > 0 {
-			s := spread(y.price[i], point)
+			s := SpreadOf(y.price[i], Point)
 			r.Sources[i].Price = &s
 		}
 		if len(y.impact[i]) > 0 {
-			s := spread(y.impact[i], point)
+			s := SpreadOf(y.impact[i], Point)
 			r.Sources[i].Impact = &s
 		}
 	}
@@ -201,9 +202,9 @@ func (r *Report) Text(w io.Writer) {
 		fmt.Fprintf(w, "INTERRUPTED  after %d of %d rows; repeat the command to go on\n", r.Played, r.Trades)
 	}
 	fmt.Fprintf(w, "played       %d rows in %.1f s (%.0f rows/s): %d accepted, %d rejected\n", r.Played, r.Seconds, r.RowsPerSec, r.Accepted, r.Played-r.Accepted)
-	fmt.Fprintf(w, "rejected     %s\n", counts(r.Rejected))
-	fmt.Fprintf(w, "skipped      %s\n", counts(r.Skipped))
-	fmt.Fprintf(w, "read as      %s\n", counts(r.Notes))
+	fmt.Fprintf(w, "rejected     %s\n", Counts(r.Rejected))
+	fmt.Fprintf(w, "skipped      %s\n", Counts(r.Skipped))
+	fmt.Fprintf(w, "read as      %s\n", Counts(r.Notes))
 	fmt.Fprintf(w, "venue        %d markets, %d accounts, %d fresh decisions, %d replayed, %d waits for a rate\n", r.Markets, r.Accounts, r.Decisions, r.Replayed, r.Waits)
 	fmt.Fprintf(w, "latency      p50 %.2f ms, p95 %.2f ms, p99 %.2f ms, max %.2f ms\n\n", r.Latency.Median, r.Latency.P95, r.Latency.P99, r.Latency.Max)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -228,7 +229,8 @@ func points(s *Spread) string {
 	return fmt.Sprintf("%d\t%.2f\t%.2f\t%.2f", s.Count, s.Mean, s.Median, s.P95)
 }
 
-func counts(m map[string]int) string {
+// Counts lists numbers by name, for people.
+func Counts(m map[string]int) string {
 	if len(m) == 0 {
 		return "none"
 	}
