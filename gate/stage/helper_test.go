@@ -27,6 +27,7 @@ import (
 //	helper serve ADDR FILE      a service: /readyz, /metrics; /die ends it with status 3
 //	helper deaf ADDR FILE       the same, but SIGTERM is ignored
 //	helper get URL              ask once
+//	helper late URL WAIT        wait, then ask once
 //	helper quell TEXT           kill every process with the text in its command line
 //	helper brood FILE           start a process in a session of its own, then wait
 func TestMain(m *testing.M) {
@@ -64,6 +65,11 @@ func helper(what string, args []string) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		time.Sleep(10 * time.Second) // the step ends when the service it needs dies
+	case "late":
+		wait, err := time.ParseDuration(args[1])
+		must(err)
+		time.Sleep(wait)
+		_, _ = http.Get(args[0])
 	case "quell":
 		quell(args[0])
 	case "brood":

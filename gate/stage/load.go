@@ -41,17 +41,13 @@ func (r *runner) load(ctx context.Context, j job) outcome {
 		}
 		return o
 	}
-	if ctx.Err() != nil {
-		return o
-	}
 	if w.end.IsZero() {
 		w.end = p.ended
 	}
 	r.ui.live("waiting for the last scrape")
 	select {
 	case <-time.After(time.Duration(r.cfg.Settle)):
-	case <-ctx.Done():
-		return o
+	case <-ctx.Done(): // a load that was cut short is asked about all the same
 	}
 	window := gate.Window{Start: w.start.UTC().Truncate(time.Millisecond), End: w.end.UTC().Truncate(time.Millisecond)}
 	r.mu.Lock()
@@ -80,6 +76,7 @@ func (w *loadWatch) follow(ctx context.Context, r *runner, p *process, url strin
 		case <-p.done:
 			return
 		case <-ctx.Done():
+			w.end = time.Now() // cut short; what k6 does while it stops is no load
 			return
 		case <-tick.C:
 		}

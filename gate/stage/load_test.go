@@ -144,3 +144,28 @@ func TestPrometheusKilledMidRun(t *testing.T) {
 		t.Errorf("nobody was told:\n%s", h.out.String())
 	}
 }
+
+// TestLoadThatIsCutShort: the service under load dies. The load stops at once,
+// and what was seen of it is asked about all the same.
+func TestLoadThatIsCutShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes ten seconds of real load")
+	}
+	t.Setenv("STAGE_PASSED", "{}")
+	h := realHouse(t, `      - {name: killer, argv: ["${tool.helper}", helper, late, "http://127.0.0.1:${port.web}/die", 2500ms], timeout: 20s}`)
+	if _, err := Run(context.Background(), h.options()); err != nil {
+		t.Fatal(err)
+	}
+	h.wantStep("02-load.k6", gate.StepFailed, "service web died (exit status 3")
+	h.wantStep("03-collect", gate.StepOK, "")
+	var run gate.Run
+	if err := json.Unmarshal([]byte(h.read(gate.RunFile)), &run); err != nil {
+		t.Fatal(err)
+	}
+	if run.Load == nil || run.Load.Duration() > 2*time.Second {
+		t.Errorf("the load window is %+v", run.Load)
+	}
+	if b := h.read(gate.UpFile); !strings.Contains(b, `"status":"success"`) {
+		t.Errorf("up: %s", b)
+	}
+}
