@@ -53,6 +53,15 @@ func vectors(t *testing.T, name string) []vector {
 	return rows
 }
 
+// beyond fails unless the row ends outside the bounds of wide.
+func (v vector) beyond(t *testing.T, dec *Decision) {
+	t.Helper()
+	p, ok := new(big.Rat).SetString(v.HP.ProbAfter)
+	if !ok || p.Cmp(big.NewRat(9999, 10000)) <= 0 && p.Cmp(big.NewRat(1, 10000)) >= 0 {
+		t.Errorf("%s: %s", v.ID, dec.Code)
+	}
+}
+
 // exact reads a decimal as micros; the input has at most six decimals.
 func exact(t *testing.T, s string) int64 {
 	t.Helper()
@@ -120,10 +129,7 @@ func TestVectorsBuy(t *testing.T) {
 		dec := d.give("t", x)
 		f := dec.Filled()
 		if f == nil {
-			p, _ := new(big.Rat).SetString(v.HP.ProbAfter)
-			if p.Cmp(big.NewRat(9999, 10000)) <= 0 && p.Cmp(big.NewRat(1, 10000)) >= 0 {
-				t.Errorf("%s: %s", v.ID, dec.Code)
-			}
+			v.beyond(t, dec)
 			bounded++
 			continue
 		}
@@ -203,10 +209,7 @@ func TestVectorsSell(t *testing.T) {
 		dec := d.give("t", &PlaceOrder{Account: trader, Market: 1, Outcome: o, Side: Sell, TIF: FOK, Shares: shares})
 		f := dec.Filled()
 		if f == nil {
-			p, _ := new(big.Rat).SetString(v.HP.ProbAfter)
-			if p.Cmp(big.NewRat(9999, 10000)) <= 0 && p.Cmp(big.NewRat(1, 10000)) >= 0 {
-				t.Errorf("%s: %s", v.ID, dec.Code)
-			}
+			v.beyond(t, dec)
 			bounded++
 			continue
 		}
