@@ -132,7 +132,7 @@ func (x *tradesImport) findTemplate(ctx context.Context, cl *client.Client) (eng
 	return engine.Template{}, usage(fmt.Errorf("the server has no template %s; see mbp template list", x.template))
 }
 
-func writeReport(name string, r *playback.Report) error {
+func writeReport(name string, r any) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)

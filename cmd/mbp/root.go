@@ -74,6 +74,6 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 	}
 	add("run", serveCommand())
 	add("trade", accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), decisionCommand())
-	add("load", seedCommand(), importCommand(), schemaCommand())
+	add("load", seedCommand(), importCommand(), simulateCommand(), schemaCommand())
 	return root
 }
