@@ -76,7 +76,7 @@ const (
 
 // Step is steps/<nn>-<stage>/step.json: one program the gate ran, or why not.
 type Step struct {
-	Stage     string            `json:"stage"` // "data", or "data.dbt" for the step dbt of the stage data
+	Stage     string            `json:"stage"` // "data", or "load.k6" for the step k6 of the stage load
 	Argv      []string          `json:"argv"`
 	Env       map[string]string `json:"env"`              // allow-listed, never secrets
 	ExitCode  *int              `json:"exit_code"`        // nil if it never started or was killed
@@ -127,7 +127,8 @@ type Run struct {
 // Policy is the part of policy/prega.yaml that the judge reads: which steps a
 // run had to take. Every step up to the closing ones needs a step.json that is
 // OK; DISABLED is accepted only of one that names an input, which makes it
-// optional.
+// optional. Where another step of the stage runs unless that input is there,
+// exactly one of the two has to be OK and the other one DISABLED.
 type Policy struct {
 	Stages []Stage `yaml:"stages"`
 }
@@ -141,9 +142,10 @@ type Stage struct {
 // PolicyStep is one step of a stage. In Step.Stage it is called by the stage's
 // name if it has none of its own, else by "stage.step".
 type PolicyStep struct {
-	Name  string `yaml:"name"`
-	Kind  string `yaml:"kind"` // judge, pack, anchor and report work on finished evidence and leave none
-	Input string `yaml:"input"`
+	Name   string `yaml:"name"`
+	Kind   string `yaml:"kind"` // judge, pack, anchor and report work on finished evidence and leave none
+	Input  string `yaml:"input"`
+	Unless string `yaml:"unless"`
 }
 
 // The decisions.

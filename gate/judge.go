@@ -136,6 +136,7 @@ func (j *judgement) row(r Row) RowVerdict {
 	}
 	f := j.value(r, &v)
 	v.Value = f.value
+	of := f.of
 	if f.state == "" {
 		f = j.enough(r, &v)
 	}
@@ -155,6 +156,12 @@ func (j *judgement) row(r Row) RowVerdict {
 		v.State = Pass
 	default:
 		v.State, v.Reason = Fail, fmt.Sprintf("%s is not %s %s", v.Value, r.Op, r.Threshold)
+		if of != "" {
+			v.Reason += ": " + of
+		}
+		if r.Source == SourceFile { // it says more than a number
+			v.Reason += "; see " + v.Evidence[0]
+		}
 	}
 	return v
 }

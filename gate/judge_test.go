@@ -100,7 +100,7 @@ func TestStates(t *testing.T) {
 			w.set(SummaryFile, `{"metrics":{"http_req_duration{kind:dec}":{"type":"trend","values":{"count":9999999,"p(95)":null}}}}`)
 		}, "dec_p95_ms", Error, "no number"},
 		{"report of a scan missing", func(w *world) { w.files["security/gitleaks.json"] = nil }, "secrets_found", NotRun, "missing"},
-		{"a planted secret", func(w *world) { w.set("security/gitleaks.json", `{"findings":1,"history":{"commits":9}}`) }, "secrets_found", Fail, "1 is not == 0"},
+		{"a planted secret", func(w *world) { w.set("security/gitleaks.json", `{"findings":1,"history":{"commits":9}}`) }, "secrets_found", Fail, "1 is not == 0; see security/gitleaks.json"},
 		{"sleeping scanner", func(w *world) { w.set("security/gitleaks.json", `{"canary":{"found":["a"]}}`) }, "secrets_canary", Fail, "1 is not >= 4"},
 		{"scan result is text", func(w *world) { w.set("security/gitleaks.json", `{"findings":"0"}`) }, "secrets_found", Error, "no number"},
 		{"scan result is null", func(w *world) { w.set("security/gitleaks.json", `{"findings":null}`) }, "secrets_found", NoData, "null"},
@@ -110,6 +110,10 @@ func TestStates(t *testing.T) {
 		{"a dbt test that fails", func(w *world) {
 			w.set("dbt/run_results.json", `{"results":[{"status":"fail"}`+strings.Repeat(`,{"status":"pass"}`, 40)+`]}`)
 		}, "dbt_nodes_not_passed", Fail, "1 is not == 0"},
+		{"dbt nodes with names", func(w *world) {
+			w.set("dbt/run_results.json", `{"results":[{"status":"error","unique_id":"model.m"},{"status":"skipped","name":"n"}`+
+				`,{"status":"fail","id":"i"},{"status":"fail","unique_id":"test.t"}`+strings.Repeat(`,{"status":"pass","unique_id":"p"}`, 40)+`]}`)
+		}, "dbt_nodes_not_passed", Fail, "4 is not == 0: model.m, n, i and 1 more; see dbt/run_results.json"},
 		{"a dbt run of nothing", func(w *world) { w.set("dbt/run_results.json", `{"results":[]}`) }, "dbt_nodes_not_passed", NoData, "0 samples"},
 		{"a breaking schema", func(w *world) { w.set("schema/compat.json", `{"breaking":1,"checked":8}`) }, "schema_breaking", Fail, "1 is not"},
 		{"scan result lacks the field", func(w *world) { w.set("security/gitleaks.json", `{}`) }, "secrets_found", NoData, "has no /findings"},

@@ -37,6 +37,7 @@ func readFile(evidence fs.FS, path string) ([]byte, error) {
 // its way.
 type finding struct {
 	value  string // exact text
+	of     string // what the value counts, if that has names
 	state  State  // empty if value is good
 	reason string
 }
@@ -165,7 +166,7 @@ func (r ref) countIn(v any) finding {
 	default:
 		return missing(Error, "%s: neither a list nor an object to count in", r.path)
 	}
-	n := 0
+	n, names := 0, []string{}
 	for _, e := range elements {
 		if r.key != "" {
 			at, _ := e.(map[string]any)
@@ -176,10 +177,30 @@ func (r ref) countIn(v any) finding {
 			if slices.Contains(r.values, text) == r.not {
 				continue
 			}
+			if name := nameOf(at); name != "" && len(names) < maxNames {
+				names = append(names, name)
+			}
 		}
 		n++
 	}
-	return found(strconv.Itoa(n))
+	f := found(strconv.Itoa(n))
+	if f.of = strings.Join(names, ", "); len(names) > 0 && n > len(names) {
+		f.of += fmt.Sprintf(" and %d more", n-len(names))
+	}
+	return f
+}
+
+// maxNames bounds how many elements a reason names; the file has them all.
+const maxNames = 3
+
+// nameOf is how an element of a list calls itself, cut to what a line can hold.
+func nameOf(element map[string]any) string {
+	for _, key := range []string{"unique_id", "id", "name"} {
+		if text, ok := element[key].(string); ok && text != "" {
+			return strings.ToValidUTF8(text[:min(len(text), 120)], "")
+		}
+	}
+	return ""
 }
 
 // k6Summary is the part of handleSummary's data that is read.

@@ -115,6 +115,7 @@ func TestWhatCannotRunSaysWhyAndTheRestGoesOn(t *testing.T) {
   - {name: lost, title: t, steps: [{argv: ["${tool.helper}", helper, say, x], timeout: 5s, evidence: [{from: "${run}/never", to: never}]}]}
   - {name: slow, title: t, steps: [{argv: ["${tool.helper}", helper, sleep, "${run}/slow.pid"], timeout: 300ms}]}
   - {name: fine, title: t, steps: [{argv: ["${tool.helper}", helper, say, x], timeout: 5s}]}
+  - {name: moot, title: t, steps: [{after: [tool], input: "${env.STAGE_INPUT|not/there}", input_env: STAGE_INPUT, argv: ["${tool.helper}", helper, say, x], timeout: 5s}]}
 services:
   - {name: web, title: w, argv: [x], ready: "http://127.0.0.1:${port.web}/readyz"}
 `)
@@ -132,6 +133,7 @@ services:
 	h.wantStep("08-lost", gate.StepFailed, "left no ${run}/never")
 	h.wantStep("09-slow", gate.StepFailed, "longer than 300ms")
 	h.wantStep("10-fine", gate.StepOK, "")
+	h.wantStep("11-moot", gate.StepDisabled, "not asked for")
 	if len(res.Bad) != 8 {
 		t.Errorf("bad steps: %s", strings.Join(res.Bad, "\n"))
 	}

@@ -121,6 +121,13 @@ func (r *runner) step(ctx context.Context, s plan.Stage, i int, before outcome) 
 
 // possible says whether a step can run at all.
 func (r *runner) possible(s plan.Step) outcome {
+	input := r.inputThere(s)
+	if input.state == gate.StepOK {
+		input = r.placeFree(s)
+	}
+	if input.state == gate.StepDisabled {
+		return input // nobody asked for it: whatever else is missing is not missed
+	}
 	for _, a := range s.After {
 		if st := r.states[a]; st != gate.StepOK && st != gate.StepDisabled {
 			if st == "" {
@@ -139,7 +146,7 @@ func (r *runner) possible(s plan.Step) outcome {
 	if o := r.toolThere(s.Tool); o.state != gate.StepOK {
 		return o
 	}
-	return r.inputThere(s)
+	return input
 }
 
 func (r *runner) toolThere(name string) outcome {
@@ -168,6 +175,26 @@ func (r *runner) inputThere(s plan.Step) outcome {
 		return notRun("%s names an input that is not there: %s", s.InputEnv, s.Input)
 	}
 	return outcome{gate.StepDisabled, "not asked for: " + s.Input + " is not there"}
+}
+
+// placeFree says whether a step has to take the place of the one whose input it
+// has in unless. What cannot be looked at is not absent.
+func (r *runner) placeFree(s plan.Step) outcome {
+	if s.Unless == "" {
+		return ok()
+	}
+	path, err := r.scope.Expand(s.Unless)
+	if err != nil {
+		return failed("%v", err)
+	}
+	switch _, err := os.Stat(r.abs(path)); {
+	case err == nil:
+		return outcome{gate.StepDisabled, "not needed: " + s.Unless + " is there"}
+	case errors.Is(err, fs.ErrNotExist):
+		return ok()
+	default:
+		return notRun("nobody can say whether %s is there: %v", s.Unless, err)
+	}
 }
 
 // abs reads a path from the repository's root.
