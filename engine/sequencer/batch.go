@@ -2,10 +2,8 @@ package sequencer
 
 import (
 	"crypto/sha256"
-	"fmt"
 
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/journal"
 )
 
 // ticket is a request that waits for its answer.
@@ -98,18 +96,13 @@ func (b *batch) reset() {
 
 // add encodes a decision and reads it back. What is returned, folded, shown and
 // answered is what was read: a decision that the next start could not read is
-// found here, while refusing it costs one request and not the journal.
+// found here, before it is in the journal for ever.
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
 	b.buf = d.Append(b.buf)
-	if n := len(b.buf) - start; n > journal.MaxRecord {
-		b.buf = b.buf[:start]
-		return nil, fmt.Errorf("%w: record of %d bytes", ErrInvalid, n)
-	}
 	read, err := engine.Decode(d.Seq, b.buf[start:])
 	if err != nil {
-		b.buf = b.buf[:start]
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, err
 	}
 	if len(b.decisions) == 0 {
 		b.first = d.Seq

@@ -24,7 +24,10 @@ func (q *Sequencer) Run(ctx context.Context) (err error) {
 	c := committer{q: q, in: make(chan *batch), failed: make(chan struct{})}
 	var committing sync.WaitGroup
 	committing.Go(c.run)
-	err = q.decide(ctx, &c)
+	stage := "journal"
+	if err = q.decide(ctx, &c); err != nil {
+		stage = "decide"
+	}
 	q.closing.Store(true)
 	close(c.in) // a batch that is being synced is finished and answered
 	committing.Wait()
@@ -32,7 +35,7 @@ func (q *Sequencer) Run(ctx context.Context) (err error) {
 		err = q.compare()
 	}
 	if err != nil {
-		q.abandonIntake()
+		q.abandonIntake(stage)
 		q.cfg.Logger.Error("the writer has stopped", "seq", q.durable.Load(), "err", err)
 		return fmt.Errorf("sequencer: %w", err)
 	}
@@ -133,11 +136,11 @@ func (q *Sequencer) fill(b *batch, due bool) error {
 			break
 		}
 		b.due++
-		_, err := q.give(b, engine.Request{Principal: engine.System, Command: command})
+		d, err := q.give(b, engine.Request{Principal: engine.System, Command: command})
 		if err != nil {
-			return fmt.Errorf("%s: %w", command.Type(), err)
+			return err
 		}
-		if d := b.decisions[len(b.decisions)-1]; d.Code != engine.OK {
+		if d.Code != engine.OK {
 			return fmt.Errorf("decision %d: the engine rejects its own %s with %s", d.Seq, command.Type(), d.Code)
 		}
 	}
@@ -157,26 +160,20 @@ func (q *Sequencer) take(b *batch, t *ticket) error {
 			return nil
 		}
 	}
-	b.acks = append(b.acks, ack{t: t, err: ErrUnknown}) // should the rest panic
-	a := &b.acks[len(b.acks)-1]
-	refused, err := q.give(b, engine.Request{Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
-	if err == nil {
-		a.err, a.index = refused, len(b.decisions)-1
-	}
+	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
+	_, err := q.give(b, engine.Request{Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
 	return err
 }
 
-// give decides one request and evolves the writer's state. refused means that
-// nothing was decided and nothing has changed.
-func (q *Sequencer) give(b *batch, r engine.Request) (refused, err error) {
+// give decides one request and evolves the writer's state.
+func (q *Sequencer) give(b *batch, r engine.Request) (*engine.Decision, error) {
 	r.At = max(q.wall(), q.writer.At())
 	q.writer.Decide(r, &q.scratch)
-	d, refused := b.add(&q.scratch)
-	if refused != nil {
-		q.cfg.Logger.Error("a command was refused", "command", r.Command.Type(), "err", refused)
-		return refused, nil
+	d, err := b.add(&q.scratch)
+	if err != nil {
+		return nil, err
 	}
-	return nil, q.writer.Evolve(d)
+	return d, q.writer.Evolve(d)
 }
 
 // abandon answers a batch that was not made durable, as far as anybody knows.
@@ -189,11 +186,11 @@ func (q *Sequencer) abandon(b *batch, stage string) {
 }
 
 // abandonIntake answers who waits for a batch that never comes.
-func (q *Sequencer) abandonIntake() {
+func (q *Sequencer) abandonIntake(stage string) {
 	for {
 		select {
 		case t := <-q.intake:
-			q.metrics.orchestration.WithLabelValues("journal").Inc()
+			q.CountOrchestrationError(stage)
 			t.done <- outcome{err: ErrUnknown}
 		default:
 			return
@@ -263,7 +260,8 @@ func (q *Sequencer) commit(b *batch) (err error) {
 			a.t.done <- outcome{committed: Committed{Decision: b.decisions[a.index], At: at}}
 		}
 	}
-	b.acks = b.acks[:0] // answered: an error from here on concerns nobody
+	clear(b.acks)
+	b.acks = b.acks[:0] // answered
 	return nil
 }
 

@@ -127,9 +127,6 @@ var (
 	// ErrConflict: the idempotency key was used for another request and nothing
 	// was decided; use a new one.
 	ErrConflict = errors.New("the idempotency key was used for another request")
-	// ErrInvalid: the command does not fit into a record and nothing was decided;
-	// do not repeat it.
-	ErrInvalid = errors.New("the command cannot be journalled")
 	// ErrUnknown: the writer has failed while the request was in flight, so it may
 	// or may not be decided; try again with the same idempotency key.
 	ErrUnknown = errors.New("the outcome is unknown; try again with the same idempotency key")
@@ -243,9 +240,6 @@ func (q *Sequencer) View(fn func(*engine.State)) {
 // intake. An error of ctx means that the request was admitted and will be
 // decided; a retry with the same key gets the answer.
 func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
-	if r.Command == nil {
-		return Answer{}, fmt.Errorf("%w: there is none", ErrInvalid)
-	}
 	if q.closing.Load() {
 		return Answer{}, ErrStopped
 	}

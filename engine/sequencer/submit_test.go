@@ -312,9 +312,9 @@ func TestPanicStops(t *testing.T) {
 	})
 }
 
-// A command that the next start could not read back is refused alone; the journal
-// and everybody else go on.
-func TestUnreadableCommandIsRefused(t *testing.T) {
+// A request that no record could hold is refused like any other, and the next
+// start reads the refusal.
+func TestUnrecordableRequestIsRefused(t *testing.T) {
 	l := memory(t, 1<<20)
 	h := open(t, sequencer.Config{Log: l}, 1)
 	before := h.Durable()
@@ -322,16 +322,17 @@ func TestUnreadableCommandIsRefused(t *testing.T) {
 	x.Title = strings.Repeat("x", 5000)
 	for _, r := range []sequencer.Request{
 		{Principal: "x", Key: "long", Command: x},
-		{Principal: strings.Repeat("x", 65), Key: "who", Command: market()},
+		{Principal: strings.Repeat("x", 200), Key: "who", Command: market()},
 		{Principal: "x", Key: "nothing"},
 	} {
-		if _, err := h.Submit(t.Context(), r); !errors.Is(err, sequencer.ErrInvalid) {
-			t.Errorf("%.10s: %v", r.Key, err)
+		for _, again := range []bool{false, true} {
+			if a, err := h.Submit(t.Context(), r); err != nil || a.Replayed != again || a.Decision.Code != engine.InvalidCommand {
+				t.Errorf("%s: %+v %v", r.Key, a, err)
+			}
 		}
 	}
-	h.must(t, "x", market())
-	if h.Durable() != before+1 {
-		t.Errorf("%d decisions, want 1", h.Durable()-before)
+	if h.Durable() != before+3 {
+		t.Errorf("%d decisions, want 3", h.Durable()-before)
 	}
 	if _, err := sequencer.New(sequencer.Config{Log: l}); err != nil {
 		t.Errorf("the next start: %v", err)

@@ -257,6 +257,24 @@ func firstUnsynced(fs file.FS) file.FS {
 	}}
 }
 
+// lastUnsynced is a log that does not sync the batches at the end of a segment,
+// after which no further one or only a small one fits.
+func lastUnsynced(fs file.FS) file.FS {
+	last := false
+	return filter{FS: fs,
+		write: func(f file.File, b []byte, off int64) (int, error) {
+			last = off+int64(len(b)) > 8192-1024
+			return f.WriteAt(b, off)
+		},
+		sync: func(_ string, f file.File) error {
+			if last {
+				return nil
+			}
+			return f.Sync()
+		},
+	}
+}
+
 // ackBeforeSync is a log that answers first and syncs when the next batch comes.
 func ackBeforeSync(fs file.FS) file.FS {
 	var owed file.File
@@ -317,6 +335,7 @@ func TestCrashTestHasTeeth(t *testing.T) {
 	for name, defect := range map[string]wrap{
 		"sync removed":               withoutSync,
 		"first batch not synced":     firstUnsynced,
+		"last batch not synced":      lastUnsynced,
 		"acknowledged before sync":   ackBeforeSync,
 		"folder sync removed":        withoutSyncDir,
 		"segment used before synced": func(fs file.FS) file.FS { return unsyncedZeros{fs} },
