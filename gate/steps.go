@@ -15,10 +15,17 @@ const maxSteps = 1000
 // closing are the kinds of step that work on finished evidence.
 var closing = []string{"judge", "pack", "anchor", "report"}
 
-// required lists the steps that a run had to take, and whether each may be
-// DISABLED.
-func (p Policy) required() (names []string, optional map[string]bool) {
-	optional = map[string]bool{}
+// leave says whether a step may be DISABLED: only beside the step that takes
+// its place, if it has one.
+type leave struct {
+	optional bool
+	other    string // the step with its input in unless, or the one whose input it has there
+}
+
+// required lists the steps that a run had to take, and what lets each of them
+// be DISABLED.
+func (p Policy) required() (names []string, may map[string]leave) {
+	may = map[string]leave{}
 	for _, stage := range p.Stages {
 		if len(stage.Steps) == 0 && !slices.Contains(closing, stage.Name) {
 			names = append(names, stage.Name)
@@ -27,15 +34,29 @@ func (p Policy) required() (names []string, optional map[string]bool) {
 			if slices.Contains(closing, s.Kind) {
 				continue
 			}
-			name := stage.Name
-			if s.Name != "" {
-				name += "." + s.Name
-			}
-			names = append(names, name)
-			optional[name] = s.Input != ""
+			names = append(names, stage.step(s))
+			may[stage.step(s)] = stage.leave(s)
 		}
 	}
-	return names, optional
+	return names, may
+}
+
+// step is what a step of the stage is called in its step.json.
+func (st Stage) step(s PolicyStep) string {
+	if s.Name == "" {
+		return st.Name
+	}
+	return st.Name + "." + s.Name
+}
+
+func (st Stage) leave(s PolicyStep) leave {
+	for _, o := range st.Steps {
+		if s.Unless != "" && o.Input == s.Unless || s.Input != "" && o.Unless == s.Input {
+			return leave{true, st.step(o)}
+		}
+	}
+	// Unless without its counterpart stands in for nothing.
+	return leave{optional: s.Input != "" && s.Unless == ""}
 }
 
 func readPolicy(evidence fs.FS) (Policy, error) {
@@ -63,7 +84,7 @@ func judgeSteps(evidence fs.FS, fault func(string, ...any)) []StepVerdict {
 	if err != nil {
 		fault("%s: %v", PolicyFile, err)
 	}
-	names, optional := policy.required()
+	names, may := policy.required()
 	if len(names) == 0 && err == nil {
 		fault("%s lists no stages: nothing had to run, so nothing passes", PolicyFile)
 	}
@@ -74,8 +95,12 @@ func judgeSteps(evidence fs.FS, fault func(string, ...any)) []StepVerdict {
 		switch {
 		case v.Stage == "":
 			v = StepVerdict{Stage: name, State: StepNotRun, Reason: "it left no step.json", Blocks: true, Evidence: []string{}}
-		case v.State == StepDisabled && !optional[name]:
+		case v.State == StepDisabled && !may[name].optional:
 			v.Blocks, v.Reason = true, "not an optional step: "+v.Reason
+		case v.State == StepDisabled && may[name].other != "" && left[may[name].other].State != StepOK:
+			v.Blocks, v.Reason = true, fmt.Sprintf("neither it nor %s ran: %s", may[name].other, v.Reason)
+		case v.State == StepOK && may[name].other != "" && left[may[name].other].State == StepOK:
+			v.State, v.Blocks, v.Reason = "ERROR", true, may[name].other+" ran too, and one takes the other's place"
 		}
 		steps = append(steps, v)
 	}

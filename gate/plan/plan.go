@@ -167,6 +167,11 @@ type Step struct {
 	// environment, it was asked for, and a missing Input is NOT_RUN.
 	Input    string `yaml:"input"`
 	InputEnv string `yaml:"input_env"`
+	// Unless is the Input of exactly one other step of the stage: this step is
+	// DISABLED where that path is there, and takes the other one's place where
+	// it is not. Exactly one of the two has to run, and the judge holds them to
+	// it.
+	Unless string `yaml:"unless"`
 	// Needs names services; one that does not run makes the step NOT_RUN, one
 	// that dies while it runs stops it.
 	Needs []string `yaml:"needs"`
@@ -396,9 +401,31 @@ func (c *Config) validateStages(f *faults) {
 			f.add("stage %s: a %s step is a stage of its own", st.Name, st.Steps[0].Kind)
 		}
 		f.unique("step of "+st.Name, names)
+		f.alternatives(st)
 		before = append(before, st.Name)
 	}
 	f.unique("stage", before)
+}
+
+// alternatives: what stands in for another step has to say for which.
+func (f *faults) alternatives(st Stage) {
+	for _, s := range st.Steps {
+		if s.Unless == "" {
+			continue
+		}
+		inputs, twins := 0, 0
+		for _, other := range st.Steps {
+			if other.Input == s.Unless {
+				inputs++
+			}
+			if other.Unless == s.Unless {
+				twins++
+			}
+		}
+		if inputs != 1 || twins != 1 || s.Input != "" || st.Parallel {
+			f.add("stage %s.%s: unless is the input of exactly one other step, no other step has it, and they are not parallel", st.Name, s.Name)
+		}
+	}
 }
 
 func (c *Config) validateStep(f *faults, where string, s *Step, before []string) {

@@ -160,3 +160,30 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestUnless: what stands in for a step says for which one, and only that.
+func TestUnless(t *testing.T) {
+	with := func(steps string) error {
+		_, err := load(t, strings.Replace(whole, "  - {name: judge", "  - {name: feed, title: f, "+steps+"}\n  - {name: judge", 1))
+		return err
+	}
+	step := func(name, rest string) string { return "{name: " + name + ", argv: [x], timeout: 1s, " + rest + "}" }
+	if err := with("steps: [" + step("real", "input: data/x") + ", " + step("made", "unless: data/x") + "]"); err != nil {
+		t.Error(err)
+	}
+	for _, steps := range []string{
+		"steps: [" + step("made", "unless: data/x") + "]",
+		"steps: [" + step("real", "input: data/y") + ", " + step("made", "unless: data/x") + "]",
+		"steps: [" + step("real", "input: data/x") + ", " + step("twin", "input: data/x") + ", " + step("made", "unless: data/x") + "]",
+		"steps: [" + step("real", "input: data/x") + ", " + step("made", "unless: data/x") + ", " + step("more", "unless: data/x") + "]",
+		"steps: [" + step("real", "input: data/x, unless: data/x") + "]",
+		"parallel: true, steps: [" + step("real", "input: data/x") + ", " + step("made", "unless: data/x") + "]",
+	} {
+		if err := with(steps); err == nil || !strings.Contains(err.Error(), "exactly one other step") {
+			t.Errorf("%s: %v", steps, err)
+		}
+	}
+	if err := with(`steps: [` + step("real", `input: "${env.SHELL}"`) + ", " + step("made", `unless: "${env.SHELL}"`) + "]"); err == nil || !strings.Contains(err.Error(), "feed.made: ${env.SHELL} is unknown") {
+		t.Errorf("%v", err)
+	}
+}

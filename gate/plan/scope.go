@@ -135,7 +135,7 @@ func (c *Config) validatePlaceholders(f *faults) {
 			where := strings.TrimSuffix("stage "+st.Name+"."+s.Name, ".")
 			check(where, s.Argv...)
 			check(where, slices.Collect(maps.Values(s.Env))...)
-			check(where, s.Dir, s.Input, s.URL, s.Database)
+			check(where, s.Dir, s.Input, s.Unless, s.URL, s.Database)
 			for _, e := range s.Evidence {
 				check(where, e.From)
 			}
