@@ -11,6 +11,7 @@ type ticket struct {
 	principal  string
 	key, input engine.Tag // zero: cannot be repeated
 	command    engine.Command
+	apiKey     engine.Digest
 	done       chan outcome // holds one; sent to exactly once, as the last use by the writer
 }
 
@@ -27,7 +28,7 @@ func (q *Sequencer) ticket(r Request) *ticket {
 	if !used {
 		t = &ticket{done: make(chan outcome, 1)}
 	}
-	t.principal, t.command = r.Principal, r.Command
+	t.principal, t.command, t.apiKey = r.Principal, r.Command, r.APIKey
 	t.key, t.input = engine.Tag{}, engine.Tag{}
 	if r.Key != "" {
 		t.key, t.input = keyTag(r.Principal, r.Key), tag(r.Input)

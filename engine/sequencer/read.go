@@ -64,6 +64,21 @@ func (q *Sequencer) Follow(ctx context.Context, from engine.Seq, fn func(Committ
 	}
 }
 
+// Wait returns when a decision is durable and visible, or with the error of ctx.
+func (q *Sequencer) Wait(ctx context.Context, seq engine.Seq) error {
+	for {
+		news := q.feed.wait(seq)
+		if news == nil {
+			return nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // since fills the room with the durable decisions from a sequence on, which must
 // be durable itself: from memory if they are recent, else from the journal.
 func (q *Sequencer) since(from engine.Seq, room []Committed) ([]Committed, error) {

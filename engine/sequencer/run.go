@@ -147,10 +147,17 @@ func (q *Sequencer) fill(b *batch, due bool) error {
 	return nil
 }
 
-// take decides a ticket unless its key was seen before. An error ends the writer;
-// what concerns the ticket alone waits for the batch, because a conflict or a
+// take decides a ticket unless its API key is revoked or its idempotency key was
+// seen before. An error ends the writer;
+// what concerns the ticket alone waits for the batch, because a refusal or a
 // repetition may tell of a decision that is not durable yet.
 func (q *Sequencer) take(b *batch, t *ticket) error {
+	if t.apiKey != (engine.Digest{}) {
+		if _, valid := q.writer.Key(t.apiKey); !valid {
+			b.acks = append(b.acks, ack{t: t, err: ErrRevoked})
+			return nil
+		}
+	}
 	if t.key != (engine.Tag{}) {
 		if was, same := q.writer.Repeat(t.key, t.input); same {
 			b.acks = append(b.acks, ack{t: t, again: was})
@@ -167,7 +174,7 @@ func (q *Sequencer) take(b *batch, t *ticket) error {
 
 // give decides one request and evolves the writer's state.
 func (q *Sequencer) give(b *batch, r engine.Request) (*engine.Decision, error) {
-	r.At = max(q.wall(), q.writer.At())
+	r.At = max(q.clock.now(), q.writer.At())
 	q.writer.Decide(r, &q.scratch)
 	d, err := b.add(&q.scratch)
 	if err != nil {
@@ -239,7 +246,7 @@ func (q *Sequencer) commit(b *batch) (err error) {
 	defer recovered(&err, "commit")
 	var at engine.Time
 	if n := len(b.decisions); n > 0 {
-		at = max(q.wall(), b.decisions[n-1].At)
+		at = max(q.clock.now(), b.decisions[n-1].At)
 		begin := time.Now()
 		if err := q.cfg.Log.Append(uint64(b.first), int64(at), b.records()); err != nil {
 			return fmt.Errorf("append batch %d: %w", b.first, err)

@@ -105,6 +105,9 @@ type Request struct {
 	Key       string         // idempotency key; empty: the command cannot be repeated
 	Input     []byte         // what was asked, to tell a retry from a reuse of the key
 	Command   engine.Command // not changed by anybody after Submit
+	// APIKey is the digest of the API key that asks; zero for the platform itself.
+	// A key that is revoked in the order of decisions gets ErrRevoked.
+	APIKey engine.Digest
 }
 
 // Committed is a durable decision as the journal holds it. It is shared: nobody
@@ -127,6 +130,9 @@ var (
 	// ErrConflict: the idempotency key was used for another request and nothing
 	// was decided; use a new one.
 	ErrConflict = errors.New("the idempotency key was used for another request")
+	// ErrRevoked: the API key was revoked before this request's turn came, and
+	// nothing was decided; use another key.
+	ErrRevoked = errors.New("the API key was revoked")
 	// ErrUnknown: the writer has failed while the request was in flight, so it may
 	// or may not be decided; try again with the same idempotency key.
 	ErrUnknown = errors.New("the outcome is unknown; try again with the same idempotency key")
@@ -148,6 +154,7 @@ type Sequencer struct {
 	closing atomic.Bool   // no request enters any more
 	ended   chan struct{} // closed when Run has returned; what is in the intake then was not decided
 
+	clock   clock
 	writer  *engine.State   // what was decided, durable or not; owned by the deciding stage
 	scratch engine.Decision // owned by the deciding stage
 
@@ -172,8 +179,12 @@ func New(cfg Config) (*Sequencer, error) {
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
 	}
+	q.clock = startClock(cfg.Now, q.view.At())
+	if behind := q.clock.behind; behind > maxBehind {
+		cfg.Logger.Warn("the wall clock is behind the journal; engine time goes on from the last decision", "seconds", behind.Seconds())
+	}
 	q.feed.start(q.view.Seq() + 1)
-	if q.metrics, err = newMetrics(cfg.Registerer, func() float64 { return float64(len(q.intake)) }); err != nil {
+	if q.metrics, err = newMetrics(cfg.Registerer, func() float64 { return float64(len(q.intake)) }, func() float64 { return q.clock.offset().Seconds() }); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	return q, nil
@@ -216,12 +227,10 @@ func (q *Sequencer) fold() (err error) {
 	return nil
 }
 
-// Now returns engine time: the wall clock in µs, never before the last decision.
+// Now returns engine time, never before the last decision; see clock.
 func (q *Sequencer) Now() engine.Time {
-	return max(q.wall(), engine.Time(q.last.Load()))
+	return max(q.clock.now(), engine.Time(q.last.Load()))
 }
-
-func (q *Sequencer) wall() engine.Time { return engine.Time(q.cfg.Now().UnixMicro()) }
 
 // Durable returns the sequence of the last durable decision. View shows at least
 // that one.

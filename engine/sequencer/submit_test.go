@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -219,6 +220,62 @@ func TestDrain(t *testing.T) {
 			t.Error("it runs twice")
 		}
 	})
+}
+
+// Whoever races with the end is answered truly: stopped means that nothing was
+// decided, an answer that it is in the journal.
+func TestRaceWithTheEnd(t *testing.T) {
+	const clients, rounds = 8, 30
+	l := memory(t, 1<<20)
+	answered, refused := map[engine.Tag]bool{}, map[engine.Tag]bool{}
+	var mu sync.Mutex
+	for n := range rounds {
+		h, err := enter(sequencer.Config{Log: l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			for _, c := range opening(clients) {
+				h.must(t, "boot", c)
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range clients {
+			wg.Go(func() {
+				for k := 0; ; k++ {
+					if i == 0 && k == n%10 {
+						h.end()
+					}
+					r := buy(fmt.Sprint(n, "-", i, "-", k), engine.AccountID(i+1), 1)
+					_, err := h.Submit(t.Context(), r)
+					mu.Lock()
+					(map[bool]map[engine.Tag]bool{true: answered, false: refused})[err == nil][tagOf(r)] = true
+					mu.Unlock()
+					if err != nil {
+						if !errors.Is(err, sequencer.ErrStopped) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if err := <-h.done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := l.Read(1, func(r journal.Record) error {
+		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
+		if err == nil && refused[d.Key] {
+			t.Errorf("decision %d was refused as if it were not there", d.Seq)
+		}
+		delete(answered, d.Key)
+		return err
+	})
+	if err != nil || len(answered) > 0 || len(refused) < rounds {
+		t.Errorf("%d answers are not in the journal, %d refusals: %v", len(answered), len(refused), err)
+	}
 }
 
 // A failed append stops the writer for good: unknown for everybody in flight,

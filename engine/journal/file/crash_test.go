@@ -166,7 +166,11 @@ func everyCrash(defect wrap, seeds int) (runs int, broken []error) {
 }
 
 func TestCrashAtEveryOperation(t *testing.T) {
-	runs, broken := everyCrash(honest, 6)
+	seeds := 6
+	if testing.Short() {
+		seeds = 1
+	}
+	runs, broken := everyCrash(honest, seeds)
 	for _, err := range broken {
 		t.Error(err)
 	}
@@ -174,9 +178,12 @@ func TestCrashAtEveryOperation(t *testing.T) {
 }
 
 func TestCrashDuringRepair(t *testing.T) {
-	runs := 0
+	runs, step := 0, 5
+	if testing.Short() {
+		step = 13
+	}
 	for _, keep := range faultfs.Keeps {
-		for at := 2; ; at += 5 {
+		for at := 2; ; at += step {
 			for again := 1; ; again++ {
 				finished, err := crashOnce(honest, keep, 7, at, again)
 				if runs++; err != nil {
