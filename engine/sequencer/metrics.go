@@ -25,7 +25,7 @@ type metrics struct {
 // newMetrics registers the series and creates every label, so that what has not
 // happened reads as zero and not as absent. They count from the start of the
 // process, not from the start of the journal.
-func newMetrics(reg prometheus.Registerer, waiting func() float64) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, waiting, offset func() float64) (*metrics, error) {
 	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "decision_events_total", Help: "Durable decisions by code.",
 	}, []string{"code"})
@@ -55,8 +55,11 @@ func newMetrics(reg prometheus.Registerer, waiting func() float64) (*metrics, er
 	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mbp_sequencer_waiting", Help: "Requests that wait for a batch.",
 	}, waiting)
+	skew := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mbp_clock_offset_seconds", Help: "How far the wall clock is ahead of engine time, which goes on with the monotonic clock.",
+	}, offset)
 	var errs []error
-	for _, c := range []prometheus.Collector{decisions, m.trades, m.journalled, m.orchestration, m.batchRecords, m.appendSeconds, queue} {
+	for _, c := range []prometheus.Collector{decisions, m.trades, m.journalled, m.orchestration, m.batchRecords, m.appendSeconds, queue, skew} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
