@@ -32,13 +32,14 @@ const (
 	SameApprover       Code = 16 // a resolution needs an approver other than its proposer
 	TemplateBounds     Code = 17 // a parameter is outside the bounds of the template
 	LimitReached       Code = 18 // a capacity of the policy is used up
+	LastAdmin          Code = 19 // without this key nobody could add or revoke keys any more
 )
 
 var codeNames = []string{
 	"ok", "invalid_command", "account_not_found", "market_not_found", "template_not_found",
 	"key_not_found", "already_exists", "insufficient_funds", "insufficient_shares", "rate_limited",
 	"market_not_open", "market_closed", "price_limit", "fok_unfilled", "too_small", "wrong_state",
-	"same_approver", "template_bounds", "limit_reached",
+	"same_approver", "template_bounds", "limit_reached", "last_admin",
 }
 
 // String returns the stable word of the code.

@@ -109,11 +109,26 @@ func (s *State) addKey(d *Decision, x *AddKey) {
 }
 
 func (s *State) revokeKey(d *Decision, x *RevokeKey) {
-	if s.keys[x.SHA256] == nil { // revoked keys stay as nil
+	k := s.keys[x.SHA256] // revoked keys stay as nil
+	if k == nil {
 		d.reject(KeyNotFound, "")
 		return
 	}
+	if k.Roles.Has(RoleAdmin) && s.admins() == 1 {
+		d.reject(LastAdmin, "")
+		return
+	}
 	d.add(&KeyRevoked{SHA256: x.SHA256})
+}
+
+// admins counts the valid keys that may add keys; few revocations ask.
+func (s *State) admins() (n int) {
+	for _, d := range s.added {
+		if k := s.keys[d]; k != nil && k.Roles.Has(RoleAdmin) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *State) openAccount(d *Decision) {
@@ -139,15 +154,11 @@ func (s *State) grant(d *Decision, x *GrantCredits) {
 
 func (s *State) placeOrder(d *Decision, x *PlaceOrder) {
 	a := s.account(x.Account)
-	switch {
-	case x.fault() != "":
-		d.reject(InvalidCommand, x.fault())
-		return
-	case a == nil:
+	if a == nil {
 		d.reject(AccountNotFound, "")
 		return
 	}
-	rate := s.rate()
+	rate := s.rate() // before all else: refusals fill the log, too
 	if now := int64(d.At); !rate.Allows(a.tat, now) {
 		d.reject(RateLimited, "")
 		if !a.flagged {
@@ -156,6 +167,10 @@ func (s *State) placeOrder(d *Decision, x *PlaceOrder) {
 				Observed: a.tat - now, Bound: (rate.Burst - 1) * rate.Interval,
 			})
 		}
+		return
+	}
+	if fault := x.fault(); fault != "" {
+		d.reject(InvalidCommand, fault)
 		return
 	}
 	if d.Code, d.Detail = s.fill(d.At, x, true, &d.fill); d.Code == OK {

@@ -56,6 +56,7 @@ func TestRejections(t *testing.T) {
 		{"key of nobody", &AddKey{Key: Key{SHA256: digest(5), Principal: "x", Roles: RoleTrader, Account: 77}}, AccountNotFound},
 		{"trader without account", &AddKey{Key: Key{SHA256: digest(5), Principal: "x", Roles: RoleTrader}}, InvalidCommand},
 		{"key for the system", &AddKey{Key: Key{SHA256: digest(5), Principal: System, Roles: RoleAuditor}}, InvalidCommand},
+		{"the last admin", &RevokeKey{SHA256: digest(1)}, LastAdmin},
 		{"unknown key", &RevokeKey{SHA256: digest(8)}, KeyNotFound},
 		{"template again", &AddTemplate{Template: DefaultTemplate()}, AlreadyExists},
 		{"template without name", &AddTemplate{}, InvalidCommand},
@@ -169,20 +170,21 @@ func TestOrderRate(t *testing.T) {
 // Evolve refuses what does not follow from the state, and says so.
 func TestEvolveRefusesStrangers(t *testing.T) {
 	for name, spoil := range map[string]func(*Decision){
-		"gap":            func(d *Decision) { d.Seq++ },
-		"time backwards": func(d *Decision) { d.At = 1 },
-		"pool":           func(d *Decision) { d.Events[0].(*OrderFilled).PoolYes++ },
-		"shares":         func(d *Decision) { d.Events[0].(*OrderFilled).Shares += 1_000_000 },
-		"amount":         func(d *Decision) { d.Events[0].(*OrderFilled).Amount = MaxAmount },
-		"overflow":       func(d *Decision) { d.Events[0].(*OrderFilled).Amount = 1 << 62 },
-		"account":        func(d *Decision) { d.Events[0].(*OrderFilled).Account = 77 },
-		"outcome":        func(d *Decision) { d.Events[0].(*OrderFilled).Outcome = 7 },
-		"market":         func(d *Decision) { d.Events[0].(*OrderFilled).Market = 7 },
-		"state":          func(d *Decision) { d.Events[0] = &MarketStateChanged{Market: 1, From: Paused, To: Open} },
-		"end":            func(d *Decision) { d.Events[0] = &MarketStateChanged{Market: 1, From: Open, To: Resolved} },
-		"payout":         func(d *Decision) { d.Events[0] = &PayoutsMade{Market: 1} },
-		"account id":     func(d *Decision) { d.Events[0] = &AccountOpened{Account: 77} },
-		"market id":      func(d *Decision) { d.Events[0] = &MarketOpened{Market: 77} },
+		"gap":                     func(d *Decision) { d.Seq++ },
+		"time backwards":          func(d *Decision) { d.At = 1 },
+		"pool":                    func(d *Decision) { d.Events[0].(*OrderFilled).PoolYes++ },
+		"shares":                  func(d *Decision) { d.Events[0].(*OrderFilled).Shares += 1_000_000 },
+		"amount":                  func(d *Decision) { d.Events[0].(*OrderFilled).Amount = MaxAmount },
+		"overflow":                func(d *Decision) { d.Events[0].(*OrderFilled).Amount = 1 << 62 },
+		"account":                 func(d *Decision) { d.Events[0].(*OrderFilled).Account = 77 },
+		"outcome":                 func(d *Decision) { d.Events[0].(*OrderFilled).Outcome = 7 },
+		"market":                  func(d *Decision) { d.Events[0].(*OrderFilled).Market = 7 },
+		"state":                   func(d *Decision) { d.Events[0] = &MarketStateChanged{Market: 1, From: Paused, To: Open} },
+		"end":                     func(d *Decision) { d.Events[0] = &MarketStateChanged{Market: 1, From: Open, To: Resolved} },
+		"payout":                  func(d *Decision) { d.Events[0] = &PayoutsMade{Market: 1} },
+		"outcome of a resolution": func(d *Decision) { d.Events[0] = &ResolutionProposed{Market: 1, Outcome: 9} },
+		"account id":              func(d *Decision) { d.Events[0] = &AccountOpened{Account: 77} },
+		"market id":               func(d *Decision) { d.Events[0] = &MarketOpened{Market: 77} },
 	} {
 		d := newDesk(t, DefaultTemplate())
 		a := d.rich(2, 1000*One)

@@ -47,7 +47,7 @@ func (s *State) evolve(d *Decision) error {
 // itself refused do not count, or a flood could keep its account shut for ever.
 func (s *State) charge(d *Decision, x *PlaceOrder) {
 	a := s.account(x.Account)
-	if a == nil || d.Code == RateLimited || d.Code == InvalidCommand {
+	if a == nil || d.Code == RateLimited {
 		return
 	}
 	a.tat = s.rate().Charge(a.tat, int64(d.At))
@@ -117,7 +117,7 @@ func (s *State) marketEvent(d *Decision, e Event) error {
 	case *OrderFilled:
 		return s.filled(d, x)
 	case *ResolutionProposed:
-		if m := s.market(x.Market); m != nil {
+		if m := s.market(x.Market); m != nil && x.Outcome <= No {
 			m.resolution = resolution{outcome: x.Outcome, evidence: x.EvidenceSHA256, proposer: d.Principal}
 			return nil
 		}

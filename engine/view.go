@@ -164,6 +164,9 @@ func (s *State) Hash() Digest {
 		}
 		flush()
 	}
+	for _, id := range s.settling {
+		num(int64(id))
+	}
 	s.repeats.Each(func(k Tag, e repeat.Entry) {
 		b = append(append(b, k[:]...), e.Input[:]...)
 		num(int64(e.Seq), e.At)

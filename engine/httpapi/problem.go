@@ -72,6 +72,7 @@ var kinds = []kind{
 	{engine.SameApprover.String(), http.StatusConflict, "The proposer cannot approve"},
 	{engine.TemplateBounds.String(), http.StatusUnprocessableEntity, "A parameter is outside the template's bounds"},
 	{engine.LimitReached.String(), http.StatusConflict, "A capacity is used up"},
+	{engine.LastAdmin.String(), http.StatusConflict, "Nobody else could add or revoke keys"},
 }
 
 // kindOf looks a code up; one that the table does not know is an internal error.

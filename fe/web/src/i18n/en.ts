@@ -133,6 +133,7 @@ export const en = {
   "problem.same_approver": "Another person has to approve this.",
   "problem.template_bounds": "The value is outside the bounds of the market's template.",
   "problem.limit_reached": "A limit of the platform is used up.",
+  "problem.last_admin": "This is the last administrator key. Add another one first.",
   "problem.idempotency_conflict": "This request was already used for another order.",
   "problem.unauthenticated": "The key is not valid.",
   "problem.forbidden": "This key may not do that.",

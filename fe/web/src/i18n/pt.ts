@@ -135,6 +135,7 @@ export const pt: Record<MessageKey, string> = {
   "problem.same_approver": "Outra pessoa precisa aprovar isto.",
   "problem.template_bounds": "O valor está fora dos limites do modelo do mercado.",
   "problem.limit_reached": "Um limite da plataforma foi atingido.",
+  "problem.last_admin": "Esta é a última chave de administração. Crie outra antes.",
   "problem.idempotency_conflict": "Este pedido já foi usado para outra ordem.",
   "problem.unauthenticated": "A chave não é válida.",
   "problem.forbidden": "Esta chave não pode fazer isto.",
