@@ -52,8 +52,10 @@ func (c *Codec) uvarint(v *uint64) {
 func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
 	u := uint64(*v)
 	c.uvarint(&u)
-	*v = T(u)
-	if uint64(*v) != u {
+	if !c.Decoding {
+		return
+	}
+	if *v = T(u); uint64(*v) != u {
 		*v = 0
 		c.Fail("number %d is too large", u)
 	}
@@ -63,7 +65,9 @@ func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
 func Signed[T ~int64](c *Codec, v *T) {
 	u := uint64(*v)<<1 ^ uint64(*v>>63)
 	c.uvarint(&u)
-	*v = T(u>>1) ^ -T(u&1)
+	if c.Decoding {
+		*v = T(u>>1) ^ -T(u&1)
+	}
 }
 
 // Flag codes a truth value.
@@ -76,7 +80,9 @@ func (c *Codec) Flag(v *bool) {
 	if u > 1 {
 		c.Fail("flag is %d", u)
 	}
-	*v = u == 1
+	if c.Decoding {
+		*v = u == 1
+	}
 }
 
 // Raw codes bytes of a fixed length.
