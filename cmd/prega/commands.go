@@ -24,8 +24,9 @@ func runCommand() *cobra.Command {
 		Long: `Run the stages of prega.yaml in order and judge what they left.
 
 A step is OK, FAILED, NOT_RUN (something is missing; the reason says what to
-do) or DISABLED (optional and not asked for). The gate goes on after a step
-that is not OK, so that the report is complete, but it cannot pass then.
+do) or DISABLED (optional and not asked for, or another step has its place). The
+gate goes on after a step that is not OK, so that the report is complete, but it
+cannot pass then.
 
 A new run removes the evidence of the last one; its pack stays in out/. Ctrl-C
 stops everything that was started and keeps the evidence so far, marked as
