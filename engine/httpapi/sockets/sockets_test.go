@@ -1,0 +1,143 @@
+package sockets_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+)
+
+// serve runs a server with so many connections and returns its address.
+func serve(t *testing.T, most int, h http.HandlerFunc) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(h)
+	s.Listener.Close()
+	s.Config.ConnState = sockets.State
+	s.Listener = sockets.Limit(l, most)
+	s.Start()
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// ask sends a request on a connection and reads the answer.
+func ask(conn net.Conn) (string, error) {
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return "", err
+	}
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return string(b), err
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// TestIdleConnectionsMakeRoom: those who keep connections and ask nothing keep
+// nobody out, and the process never has more of them than the limit.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	addr := serve(t, 4, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
+	var conns []net.Conn
+	for i := range 20 {
+		conn := dial(t, addr)
+		if got, err := ask(conn); err != nil || got != "hello" {
+			t.Fatalf("connection %d: %q %v", i, got, err)
+		}
+		conns = append(conns, conn)
+	}
+	open := 0
+	for _, conn := range conns {
+		if _, err := ask(conn); err == nil {
+			open++
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("a connection is neither open nor closed")
+		}
+	}
+	if open < 1 || open > 4 {
+		t.Errorf("%d connections are open, the limit is 4", open)
+	}
+}
+
+// TestBusyConnectionsAreLimited: a connection over the limit waits until another
+// one is done, and those at work go on.
+func TestBusyConnectionsAreLimited(t *testing.T) {
+	const most = 3
+	var busy, over atomic.Int32
+	enough := make(chan struct{})
+	addr := serve(t, most, func(w http.ResponseWriter, r *http.Request) {
+		if busy.Add(1) > most {
+			over.Add(1)
+		}
+		<-enough
+		busy.Add(-1)
+		_, _ = io.WriteString(w, "done")
+	})
+	var wg sync.WaitGroup
+	for range 5 * most {
+		conn := dial(t, addr)
+		wg.Go(func() {
+			if got, err := ask(conn); err != nil || got != "done" {
+				t.Errorf("%q %v", got, err)
+			}
+			conn.Close()
+		})
+	}
+	for end := time.Now().Add(10 * time.Second); busy.Load() < most; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the places are not taken")
+		}
+	}
+	close(enough)
+	wg.Wait()
+	if over.Load() != 0 {
+		t.Errorf("%d requests came over the limit", over.Load())
+	}
+}
+
+// TestFullListenerEnds: a server that is full can be shut down.
+func TestFullListenerEnds(t *testing.T) {
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sockets.Limit(raw, 1)
+	dial(t, raw.Addr().String())
+	first, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	dial(t, raw.Addr().String())
+	done := make(chan error)
+	go func() { _, err := l.Accept(); done <- err }()
+	l.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
