@@ -37,13 +37,19 @@ func (c *call) id(name string, v encoding.TextUnmarshaler) {
 // privileged reports whether the key passes by its roles, not by ownership.
 func (c *call) privileged() bool { return c.route.roles == everyone || c.key.Roles.Has(c.route.roles) }
 
-// keyed wraps a handler with authentication and the table's roles.
+// keyed wraps a handler with authentication, the rate of the key and the table's
+// roles. What the rate refuses is no DEC request: many quick refusals must not
+// make slow decisions look better.
 func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		key, ok := a.authenticate(r)
 		if !ok {
 			a.fail(w, r, &refusal{code: codeUnauthenticated})
+			return
+		}
+		if wait := a.pace(rt, key); wait > 0 {
+			a.fail(w, r, tooMany(wait, "nothing was read or decided; ask again later"))
 			return
 		}
 		c := &call{route: rt, r: r, key: key}
@@ -108,6 +114,8 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	}
 	if d := got.Decision; d.Code == engine.OK {
 		a.write(w, c.r, http.StatusCreated, "application/json", d)
+	} else if got.Replayed {
+		a.fail(w, c.r, replayed(d))
 	} else {
 		a.fail(w, c.r, rejected(d, a.retryAfter(d)))
 	}
@@ -171,7 +179,8 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err != nil {
 		return none, err
 	}
-	return sequencer.Request{Principal: c.key.Principal, Key: key, Input: input, Command: command}, nil
+	// The body may have taken its time, so the writer looks at the API key again.
+	return sequencer.Request{Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256}, nil
 }
 
 // content is what has to be equal for a request to be a repetition: the command

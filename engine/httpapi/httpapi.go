@@ -8,8 +8,9 @@
 // a client that goes away, or is slow, costs nobody but itself.
 //
 // It refuses: bodies that are not exactly the documented JSON, requests beyond
-// the sequencer's intake (429 at once, never a queue of its own), foreign
-// origins (no CORS), and secrets or bodies in its log.
+// the sequencer's intake or the rate of their key (429 at once, never a queue of
+// its own), connections beyond a limit, foreign origins (no CORS), and secrets or
+// bodies in its log.
 //
 // It follows RFC 9110 (HTTP), RFC 6750 (bearer keys), RFC 9457 (problem
 // documents), the draft on the Idempotency-Key header, and the WHATWG definition
@@ -28,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -37,8 +39,10 @@ type Sequencer interface {
 	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
 	// View calls fn with the read model; fn neither keeps nor changes it.
 	View(fn func(*engine.State))
-	// Durable is the last sequence on disk; the read model may be a moment behind.
+	// Durable is the last sequence on disk that View shows.
 	Durable() engine.Seq
+	// Wait returns once View shows a sequence, or with the error of ctx.
+	Wait(ctx context.Context, seq engine.Seq) error
 	// Decision reads one decision back.
 	Decision(seq engine.Seq) (sequencer.Committed, error)
 	// Follow calls fn with every durable decision from a sequence on.
@@ -65,6 +69,9 @@ const (
 	submitTimeout = 10 * time.Second
 	// minSeqWait is how long a read waits for the sequence it asked for.
 	minSeqWait = time.Second
+	// minSeqAhead is the farthest sequence that a read waits for: more than is
+	// decided meanwhile.
+	minSeqAhead = 10_000
 	// maxSecret bounds what is hashed as a key; ours have 47 characters.
 	maxSecret = 128
 )
@@ -87,6 +94,10 @@ type Config struct {
 	MaxBody          int64 // bytes of a request body; 64 KiB
 	MaxStreams       int   // open streams in all; 1,024
 	MaxStreamsPerKey int   // open streams of one API key; 8
+
+	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
+	StaffRate  Rate // mutations of a principal by other keys; no limit
+	ReadRate   Rate // reads and streams of one API key; no limit
 }
 
 func (c *Config) validate() error {
@@ -99,6 +110,9 @@ func (c *Config) validate() error {
 	}
 	if c.Panel != nil && c.PanelPolicy == "" {
 		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
+	}
+	for _, r := range []Rate{c.TraderRate, c.StaffRate, c.ReadRate} {
+		errs = append(errs, r.Validate())
 	}
 	return errors.Join(errs...)
 }
@@ -113,6 +127,11 @@ type API struct {
 	mux      *http.ServeMux
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; heartbeatEvery but in tests
+
+	began          time.Time        // of the clock of the limiters
+	traders, staff *limiter[string] // by principal
+	reads          *limiter[engine.Digest]
+	waiting        waiters
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -130,7 +149,11 @@ func New(cfg Config) (*API, error) {
 	if cfg.MaxStreamsPerKey == 0 {
 		cfg.MaxStreamsPerKey = DefaultMaxStreamsPerKey
 	}
-	a := &API{cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery}
+	a := &API{
+		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
+		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
+		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
 	m, err := newMetrics(cfg.Registerer, labels(routes))
@@ -158,12 +181,13 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
 	writeTimeout      = submitTimeout + 20*time.Second
-	idleTimeout       = 2 * time.Minute
+	idleTimeout       = time.Minute // a client that goes on asks more often
 	maxHeader         = 16 << 10
 )
 
-// NewServer returns a server with the edge's time limits. Its own complaints,
-// which may name a peer's address, go through the logger.
+// NewServer returns a server with the edge's time limits, for a listener of
+// sockets.Limit. Its own complaints, which may name a peer's address, go through
+// the logger.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -172,6 +196,7 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         sockets.State,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }

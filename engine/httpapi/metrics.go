@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // latencyBuckets in seconds. 0.8 is the bound of R1 and must be an edge: the
@@ -32,7 +31,7 @@ type metrics struct {
 // happened reads as zero and not as absent.
 func newMetrics(r prometheus.Registerer, routes []string) (*metrics, error) {
 	m := &metrics{
-		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dec_latency_seconds", Help: "Time from the receipt of an order that passed authentication to its written answer.", Buckets: latencyBuckets}),
+		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dec_latency_seconds", Help: "Time from the receipt of an order that passed authentication and the rate of its key to its written answer.", Buckets: latencyBuckets}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Answered requests by route and class of the status; redirects and not-modified count as 2xx."}, []string{"route", "class"}),
 		admitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "dec_admitted_total", Help: "Mutations that the sequencer took for a new decision, counted at the edge."}),
 		internal: prometheus.NewCounter(prometheus.CounterOpts{Name: "http_internal_errors_total", Help: "Errors that nobody foresaw; each is in the log."}),
@@ -98,6 +97,9 @@ func (a *API) measured(route string, next http.HandlerFunc) http.Handler {
 		defer func() {
 			p := recover()
 			aborted := p == http.ErrAbortHandler //nolint:errorlint // the sentinel is compared as net/http does
+			if aborted && r.Context().Err() != nil {
+				panic(p) // the client has left: nothing was answered, so nothing counts
+			}
 			switch {
 			case aborted:
 				rec.status = http.StatusInternalServerError
@@ -129,13 +131,4 @@ func (a *API) panicked(rec *recorder, r *http.Request, route string, p any) {
 		a.fail(rec, r, &refusal{code: codeInternal})
 	}
 	rec.status = http.StatusInternalServerError
-}
-
-// exposition serves the metrics.
-func (a *API) exposition() http.HandlerFunc {
-	h := promhttp.HandlerFor(a.cfg.Gatherer, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(a.log.Handler(), slog.LevelError),
-		MaxRequestsInFlight: 4, // a scrape every few seconds is one at a time
-	})
-	return h.ServeHTTP
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
@@ -32,6 +33,7 @@ const (
 	codeMediaType       = "unsupported_media_type"
 	codeOverloaded      = "overloaded"
 	codeStreams         = "too_many_streams"
+	codeTooMany         = "too_many_requests"
 	codeNotLeader       = "not_leader"
 	codeFailed          = "failed"
 	codeInternal        = "internal"
@@ -51,6 +53,7 @@ var kinds = []kind{
 	{codeMediaType, http.StatusUnsupportedMediaType, "The body must be application/json"},
 	{codeOverloaded, http.StatusTooManyRequests, "The server is at its limit"},
 	{codeStreams, http.StatusTooManyRequests, "Too many streams are open"},
+	{codeTooMany, http.StatusTooManyRequests, "The API key asks too often"},
 	{codeNotLeader, http.StatusServiceUnavailable, "This server takes no decisions now"},
 	{codeFailed, http.StatusServiceUnavailable, "The outcome is unknown"},
 	{codeInternal, http.StatusInternalServerError, "Internal error"},
@@ -103,6 +106,7 @@ type refusal struct {
 	seq        engine.Seq
 	decision   bool // seq is the decision that refused
 	retryAfter time.Duration
+	stored     bool   // the same request gets the same refusal, whenever it comes
 	allow      string // for method_not_allowed
 	cause      error  // for the log
 }
@@ -126,6 +130,17 @@ func rejected(d *engine.Decision, retryAfter time.Duration) *refusal {
 	return &refusal{code: d.Code.String(), detail: d.Detail, seq: d.Seq, decision: true, retryAfter: retryAfter}
 }
 
+// replayed is the refusal of a decision that was answered before. To wait helps
+// only who then asks anew.
+func replayed(d *engine.Decision) *refusal {
+	e := rejected(d, 0)
+	if kindOf(e.code).status == http.StatusTooManyRequests {
+		e.stored = true
+		e.detail = strings.TrimPrefix(e.detail+"; this refusal is stored; use a new idempotency key", "; ")
+	}
+	return e
+}
+
 // submitError says what became of a request that got no decision.
 func submitError(err error) *refusal {
 	switch {
@@ -133,6 +148,8 @@ func submitError(err error) *refusal {
 		return &refusal{code: codeOverloaded, detail: "try again with the same idempotency key", retryAfter: time.Second, cause: err}
 	case errors.Is(err, sequencer.ErrConflict):
 		return &refusal{code: codeConflict, detail: "take a new Idempotency-Key, or repeat the first request unchanged", cause: err}
+	case errors.Is(err, sequencer.ErrRevoked):
+		return &refusal{code: codeUnauthenticated, detail: "the API key was revoked, and nothing was decided", cause: err}
 	case errors.Is(err, sequencer.ErrStopped):
 		return &refusal{code: codeNotLeader, detail: "nothing was decided; try again with the same idempotency key", retryAfter: time.Second, cause: err}
 	case errors.Is(err, sequencer.ErrUnknown), isTimeout(err):
@@ -163,7 +180,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", e.allow)
 	}
-	if e.retryAfter > 0 || k.status == http.StatusTooManyRequests {
+	if !e.stored && (e.retryAfter > 0 || k.status == http.StatusTooManyRequests) {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.retryAfter.Seconds())))))
 	}
 	p := problem{Type: "urn:mbp:problem:" + k.code, Title: k.title, Status: k.status, Detail: e.detail, Code: k.code, Seq: e.seq}

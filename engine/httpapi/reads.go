@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -24,6 +23,9 @@ const (
 // route's own work.
 func (a *API) answer(w http.ResponseWriter, c *call) {
 	doc, err := a.document(c)
+	if err != nil && c.r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client has left, and there is nobody to answer
+	}
 	if err != nil {
 		a.fail(w, c.r, err)
 		return
@@ -41,7 +43,7 @@ func (a *API) document(c *call) (any, error) {
 		if c.form.fault != nil {
 			return nil, c.form.fault
 		}
-		if err := a.await(c.r.Context(), want, minSeqWait); err != nil {
+		if err := a.await(c, want); err != nil {
 			return nil, err
 		}
 	}
@@ -49,25 +51,24 @@ func (a *API) document(c *call) (any, error) {
 }
 
 // await returns when the read model has reached a sequence.
-func (a *API) await(ctx context.Context, want engine.Seq, wait time.Duration) error {
-	const look = 2 * time.Millisecond // a decision takes about as long to become durable
-	reached := engine.Seq(0)
-	tick := time.NewTicker(look)
-	defer tick.Stop()
-	for end := time.Now().Add(wait); ; {
-		a.seq.View(func(s *engine.State) { reached = s.Seq() })
-		if reached >= want {
-			return nil
-		}
-		if !time.Now().Before(end) {
-			return &refusal{code: codeBehind, detail: "the sequence is not reached within " + wait.String(), seq: reached}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
+func (a *API) await(c *call, want engine.Seq) error {
+	at := a.seq.Durable()
+	switch {
+	case want <= at:
+		return nil
+	case want > at+minSeqAhead:
+		return &refusal{code: codeBehind, detail: "the sequence is too far ahead to wait for it", seq: at}
+	case !a.waiting.enter(c.key.SHA256):
+		return tooMany(minSeqWait, "too many reads of this API key wait for a sequence")
 	}
+	defer a.waiting.leave(c.key.SHA256)
+	ctx, cancel := context.WithTimeout(c.r.Context(), minSeqWait)
+	defer cancel()
+	err := a.seq.Wait(ctx, want)
+	if err != nil && c.r.Context().Err() == nil {
+		return &refusal{code: codeBehind, detail: "the sequence is not reached within " + minSeqWait.String(), seq: a.seq.Durable()}
+	}
+	return err
 }
 
 func (a *API) me(c *call) (any, error) {

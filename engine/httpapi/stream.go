@@ -23,9 +23,9 @@ const (
 	// snapshotMarkets bounds a snapshot to about 2 MB; older markets are at
 	// /v1/markets.
 	snapshotMarkets = 5000
-	// foldWait bounds how far the read model may be behind the journal before the
-	// streams give up on it.
-	foldWait = time.Minute
+	// snapshotChunk is how many markets of a snapshot are looked at in one go: the
+	// next batch of decisions waits for that long.
+	snapshotChunk = 128
 	// gather is how many waiting frames go out in one write.
 	gather = 64
 )
@@ -98,7 +98,7 @@ type quoteDoc struct {
 func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	var text []byte
 	if told(d) {
-		if err := a.await(ctx, d.Seq, foldWait); err != nil {
+		if err := a.seq.Wait(ctx, d.Seq); err != nil {
 			return fmt.Errorf("read model at decision %d: %w", d.Seq, err)
 		}
 		var err error
@@ -223,18 +223,27 @@ func lastEventID(r *http.Request) (engine.Seq, error) {
 	return engine.Seq(n), nil
 }
 
-// snapshot encodes every market as the first event of a stream.
+// snapshot encodes every market as the first event of a stream. It looks at them
+// in chunks, so some may be newer than its sequence: the events that follow tell
+// where a market stands, not by how much it moved, and tell it once more.
 func (a *API) snapshot() (frame, error) {
 	doc := struct {
 		Seq     engine.Seq      `json:"seq"`
 		Markets []engine.Market `json:"markets"`
 	}{}
-	now := a.seq.Now()
+	var last, end engine.MarketID
 	a.seq.View(func(s *engine.State) {
 		doc.Seq = s.Seq()
-		from := max(0, s.MarketCount()-snapshotMarkets)
-		doc.Markets = marketsOf(s, engine.MarketID(from), snapshotMarkets, now)
+		end = engine.MarketID(s.MarketCount())
+		last = engine.MarketID(max(0, s.MarketCount()-snapshotMarkets))
 	})
+	doc.Markets = make([]engine.Market, 0, end-last)
+	for ; last < end; last += snapshotChunk {
+		now := a.seq.Now()
+		a.seq.View(func(s *engine.State) {
+			doc.Markets = append(doc.Markets, marketsOf(s, last, int(min(snapshotChunk, end-last)), now)...)
+		})
+	}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return frame{}, err

@@ -56,6 +56,7 @@ describe("untilDecided", () => {
     [new Problem(500, "unknown", 0), true],
     [new Problem(503, "not_leader", 0), true],
     [new Problem(429, "overloaded", 1), true],
+    [new Problem(429, "too_many_requests", 1), true],
     [new Problem(429, "rate_limited", 1), false],
     [new Problem(422, "insufficient_funds", 0), false],
     [new Problem(409, "idempotency_conflict", 0), false],

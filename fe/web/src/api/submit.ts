@@ -10,6 +10,9 @@ export const PAUSES_MS = [300, 700, 1500, 2500, 3000];
 /** The command may or may not have taken effect; sending it again is safe. */
 export class OutcomeUnknown extends Error {}
 
+/** Refusals from before a decision that ask to come again. */
+const NOT_TAKEN: ReadonlySet<string> = new Set(["overloaded", "too_many_requests"]);
+
 /** A random key, RFC 9562 version 4; also where the page is not on a secure origin. */
 export function newKey(source: Crypto): string {
   if (source.randomUUID) return source.randomUUID();
@@ -22,11 +25,12 @@ export function newKey(source: Crypto): string {
 
 /**
  * Whether the answer leaves the fate open. A rejection (409, 422, `rate_limited`)
- * is a decision and final; `overloaded` means that nothing was decided yet.
+ * is a decision and final; `overloaded` and `too_many_requests` mean that this
+ * try was not decided, and say nothing of the tries before it.
  */
 export function undecided(err: unknown): boolean {
   if (err instanceof NoAnswer) return true;
-  return err instanceof Problem && (err.status >= 500 || (err.status === 429 && err.code === "overloaded"));
+  return err instanceof Problem && (err.status >= 500 || (err.status === 429 && NOT_TAKEN.has(err.code)));
 }
 
 /** Runs `attempt` until it is decided; throws OutcomeUnknown when the tries are used up. */

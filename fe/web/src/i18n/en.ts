@@ -124,6 +124,7 @@ export const en = {
   "problem.insufficient_shares": "You do not hold that many shares.",
   "problem.rate_limited": "Too many orders in a short time. Wait a moment ({seconds} s) and try again.",
   "problem.overloaded": "The platform is busy. Nothing was executed; try again in {seconds} s.",
+  "problem.too_many_requests": "Too many requests with this key. Nothing was executed; try again in {seconds} s.",
   "problem.market_not_open": "The market is not open for trading.",
   "problem.market_closed": "The market has closed.",
   "problem.price_limit": "The price is beyond your limit, so nothing was filled.",

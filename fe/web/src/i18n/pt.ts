@@ -126,6 +126,7 @@ export const pt: Record<MessageKey, string> = {
   "problem.insufficient_shares": "Você não tem tantas ações.",
   "problem.rate_limited": "Ordens demais em pouco tempo. Espere um momento ({seconds} s) e tente de novo.",
   "problem.overloaded": "A plataforma está ocupada. Nada foi executado; tente de novo em {seconds} s.",
+  "problem.too_many_requests": "Pedidos demais com esta chave. Nada foi executado; tente de novo em {seconds} s.",
   "problem.market_not_open": "O mercado não está aberto para negociação.",
   "problem.market_closed": "O mercado já fechou.",
   "problem.price_limit": "O preço passa do seu limite, por isso nada foi executado.",

@@ -1,0 +1,430 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// TestLimiter: a burst, then the rate; a bucket that is full again is forgotten.
+func TestLimiter(t *testing.T) {
+	l := newLimiter[string](Rate{PerSecond: 10, Burst: 3})
+	const each = time.Second / 10
+	at := time.Hour
+	for i := range 3 {
+		if wait := l.take("ana", at); wait != 0 {
+			t.Fatalf("request %d waits %s", i, wait)
+		}
+	}
+	if wait := l.take("ana", at); wait != each {
+		t.Errorf("the fourth waits %s, want %s", wait, each)
+	}
+	if wait := l.take("bob", at); wait != 0 {
+		t.Errorf("somebody else waits %s", wait)
+	}
+	if wait := l.take("ana", at+each-1); wait != 1 {
+		t.Errorf("a moment too early: %s", wait)
+	}
+	if wait := l.take("ana", at+each); wait != 0 {
+		t.Errorf("after the wait: %s", wait)
+	}
+	for end := at + 100*each; at < end; at += each { // the rate itself, over many turns
+		if wait := l.take("ana", at+each); at > time.Hour && wait != 0 {
+			t.Fatalf("at the rate: %s", wait)
+		}
+	}
+	l.take("eve", at+time.Hour)
+	l.take("eve", at+2*time.Hour)
+	if len(l.fresh)+len(l.stale) != 2 {
+		t.Errorf("%d and %d buckets are kept", len(l.fresh), len(l.stale))
+	}
+	if wait := newLimiter[string](Rate{}).take("ana", at); wait != 0 {
+		t.Errorf("no limit: %s", wait)
+	}
+}
+
+// TestLimiterIsBounded: it forgets before it grows.
+func TestLimiterIsBounded(t *testing.T) {
+	l := newLimiter[int](Rate{PerSecond: 1, Burst: 1000})
+	for who := range 3 * maxBuckets {
+		l.take(who, time.Hour)
+	}
+	if n := len(l.fresh) + len(l.stale); n > 2*maxBuckets {
+		t.Errorf("%d buckets", n)
+	}
+}
+
+func TestRatesAreValidated(t *testing.T) {
+	for _, r := range []Rate{{-1, 5}, {0, 5}, {5, 0}, {5, -1}, {MaxPerSecond + 1, 1}, {1, MaxPerSecond + 1}} {
+		if r.Validate() == nil {
+			t.Errorf("%+v passes", r)
+		}
+	}
+	for _, r := range []Rate{{}, {1, 1}, DefaultTraderRate, DefaultStaffRate, DefaultReadRate} {
+		if err := r.Validate(); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
+
+// flood sends the same kind of request until one is refused by its rate.
+func (e *edge) flood(method, path, secret, body string) reply {
+	e.t.Helper()
+	for range 50 {
+		if r := e.send(method, path, secret, body); r.status == http.StatusTooManyRequests {
+			return r
+		}
+	}
+	e.t.Fatalf("50 times %s %s were never too often", method, path)
+	return reply{}
+}
+
+// TestMutationsHaveARate: what a trader repeats without end, valid or not, is not
+// journalled without end, with however many keys of one principal.
+func TestMutationsHaveARate(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = Rate{PerSecond: 1, Burst: 5} }})
+	account := e.funded(100_000)
+	e.market(account)
+	one, two := e.key("ana", engine.RoleTrader, account), e.key("ana", engine.RoleTrader, account)
+	staff := e.key("ops", engine.RoleTrader|engine.RoleOperator, account)
+	invalid := strings.Replace(buyTen, "mkt_1", "mkt_9", 1)
+	r := e.flood(http.MethodPost, "/v1/orders", one, invalid)
+	at := e.seq.Durable()
+	if r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" || r.doc(t)["seq"] != nil {
+		t.Errorf("%v %s", r.header, r.body)
+	}
+	if r := e.post("/v1/orders", two, invalid, "Idempotency-Key", "mine"); r.code(t) != codeTooMany {
+		t.Errorf("a second key of the principal: %d %s", r.status, r.body)
+	}
+	if got := e.seq.Durable(); got != at {
+		t.Errorf("decision %d was made", got)
+	}
+	for range 20 {
+		if r := e.post("/v1/orders", staff, invalid); r.code(t) != "market_not_found" {
+			t.Fatalf("a key with another role: %d %s", r.status, r.body)
+		}
+	}
+	if r := e.get("/v1/me", one); r.status != http.StatusOK {
+		t.Errorf("reads have a rate of their own: %d", r.status)
+	}
+	e.quiet()
+	if n := e.value("dec_latency_seconds"); n > 40 {
+		t.Errorf("%v latencies: refusals by the rate are no decisions", n)
+	}
+	if got := e.value("dec_orchestration_errors_total", "stage", "answer"); got != 0 {
+		t.Errorf("%v orchestration errors", got)
+	}
+}
+
+// TestTheEngineRefusesFirst: with the limits of the platform, an account that
+// orders too fast meets the engine's limit, whose refusal is on record.
+func TestTheEngineRefusesFirst(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = DefaultTraderRate }})
+	account := e.funded(100_000)
+	e.market(account)
+	ana := e.key("ana", engine.RoleTrader, account)
+	for range DefaultTraderRate.Burst {
+		if r := e.post("/v1/orders", ana, buyTen); r.status == http.StatusTooManyRequests {
+			if r.code(t) != "rate_limited" {
+				t.Errorf("%s", r.body)
+			}
+			return
+		}
+	}
+	t.Skip("this machine is too slow to be too fast")
+}
+
+func TestReadsHaveARate(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = Rate{PerSecond: 1, Burst: 3} }})
+	bob := e.key("bob", engine.RoleService, 0)
+	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
+		t.Errorf("%v %s", r.header, r.body)
+	}
+	if r := e.flood(http.MethodGet, "/v1/stream", bob, ""); r.code(t) != codeTooMany {
+		t.Errorf("a stream: %d %s", r.status, r.body)
+	}
+	if r := e.get("/v1/me", e.admin); r.status != http.StatusOK {
+		t.Errorf("somebody else: %d", r.status)
+	}
+	if r := e.post("/v1/accounts", e.admin, `{}`); r.status != http.StatusCreated {
+		t.Errorf("a mutation: %d", r.status)
+	}
+}
+
+// TestStoredRefusals: a refusal that is replayed does not send its client to wait
+// for nothing.
+func TestStoredRefusals(t *testing.T) {
+	e := start(t, options{})
+	account := e.funded(100_000)
+	e.market(account)
+	ana := e.key("ana", engine.RoleTrader, account)
+	for n := range 200 {
+		key := fmt.Sprint("k", n)
+		if r := e.post("/v1/orders", ana, buyTen, "Idempotency-Key", key); r.status == http.StatusCreated {
+			continue
+		}
+		r := e.post("/v1/orders", ana, buyTen, "Idempotency-Key", key)
+		if r.code(t) != "rate_limited" || r.header.Get("Idempotency-Replayed") != "true" || r.header.Values("Retry-After") != nil ||
+			!strings.Contains(fmt.Sprint(r.doc(t)["detail"]), "this refusal is stored; use a new idempotency key") {
+			t.Errorf("%v %s", r.header, r.body)
+		}
+		return
+	}
+	t.Fatal("200 orders in a row were never too fast")
+}
+
+// TestKeyRevokedWhileTheBodyIsRead: the key counts when the decision is made, not
+// when the headers came.
+func TestKeyRevokedWhileTheBodyIsRead(t *testing.T) {
+	e := start(t, options{})
+	account := e.funded(100_000)
+	e.market(account)
+	ana := e.key("ana", engine.RoleTrader, account)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	fmt.Fprintf(conn, "POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", ana, len(buyTen))
+	for range 2 { // "100 Continue" and an empty line: the handler reads the body
+		if _, err := in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.submit(&engine.RevokeKey{SHA256: digestOf(ana)})
+	at := e.seq.Durable()
+	fmt.Fprint(conn, buyTen)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := reply{res.StatusCode, res.Header, string(body)}
+	if r.status != http.StatusUnauthorized || r.code(t) != codeUnauthenticated || r.header.Get("WWW-Authenticate") == "" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if got := e.seq.Durable(); got != at {
+		t.Errorf("decision %d was made for a revoked key", got)
+	}
+	if e.value("dec_admitted_total") != e.value("dec_journalled_total") {
+		t.Error("it counts as admitted")
+	}
+}
+
+// gone makes a request whose client leaves once the handler waits.
+func (e *edge) gone(path string, waits func() bool) {
+	e.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+path, nil)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+e.admin)
+	done := make(chan error, 1)
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err == nil {
+			err = fmt.Errorf("answered %d", res.StatusCode)
+			res.Body.Close()
+		}
+		done <- err
+	}()
+	for end := time.Now().Add(10 * time.Second); !waits(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			e.t.Fatalf("%s does not wait", path)
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		e.t.Errorf("%s: %v", path, err)
+	}
+	e.quiet()
+}
+
+// slowFollow follows as if the disk had all the time in the world.
+type slowFollow struct {
+	Sequencer
+	waits atomic.Bool
+}
+
+func (s *slowFollow) Follow(ctx context.Context, from engine.Seq, fn func(sequencer.Committed) error) error {
+	if from != 1 { // of the streams
+		return s.Sequencer.Follow(ctx, from, fn)
+	}
+	s.waits.Store(true)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestReaderThatLeaves: it is no answer, no error of ours, and no word in the log.
+func TestReaderThatLeaves(t *testing.T) {
+	s := &slowFollow{}
+	e := start(t, options{seq: func(q Sequencer) Sequencer { s.Sequencer = q; return s }})
+	e.gone(fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+1), func() bool { return e.waiting(e.admin) == 1 })
+	e.gone("/v1/decisions", s.waits.Load)
+	for _, route := range []string{"GET /v1/me", "GET /v1/decisions"} {
+		for _, class := range classes {
+			if got := e.value("http_requests_total", "route", route, "class", class); got != 0 {
+				t.Errorf("%s counts as %s", route, class)
+			}
+		}
+	}
+	if e.value("http_internal_errors_total") != 0 || e.value("http_panics_total") != 0 || strings.Contains(e.logs.String(), "ERROR") {
+		t.Errorf("it is an error of ours: %s", e.logs)
+	}
+	if got := e.waiting(e.admin); got != 0 {
+		t.Errorf("%d reads wait", got)
+	}
+}
+
+func (e *edge) waiting(secret string) int {
+	e.api.waiting.mu.Lock()
+	defer e.api.waiting.mu.Unlock()
+	return e.api.waiting.count[digestOf(secret)]
+}
+
+func TestMinSeqFarAhead(t *testing.T) {
+	e := start(t, options{})
+	begin := time.Now()
+	r := e.get(fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+minSeqAhead+1), e.admin)
+	if took := time.Since(begin); r.status != http.StatusPreconditionFailed || r.code(t) != codeBehind || took >= minSeqWait {
+		t.Errorf("%d %s after %s", r.status, r.body, took)
+	}
+}
+
+// TestWaitersAreLimited: a key has so many reads that wait, and no more.
+func TestWaitersAreLimited(t *testing.T) {
+	e := start(t, options{})
+	path := fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+1)
+	replies := make(chan reply, maxWaiters)
+	var wg sync.WaitGroup
+	for range maxWaiters {
+		wg.Go(func() { replies <- e.get(path, e.admin) })
+	}
+	for end := time.Now().Add(10 * time.Second); e.waiting(e.admin) < maxWaiters; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Skip("this machine is too slow to have so many wait at once")
+		}
+	}
+	if r := e.get(path, e.admin); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	e.funded(1)
+	wg.Wait()
+	close(replies)
+	for r := range replies {
+		if r.status != http.StatusOK && r.code(t) != codeBehind {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	}
+}
+
+// TestScrapeDuringAFlood: who asks for the metrics without a key keeps nobody
+// from getting them.
+func TestScrapeDuringAFlood(t *testing.T) {
+	var times atomic.Int64
+	e := start(t, options{cfg: func(c *Config) {
+		c.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "slow"}, func() float64 {
+			time.Sleep(20 * time.Millisecond) // a process with many series
+			return float64(times.Add(1))
+		}))
+	}})
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			r := e.get("/metrics", "")
+			if r.status != http.StatusOK || !strings.Contains(r.body, "dec_admitted_total 0") || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
+				t.Errorf("%d %.100s", r.status, r.body)
+			}
+		})
+	}
+	wg.Wait()
+	if most := int64(1 + time.Since(begin)/expositionAge); times.Load() > most {
+		t.Errorf("gathered %d times, want at most %d", times.Load(), most)
+	}
+	e.quiet()
+	if got := e.value("http_requests_total", "route", "GET /metrics", "class", "5xx"); got != 0 {
+		t.Errorf("%v scrapes are 5xx", got)
+	}
+}
+
+// brokenMetric cannot be collected.
+type brokenMetric struct{ err error }
+
+func (b brokenMetric) Describe(chan<- *prometheus.Desc) {}
+func (b brokenMetric) Collect(out chan<- prometheus.Metric) {
+	out <- prometheus.NewInvalidMetric(prometheus.NewDesc("broken", "", nil, nil), b.err)
+}
+
+func TestMetricsThatCannotBeGathered(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.Registerer.MustRegister(brokenMetric{errors.New("collector is broken")}) }})
+	if r := e.get("/metrics", ""); r.status != http.StatusInternalServerError || strings.Contains(r.body, "broken") || !strings.Contains(e.logs.String(), "collector is broken") {
+		t.Errorf("%d %s\n%s", r.status, r.body, e.logs)
+	}
+}
+
+// looks counts how often the read model is looked at.
+type looks struct {
+	Sequencer
+	count atomic.Int32
+}
+
+func (l *looks) View(fn func(*engine.State)) {
+	l.count.Add(1)
+	l.Sequencer.View(fn)
+}
+
+// TestSnapshotLooksInChunks: every market is there once, from several looks.
+func TestSnapshotLooksInChunks(t *testing.T) {
+	l := &looks{}
+	e := start(t, options{seq: func(q Sequencer) Sequencer { l.Sequencer = q; return l }})
+	owner := e.funded(1_000_000)
+	const n = 2*snapshotChunk + 1
+	for range n {
+		e.market(owner)
+	}
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	l.count.Store(0)
+	first, err := e.api.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, data, _ := strings.Cut(string(first.text), "data: ")
+	markets := event{data: data}.doc(t)["markets"].([]any)
+	if len(markets) != n || l.count.Load() != 4 {
+		t.Errorf("%d markets in %d looks, want %d in 4", len(markets), l.count.Load(), n)
+	}
+	for i, m := range markets {
+		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", i+1) {
+			t.Fatalf("%v at place %d", id, i)
+		}
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	if s := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler)); s.IdleTimeout <= 0 || s.IdleTimeout > time.Minute {
+		t.Errorf("idle connections stay for %s", s.IdleTimeout)
+	}
+}
