@@ -124,7 +124,7 @@ check.long: check ## the long suites too: races everywhere, long crash and prope
 
 # The gate measures time, so nothing runs beside it.
 .PHONY: faults
-faults: tools ## break one thing at a time; the gate must fail and name it (20 minutes)
+faults: tools ## break one thing at a time; the gate must fail and name it (15 minutes)
 	$(call say,check: the gate against broken clones)
 	@MBP_LONG=1 $(GO) test -count=1 -timeout 100m -v ./tests/faults
 

@@ -60,7 +60,7 @@ const limit = 10 * time.Minute
 
 func TestTheGateNamesEachFault(t *testing.T) {
 	if os.Getenv("MBP_LONG") != "1" {
-		t.Skip("NOT TESTED: whether the gate notices what is broken. `make faults` does, in about 20 minutes")
+		t.Skip("NOT TESTED: whether the gate notices what is broken. `make faults` does, in about 15 minutes")
 	}
 	h := newHouse(t)
 	defer h.table(t)
