@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"math/bits"
-
-	"github.com/mbp-market/mbp/engine/internal/amm"
-)
+import "github.com/mbp-market/mbp/engine/internal/amm"
 
 func (x *PlaceOrder) fault() string {
 	switch {
@@ -76,7 +72,7 @@ func (s *State) fill(now Time, x *PlaceOrder, funded bool, f *OrderFilled) (Code
 	}
 	*f = OrderFilled{
 		Account: x.Account, Market: x.Market, Outcome: x.Outcome, Side: x.Side,
-		Amount: trade.Amount, Shares: trade.Shares, Average: average(trade, x.Side),
+		Amount: trade.Amount, Shares: trade.Shares, Average: trade.Average(x.Side == Buy),
 		PoolYes: trade.After.Own, PoolNo: trade.After.Other,
 	}
 	f.PriceBefore, _ = pool.Prices()
@@ -113,20 +109,4 @@ func walk(pool amm.Pair, x *PlaceOrder, m *market) (trade amm.Trade, whole bool)
 		return t, true
 	}
 	return pool.Buy(room), false
-}
-
-// average is amount ÷ shares in Micros per share, rounded against the trader and
-// kept inside 1..999,999.
-func average(t amm.Trade, side Side) Price {
-	hi, lo := bits.Mul64(uint64(t.Amount), One)
-	if side == Buy {
-		var carry uint64
-		lo, carry = bits.Add64(lo, uint64(t.Shares)-1, 0)
-		hi += carry
-	}
-	if hi >= uint64(t.Shares) {
-		return One - 1
-	}
-	q, _ := bits.Div64(hi, lo, uint64(t.Shares))
-	return Price(min(max(q, 1), One-1))
 }

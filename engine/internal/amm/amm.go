@@ -22,6 +22,20 @@ type Trade struct {
 	After  Pair
 }
 
+// Average is what was paid or received per share, in Micros, rounded against the
+// trader and kept inside 1..999,999. Both sizes are positive.
+func (t Trade) Average(bought bool) fixed.Price {
+	paid, shares := fixed.Mul(uint64(t.Amount), fixed.One), uint64(t.Shares)
+	if bought {
+		paid = paid.Add(fixed.U128{Lo: shares - 1})
+	}
+	q, _ := paid.QuoRem(shares)
+	if q.Hi != 0 || q.Lo >= fixed.One {
+		return fixed.One - 1
+	}
+	return clamp(fixed.Price(q.Lo))
+}
+
 // Product is the invariant of the pool.
 func (p Pair) Product() fixed.U128 { return fixed.Mul(uint64(p.Own), uint64(p.Other)) }
 

@@ -78,6 +78,25 @@ func TestRoomEndsAtTheLimit(t *testing.T) {
 	})
 }
 
+func TestAverageIsAgainstTheTrader(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Range(1, 1<<52)
+		tr := amm.Trade{Amount: fixed.Micros(n.Draw(t, "amount")), Shares: fixed.Shares(n.Draw(t, "shares"))}
+		exact := new(big.Rat).SetFrac(times(int64(tr.Amount), fixed.One), big.NewInt(int64(tr.Shares)))
+		for _, bought := range []bool{true, false} {
+			got := tr.Average(bought)
+			diff := new(big.Rat).Sub(new(big.Rat).SetInt64(int64(got)), exact)
+			switch {
+			case got < 1 || got >= fixed.One:
+				t.Fatalf("%v: %d", tr, got)
+			case got == 1 || got == fixed.One-1: // clamped
+			case bought && (diff.Sign() < 0 || diff.Cmp(big.NewRat(1, 1)) >= 0), !bought && (diff.Sign() > 0 || diff.Cmp(big.NewRat(-1, 1)) <= 0):
+				t.Fatalf("%v: %d is %s off", tr, got, diff)
+			}
+		}
+	})
+}
+
 func TestPublishedPricesSumToOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPair(t)
