@@ -55,7 +55,7 @@ func bootstrap(ctx context.Context, q *sequencer.Sequencer, data string) error {
 // adminKey makes the file of the first secret, or takes the one that a start
 // before this one made. It returns the digest.
 func adminKey(name string) (engine.Digest, error) {
-	b, err := os.ReadFile(name)
+	b, err := readOwn(name)
 	switch {
 	case err == nil && secretForm.Match(b):
 		return client.DigestOf(string(b[:len(b)-1])), nil
@@ -90,12 +90,4 @@ func writeSecret(name, secret string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(name))
-}
-
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/fe"
 )
 
@@ -24,27 +26,38 @@ import (
 // dbt_results. A flag wins over the environment, the environment over the file,
 // the file over the default.
 type Config struct {
-	Listen      string        // address of the HTTP listener, host:port; port 0 takes a free one
-	AllowRemote bool          // listen on an address that other machines reach, in plain HTTP
-	Data        string        // folder of journal, lake and admin.key; made if absent
-	Env         string        // name of this installation in metrics of the panel
-	RUMURL      string        // where the panel sends its vitals; empty: nowhere
-	DbtResults  string        // run_results.json of the dbt project, read at scrape time; empty: no metric
-	LogFormat   string        // text or json, on standard error
-	LogLevel    string        // debug, info, warn or error
-	Queue       int           // requests that may wait for the writer; more are answered 429
-	MaxBatch    int           // decisions that share one sync of the journal
-	MaxBody     int64         // bytes of a request body
-	MaxStreams  int           // open event streams in all
-	CDCFlush    time.Duration // longest time that a row waits for its file in the lake
-	Shutdown    time.Duration // how long a graceful shutdown may take
+	Listen         string        // address of the HTTP listener, host:port; port 0 takes a free one
+	AllowRemote    bool          // listen on an address that other machines reach, in plain HTTP
+	Data           string        // folder of journal, lake and admin.key; made if absent
+	Env            string        // name of this installation in metrics of the panel
+	RUMURL         string        // where the panel sends its vitals; empty: nowhere
+	DbtResults     string        // run_results.json of the dbt project, read at scrape time; empty: no metric
+	LogFormat      string        // text or json, on standard error
+	LogLevel       string        // debug, info, warn or error
+	Queue          int           // requests that may wait for the writer; more are answered 429
+	MaxBatch       int           // decisions that share one sync of the journal
+	MaxBody        int64         // bytes of a request body
+	MaxStreams     int           // open event streams in all; at most half of the connections
+	MaxConnections int           // open connections; at most half of the file descriptors
+	TraderRate     int           // mutations a second of a principal by keys that only trade; 0: no limit
+	TraderBurst    int           // of them at once
+	StaffRate      int           // mutations a second of a principal by other keys; 0: no limit
+	StaffBurst     int           // of them at once
+	ReadRate       int           // reads a second of one key; 0: no limit
+	ReadBurst      int           // of them at once
+	CDCFlush       time.Duration // longest time that a row waits for its file in the lake
+	Shutdown       time.Duration // how long a graceful shutdown may take
 }
 
 func defaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8420", Data: "./mbp-data", Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
 		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
-		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: 1024, CDCFlush: time.Second, Shutdown: 15 * time.Second,
+		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
+		TraderRate: httpapi.DefaultTraderRate.PerSecond, TraderBurst: httpapi.DefaultTraderRate.Burst,
+		StaffRate: httpapi.DefaultStaffRate.PerSecond, StaffBurst: httpapi.DefaultStaffRate.Burst,
+		ReadRate: httpapi.DefaultReadRate.PerSecond, ReadBurst: httpapi.DefaultReadRate.Burst,
+		CDCFlush: time.Second, Shutdown: 15 * time.Second,
 	}
 }
 
@@ -62,7 +75,14 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.IntVar(&c.Queue, "queue", c.Queue, "requests that may wait for the writer; more are answered 429")
 	f.IntVar(&c.MaxBatch, "max-batch", c.MaxBatch, "decisions that share one sync of the journal")
 	f.Int64Var(&c.MaxBody, "max-body", c.MaxBody, "`bytes` of a request body")
-	f.IntVar(&c.MaxStreams, "max-streams", c.MaxStreams, "open event streams in all")
+	f.IntVar(&c.MaxStreams, "max-streams", c.MaxStreams, "open event streams in all; at most half of the connections")
+	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "open connections; at most half of the file descriptors of the process")
+	f.IntVar(&c.TraderRate, "trader-rate", c.TraderRate, "mutations a second of a principal by keys that only trade; more are answered 429; 0: no limit")
+	f.IntVar(&c.TraderBurst, "trader-burst", c.TraderBurst, "of them at once")
+	f.IntVar(&c.StaffRate, "staff-rate", c.StaffRate, "mutations a second of a principal by other keys; 0: no limit")
+	f.IntVar(&c.StaffBurst, "staff-burst", c.StaffBurst, "of them at once")
+	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key; 0: no limit")
+	f.IntVar(&c.ReadBurst, "read-burst", c.ReadBurst, "of them at once")
 	f.DurationVar(&c.CDCFlush, "cdc-flush", c.CDCFlush, "longest time that a row waits for its file in the lake")
 	f.DurationVar(&c.Shutdown, "shutdown", c.Shutdown, "how long a graceful shutdown may take")
 }
@@ -176,9 +196,26 @@ func (c *Config) Validate() error {
 	fault(c.MaxBatch < 1 || c.MaxBatch > 4096, "max-batch: 1..4096")
 	fault(c.MaxBody < 1024 || c.MaxBody > 1<<20, "max-body: 1024..1048576")
 	fault(c.MaxStreams < 1 || c.MaxStreams > 1<<16, "max-streams: 1..65536")
+	fault(c.MaxConnections < 8 || c.MaxConnections > 1<<16, "max-connections: 8..65536")
+	for name, r := range map[string]httpapi.Rate{"trader-rate": c.traders(), "staff-rate": c.staff(), "read-rate": c.reads()} {
+		err := r.Validate()
+		fault(err != nil, "%s: %v", name, err)
+	}
 	fault(c.CDCFlush < 10*time.Millisecond || c.CDCFlush > time.Minute, "cdc-flush: 10ms..1m")
 	fault(c.Shutdown < time.Second || c.Shutdown > 5*time.Minute, "shutdown: 1s..5m")
 	return errors.Join(errs...)
+}
+
+func (c *Config) traders() httpapi.Rate { return rate(c.TraderRate, c.TraderBurst) }
+func (c *Config) staff() httpapi.Rate   { return rate(c.StaffRate, c.StaffBurst) }
+func (c *Config) reads() httpapi.Rate   { return rate(c.ReadRate, c.ReadBurst) }
+
+// rate leaves the burst out where there is no limit, so that one 0 turns it off.
+func rate(perSecond, burst int) httpapi.Rate {
+	if perSecond == 0 {
+		return httpapi.Rate{}
+	}
+	return httpapi.Rate{PerSecond: perSecond, Burst: burst}
 }
 
 func loopback(host string) bool {

@@ -95,7 +95,12 @@ func serveProcess(t *testing.T, data string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--dbt-results", ""}, args...)...), logs: &bytes.Buffer{}}
+	return startProcess(t, exec.Command(self, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--dbt-results", ""}, args...)...))
+}
+
+func startProcess(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, logs: &bytes.Buffer{}}
 	p.cmd.Stderr = p.logs
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,8 +20,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/data/cdc"
+	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/fe"
@@ -38,6 +40,7 @@ type platform struct {
 	pipeline *cdc.Pipeline
 	api      *httpapi.API
 	server   *http.Server
+	conns    int // most connections at once
 
 	writer atomic.Pointer[error] // why the writer takes no decisions
 	lake   atomic.Pointer[error] // why no rows move into the lake
@@ -53,8 +56,11 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 	p := &platform{cfg: cfg, log: log, writerDone: make(chan struct{}), lakeDone: make(chan struct{})}
 	p.writer.Store(&errStarting)
 	p.lake.Store(&errStarting)
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+	if err := dataFolder(cfg.Data, syncDir); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if p.conns = connections(cfg.MaxConnections); p.conns < cfg.MaxConnections {
+		log.Warn("half of the file descriptors stay for the files; raise the limit of the process for more connections", "connections", p.conns)
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -100,7 +106,9 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	p.api, err = httpapi.New(httpapi.Config{
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
-		Ready: p.ready, MaxBody: p.cfg.MaxBody, MaxStreams: p.cfg.MaxStreams,
+		Ready: p.ready, MaxBody: p.cfg.MaxBody,
+		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
+		TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
 	})
 	if err != nil {
 		return err
@@ -113,6 +121,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 // has its first decision, its readers and the listener. failed ends when a part
 // does.
 func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.Listener) error {
+	g.Go(func() error { return p.journal.Run(life) })
 	g.Go(func() error {
 		defer close(p.writerDone)
 		err := p.seq.Run(life)
@@ -139,17 +148,49 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	return nil
 }
 
+// The change capture is tried again after firstRetry, doubling up to lastRetry:
+// each time it reads the journal from the start.
+const (
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 15 * time.Second
+)
+
 // runLake moves decisions into the lake. When that ends with an error the
-// platform goes on deciding, because what is in the journal is safe and the
-// next start catches up; but it is not ready, and says why.
+// platform goes on deciding, because what is in the journal is safe; but it is
+// not ready, and says why. An error of the machine may pass, so the capture is
+// tried again; with one of the data it stops until somebody has looked.
 func (p *platform) runLake(life context.Context) {
-	p.lake.CompareAndSwap(&errStarting, nil)
-	err := p.pipeline.Run(life, p.source)
-	stopped := errors.Join(errors.New("the change capture has stopped"), err)
-	p.lake.Store(&stopped)
-	if err != nil {
-		p.log.Error("change capture", "err", err)
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		p.lake.Store(nil)
+		began := time.Now()
+		err := p.pipeline.Run(life, p.source)
+		if err == nil || !passing(err) || p.source.drained() || life.Err() != nil {
+			stopped := errors.Join(errors.New("the change capture has stopped"), err)
+			p.lake.Store(&stopped)
+			if err != nil {
+				p.log.Error("change capture", "err", err)
+			}
+			return
+		}
+		if time.Since(began) > lastRetry { // it has worked in between
+			wait = firstRetry
+		}
+		paused := fmt.Errorf("the change capture is tried again in %s: %w", wait, err)
+		p.lake.Store(&paused)
+		p.log.Warn("change capture", "err", err, "retry_in", wait)
+		p.source.again(life, wait)
 	}
+}
+
+// passing tells an error of the machine, such as too many open files or a full
+// disk, from one that the same data would give again.
+func passing(err error) bool {
+	var corrupt *journal.CorruptError
+	if errors.Is(err, cdc.ErrAhead) || errors.Is(err, lake.ErrOtherLog) || errors.As(err, &corrupt) {
+		return false
+	}
+	var machine syscall.Errno
+	return errors.As(err, &machine) || errors.Is(err, cdc.ErrGap)
 }
 
 // ready says why the platform is not ready.
@@ -203,26 +244,43 @@ func (p *platform) close() {
 // source feeds the lake from the journal until it is told to drain; then it ends
 // at the journal's head, so that everything is flushed.
 type source struct {
-	log      *cdc.Follower
+	journal  cdc.Reader
+	log      *cdc.Follower // owned by who runs the pipeline
 	draining chan struct{}
 	once     sync.Once
 }
 
 func follow(log cdc.Reader) *source {
-	return &source{log: cdc.Follow(log, 0), draining: make(chan struct{})}
+	return &source{journal: log, log: cdc.Follow(log, 0), draining: make(chan struct{})}
 }
 
 func (s *source) drain() { s.once.Do(func() { close(s.draining) }) }
 
+func (s *source) drained() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// again starts over after a while, or at once if the end is near.
+func (s *source) again(ctx context.Context, wait time.Duration) {
+	s.log = cdc.Follow(s.journal, 0)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.draining:
+	case <-timer.C:
+	}
+}
+
 // Next implements cdc.Source.
 func (s *source) Next(ctx context.Context) (cdc.Committed, error) {
 	for {
-		last := false
-		select {
-		case <-s.draining:
-			last = true
-		default:
-		}
+		last := s.drained()
 		c, err := s.log.Next(ctx)
 		if !errors.Is(err, io.EOF) || last {
 			return c, err

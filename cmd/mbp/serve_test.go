@@ -106,9 +106,12 @@ func TestSettingsFaults(t *testing.T) {
 
 // TestValidateReportsEverything breaks every field at once.
 func TestValidateReportsEverything(t *testing.T) {
-	c := Config{Listen: "x", RUMURL: "ftp://x", DbtResults: "results.json", LogFormat: "xml", LogLevel: "loud"}
+	c := Config{
+		Listen: "x", RUMURL: "ftp://x", DbtResults: "results.json", LogFormat: "xml", LogLevel: "loud",
+		TraderRate: -1, StaffRate: 1, StaffBurst: -1, ReadRate: 2_000_000, ReadBurst: 1,
+	}
 	err := c.Validate()
-	for _, name := range []string{"listen", "data", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "cdc-flush", "shutdown"} {
+	for _, name := range []string{"listen", "data", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "max-connections", "trader-rate", "staff-rate", "read-rate", "cdc-flush", "shutdown"} {
 		if err == nil || !strings.Contains(err.Error(), name+":") {
 			t.Errorf("%s is not in %v", name, err)
 		}
@@ -131,6 +134,7 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:1", AllowRemote: true, Data: "a b: #c", Env: "x-1", RUMURL: "", DbtResults: "x/run_results.json", LogFormat: "json",
 		LogLevel: "warn", Queue: 5, MaxBatch: 6, MaxBody: 2048, MaxStreams: 3, CDCFlush: 1500 * time.Millisecond, Shutdown: time.Minute,
+		MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6,
 	}
 	c := want
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)

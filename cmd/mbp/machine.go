@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// The functions of this file ask the machine what the platform relies on: that
+// nobody else can put a secret or a journal in its place, that what it makes is
+// still there after a power loss, and that its clients leave it file descriptors.
+
+// dataFolder makes the data folder, with its parents, for its owner alone, and
+// refuses one in which anybody may write.
+//
+// The crash story: a folder is durable once its parent is synced, which is before
+// anything durable is put into it. A start that is killed in between leaves a
+// folder that the next start finds, so the parent is synced in any case.
+func dataFolder(dir string, sync func(string) error) error {
+	dir = filepath.Clean(dir)
+	if err := makeFolder(dir, sync); err != nil {
+		return err
+	}
+	if err := sync(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err // who may not read a parent has not made the folder in it
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("anybody may write to %s, and so replace what is in it; look at what is there, then: chmod o-w %s", dir, dir)
+	}
+	return nil
+}
+
+// makeFolder makes a folder and syncs each parent in which it made an entry.
+func makeFolder(dir string, sync func(string) error) error {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", dir)
+		}
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeFolder(parent, sync); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(parent)
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// readOwn reads a small file that holds a secret of this user. It refuses one
+// that somebody else may have put there or may know.
+func readOwn(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, foreign(name, "a symbolic link")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if why := notOwn(info, os.Geteuid()); why != "" {
+		return nil, foreign(name, why)
+	}
+	return io.ReadAll(io.LimitReader(f, 1024)) // a secret has 48 bytes
+}
+
+// notOwn says why a file is not one that only this user can read and write.
+func notOwn(info fs.FileInfo, uid int) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.Mode().IsRegular():
+		return "not a regular file"
+	case !ok || int(st.Uid) != uid:
+		return "owned by another user"
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Sprintf("open to other users (mode %04o)", info.Mode().Perm())
+	}
+	return ""
+}
+
+func foreign(name, why string) error {
+	return fmt.Errorf("%s is %s, so its secret may be somebody else's; move it away and start again, which makes a new one", name, why)
+}
+
+// connections returns how many connections the process may hold: half of its file
+// descriptors stay for the journal, the lake and what it reads.
+func connections(want int) int {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return want // nobody knows of a limit
+	}
+	return int(min(uint64(want), max(1, files.Cur/2)))
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mbp-market/mbp/data/cdc"
+	"github.com/mbp-market/mbp/data/cdc/lake"
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// TestKeylessFlood: 400 connections without a key in a process with few file
+// descriptors keep neither decisions nor the lake from going on.
+func TestKeylessFlood(t *testing.T) {
+	self, err := exec.LookPath("mbp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const files = 100
+	data := filepath.Join(t.TempDir(), "data")
+	p := startProcess(t, exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, files), self,
+		"serve", "--listen", "127.0.0.1:0", "--data", data, "--dbt-results", "", "--cdc-flush", "50ms"))
+	for i := range 400 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		res.Body.Close()
+	}
+	admin := filepath.Join(data, adminKeyFile)
+	for range 3 {
+		if out, err := p.mbp(t, admin, "account", "create"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	waitFor(t, "a platform that is ready", func() bool {
+		res, err := http.Get(p.url + "/readyz")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(p.logs.String(), "too many open files") || !strings.Contains(p.logs.String(), "connections=50") {
+		t.Error(p.logs.String())
+	}
+}
+
+// flaky is a journal whose reads fail while it is told so.
+type flaky struct {
+	cdc.Reader
+	err atomic.Pointer[error]
+}
+
+func (f *flaky) fail(err error) { f.err.Store(&err) }
+
+func (f *flaky) Read(from uint64, fn func(journal.Record) error) error {
+	if err := f.err.Load(); err != nil && *err != nil {
+		return fmt.Errorf("read: %w", *err)
+	}
+	return f.Reader.Read(from, fn)
+}
+
+// running is a platform in this process with a journal that can be told to fail
+// for the lake.
+type running struct {
+	*platform
+	flaky *flaky
+	dir   string
+}
+
+func runPlatform(t *testing.T) *running {
+	t.Helper()
+	cfg := defaultConfig()
+	cfg.Data, cfg.DbtResults, cfg.CDCFlush = filepath.Join(t.TempDir(), "data"), "", 10*time.Millisecond
+	p, err := open(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{platform: p, flaky: &flaky{Reader: p.journal}, dir: cfg.Data}
+	p.source = follow(r.flaky)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	life, end := context.WithCancel(context.Background())
+	g, failed := errgroup.WithContext(context.Background())
+	if err := p.start(life, failed, g, l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(p.shutdown(grace, end), g.Wait()); err != nil {
+			t.Error(err)
+		}
+		p.close()
+	})
+	waitFor(t, "a platform that is ready", func() bool { return p.ready() == nil })
+	return r
+}
+
+func (r *running) decide(t *testing.T) {
+	t.Helper()
+	got, err := r.seq.Submit(t.Context(), sequencer.Request{Principal: engine.System, Command: &engine.OpenAccount{}})
+	if err != nil || got.Decision.Code != engine.OK {
+		t.Fatalf("%v %+v", err, got.Decision)
+	}
+}
+
+// TestLakeRecovers: what may pass is tried again, and nothing is lost.
+func TestLakeRecovers(t *testing.T) {
+	r := runPlatform(t)
+	r.flaky.fail(&os.PathError{Op: "open", Path: "segment", Err: syscall.EMFILE})
+	r.decide(t)
+	waitFor(t, "the failure", func() bool {
+		err := r.ready()
+		return err != nil && strings.Contains(err.Error(), "tried again") && errors.Is(err, syscall.EMFILE)
+	})
+	r.decide(t) // decisions go on
+	r.flaky.fail(nil)
+	waitFor(t, "the recovery", func() bool { return r.ready() == nil })
+	r.source.drain()
+	if err := wait(t.Context(), r.lakeDone); err != nil || r.pipeline.Position() != r.seq.Durable() {
+		t.Errorf("%v: the lake is at %d, the journal at %d", err, r.pipeline.Position(), r.seq.Durable())
+	}
+}
+
+// TestLakeStopsForGood: what the same data would give again is not tried again.
+func TestLakeStopsForGood(t *testing.T) {
+	r := runPlatform(t)
+	r.flaky.fail(&journal.CorruptError{Place: "segment", Reason: "checksum"})
+	r.decide(t)
+	if err := wait(t.Context(), r.lakeDone); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ready(); err == nil || !strings.Contains(err.Error(), "stopped") || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("%v", err)
+	}
+	for err, want := range map[error]bool{
+		fmt.Errorf("x: %w", cdc.ErrAhead): false, lake.ErrOtherLog: false, errors.New("decode"): false, io.ErrUnexpectedEOF: false,
+		cdc.ErrGap: true, syscall.ENOSPC: true, fmt.Errorf("x: %w", &os.PathError{Op: "open", Err: syscall.EMFILE}): true,
+		errors.Join(syscall.EIO, &journal.CorruptError{}): false,
+	} {
+		if passing(err) != want {
+			t.Errorf("%v passes: %v", err, !want)
+		}
+	}
+}
+
+// TestShutdownWhileTheLakeFails: the end does not wait for the next try.
+func TestShutdownWhileTheLakeFails(t *testing.T) {
+	r := runPlatform(t)
+	r.flaky.fail(syscall.EMFILE)
+	r.decide(t)
+	waitFor(t, "the failure", func() bool { return r.ready() != nil })
+}
+
+// TestSegmentsAreMadeAhead: no decision has to wait for the next segment.
+func TestSegmentsAreMadeAhead(t *testing.T) {
+	r := runPlatform(t)
+	r.decide(t)
+	var names []string
+	waitFor(t, "a second segment", func() bool {
+		names = names[:0]
+		entries, err := os.ReadDir(filepath.Join(r.dir, "journal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && info.Size() > 1<<20 {
+				names = append(names, e.Name())
+			}
+		}
+		return len(names) == 2
+	})
+}
+
+// TestDataFolder: every folder that is made is synced into its parent and open to
+// its owner alone.
+func TestDataFolder(t *testing.T) {
+	root := t.TempDir()
+	var synced []string
+	sync := func(dir string) error { synced = append(synced, dir); return nil }
+	dir := filepath.Join(root, "a", "b", "data")
+	if err := dataFolder(dir+"/", sync); err != nil {
+		t.Fatal(err)
+	}
+	for d := dir; d != root; d = filepath.Dir(d) {
+		if !slices.Contains(synced, filepath.Dir(d)) {
+			t.Errorf("%s is not synced, only %v", filepath.Dir(d), synced)
+		}
+		if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v %v", d, err, info.Mode())
+		}
+	}
+	synced = nil
+	if err := dataFolder(dir, sync); err != nil || !slices.Equal(synced, []string{filepath.Dir(dir)}) {
+		t.Errorf("a folder that is there: %v, synced %v", err, synced)
+	}
+	broken := errors.New("disk is gone")
+	if err := dataFolder(filepath.Join(root, "x"), func(string) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	if err := os.Chmod(dir, 0o707); err != nil {
+		t.Fatal(err)
+	}
+	if err := dataFolder(dir, sync); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
+		t.Errorf("a folder that anybody may write to: %v", err)
+	}
+	file := filepath.Join(root, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := dataFolder(file, sync); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestForeignAdminKey: a secret that somebody else chose or may read is not made
+// the first admin's.
+func TestForeignAdminKey(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, adminKeyFile)
+	secret := "mbp_" + strings.Repeat("A", 43) + "\n"
+	refused := func(why string) {
+		t.Helper()
+		if _, err := adminKey(name); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "move it away") {
+			t.Errorf("want %q: %v", why, err)
+		}
+		if err := os.RemoveAll(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, mode := range []os.FileMode{0o640, 0o620, 0o604, 0o602, 0o644, 0o666} {
+		if err := os.WriteFile(name, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+		refused(fmt.Sprintf("mode %04o", mode))
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, name); err != nil {
+		t.Fatal(err)
+	}
+	refused("symbolic link")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("not a regular file")
+	if err := os.Mkdir(name, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused("not a regular file")
+	info, err := os.Stat(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := notOwn(info, os.Geteuid()); why != "" {
+		t.Errorf("our own file is %s", why)
+	}
+	if why := notOwn(info, os.Geteuid()+1); !strings.Contains(why, "another user") {
+		t.Errorf("somebody else's file is %q", why)
+	}
+}
