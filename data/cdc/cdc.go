@@ -90,7 +90,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Pipeline moves decisions into the lake. Create it with New, then Run it once.
+// Pipeline moves decisions into the lake. Create it with New, then Run it; after
+// an error that may pass, run it again: it goes on where the lake ends.
 type Pipeline struct {
 	cfg     Config
 	reg     *registry.Registry

@@ -48,7 +48,7 @@ const CODES = [
   'ok', 'invalid_command', 'account_not_found', 'market_not_found', 'insufficient_funds', 'insufficient_shares',
   'rate_limited', 'market_not_open', 'market_closed', 'price_limit', 'fok_unfilled', 'too_small', 'wrong_state',
   'template_bounds', 'limit_reached', 'frozen', 'malformed', 'unauthenticated', 'forbidden', 'too_large',
-  'idempotency_conflict', 'overloaded', 'not_leader', 'failed', 'unanswered', 'other',
+  'idempotency_conflict', 'overloaded', 'too_many_requests', 'not_leader', 'failed', 'unanswered', 'other',
 ];
 // Rejections that are business as usual: a price moved, money ran out, a market
 // was halted. Any other 4xx means that client and server disagree.

@@ -113,7 +113,7 @@ func transport(n int) *http.Transport {
 		MaxIdleConns:        n,
 		MaxIdleConnsPerHost: n,
 		MaxConnsPerHost:     n,
-		IdleConnTimeout:     90 * time.Second,
+		IdleConnTimeout:     50 * time.Second, // shorter than a server keeps them: nobody writes into a closing connection
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,
 	}
