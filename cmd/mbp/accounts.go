@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,11 +95,13 @@ func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out stri
 	return nil, fmt.Errorf("%w; %s stays, because the key may be registered", err, out)
 }
 
-// accountArg reads the one argument of a verb.
-func accountArg(args []string) (engine.AccountID, error) {
-	var id engine.AccountID
-	if err := id.UnmarshalText([]byte(args[0])); err != nil {
-		return 0, usage(err)
+// idArg reads the id that is the first argument of a verb.
+func idArg[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](args []string) (id T, err error) {
+	if err := P(&id).UnmarshalText([]byte(args[0])); err != nil {
+		return id, usage(err)
 	}
 	return id, nil
 }
@@ -117,7 +120,7 @@ func accountCommand() *cobra.Command {
 		Use: "show [ACCOUNT]", Short: "Show an account, by default the key's own", Args: cobra.MaximumNArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Account, error) {
 			if len(args) == 1 {
-				id, err := accountArg(args)
+				id, err := idArg[engine.AccountID](args)
 				if err != nil {
 					return nil, err
 				}
@@ -138,7 +141,7 @@ func accountCommand() *cobra.Command {
 		Use: "grant ACCOUNT --amount CREDITS", Short: "Issue credits to an account", Args: cobra.ExactArgs(1),
 		Example: `  mbp account grant acc_1 --amount 1000`,
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
-			id, err := accountArg(args)
+			id, err := idArg[engine.AccountID](args)
 			if err != nil {
 				return nil, err
 			}

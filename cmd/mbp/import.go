@@ -103,17 +103,28 @@ func (x *tradesImport) run(ctx context.Context, file string, stdout, stderr io.W
 	t := x.play.Tape
 	fmt.Fprintf(stderr, "%d rows, %d to play, %d markets, %d accounts\n", t.Rows, len(t.Trades), len(t.Markets), len(t.Accounts))
 	x.play.Options = x.options
-	began := time.Now()
-	x.play.Progress = func(done, all int) {
-		fmt.Fprintf(stderr, "%7d of %d rows, %.0f rows/s\n", done, all, float64(done)/time.Since(began).Seconds())
-	}
+	x.play.Progress = progress(stderr, "rows")
 	report, err := playback.Play(ctx, playback.NewRemote(cl), x.play)
 	if report == nil {
 		return err
 	}
+	return tell(stdout, report, x.report, err)
+}
+
+// progress says on w how many of what are done, and how fast.
+func progress(w io.Writer, what string) func(done, all int) {
+	began := time.Now()
+	return func(done, all int) {
+		fmt.Fprintf(w, "%7d of %d %s, %.0f %s/s\n", done, all, what, float64(done)/time.Since(began).Seconds(), what)
+	}
+}
+
+// tell prints the report of a run that ended with err, and writes it as JSON to
+// the file if that is named: what was done before an interrupt is worth knowing.
+func tell(stdout io.Writer, report interface{ Text(io.Writer) }, file string, err error) error {
 	report.Text(stdout)
-	if x.report != "" {
-		err = errors.Join(err, writeReport(x.report, report))
+	if file != "" {
+		err = errors.Join(err, writeReport(file, report))
 	}
 	return err
 }

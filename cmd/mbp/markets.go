@@ -14,14 +14,6 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
-func marketArg(args []string) (engine.MarketID, error) {
-	var id engine.MarketID
-	if err := id.UnmarshalText([]byte(args[0])); err != nil {
-		return 0, usage(err)
-	}
-	return id, nil
-}
-
 func marketCommand() *cobra.Command {
 	c := &connection{}
 	cmd := &cobra.Command{Use: "market", Short: "Open, watch and resolve markets"}
@@ -29,7 +21,7 @@ func marketCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show MARKET", Short: "Show a market", Args: cobra.ExactArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Market, error) {
-			id, err := marketArg(args)
+			id, err := idArg[engine.MarketID](args)
 			if err != nil {
 				return nil, err
 			}
@@ -49,7 +41,7 @@ func marketCommand() *cobra.Command {
 		one := &cobra.Command{
 			Use: v.use + " MARKET", Short: v.short, Args: cobra.ExactArgs(1),
 			RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
-				id, err := marketArg(args)
+				id, err := idArg[engine.MarketID](args)
 				if err != nil {
 					return nil, err
 				}
@@ -135,7 +127,7 @@ func marketProposeCommand(c *connection) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
 			var err error
-			if p.Market, err = marketArg(args); err != nil {
+			if p.Market, err = idArg[engine.MarketID](args); err != nil {
 				return nil, err
 			}
 			if err := p.Outcome.UnmarshalText([]byte(outcome)); err != nil {

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -86,17 +84,10 @@ func (x *simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usage(err)
 	}
-	began := time.Now()
-	x.Progress = func(done, all int) {
-		fmt.Fprintf(stderr, "%7d of %d orders, %.0f orders/s\n", done, all, float64(done)/time.Since(began).Seconds())
-	}
+	x.Progress = progress(stderr, "orders")
 	report, err := crowd.Play(ctx, crowd.NewRemote(cl), x.Config)
 	if report == nil {
 		return err
 	}
-	report.Text(stdout)
-	if x.report != "" {
-		err = errors.Join(err, writeReport(x.report, report))
-	}
-	return err
+	return tell(stdout, report, x.report, err)
 }

@@ -31,7 +31,7 @@ func (o *orderFlags) bind(cmd *cobra.Command) {
 func (o *orderFlags) order(args []string) (client.Order, error) {
 	x := client.Order{Amount: engine.Micros(o.amount.micros), Shares: engine.Shares(o.shares.micros), Limit: o.limit.price, TIF: engine.IOC}
 	var err error
-	if x.Market, err = marketArg(args); err != nil {
+	if x.Market, err = idArg[engine.MarketID](args); err != nil {
 		return x, err
 	}
 	if err := x.Outcome.UnmarshalText([]byte(args[1])); err != nil {

@@ -2,7 +2,7 @@
 // stages, tools, folders, and how much load each profile asks for.
 //
 // It promises that a plan that loads can be followed: every name refers to
-// something, every placeholder is known, evidence and secrets lie apart, nothing
+// something, every reference is known, evidence and secrets lie apart, nothing
 // comes after the verdict that could change it. All faults are reported at once.
 //
 // It refuses unknown keys, durations without a unit, steps without a time limit
@@ -26,7 +26,7 @@ import (
 )
 
 // Config is prega.yaml: everything the gate runs and where it leaves what it
-// saw. Strings marked (expanded) may hold placeholders, see [Scope].
+// saw. Strings marked (expanded) may hold references, see [Scope].
 type Config struct {
 	// Version is the version of this file's grammar; 1 is the only one.
 	Version int `yaml:"version"`
@@ -300,7 +300,7 @@ func (c *Config) Validate() error {
 	f.unique("port", c.Ports)
 	c.validateServices(&f)
 	c.validateStages(&f)
-	c.validatePlaceholders(&f)
+	c.validateReferences(&f)
 	slices.SortFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(f...)
 }

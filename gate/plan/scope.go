@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Scope gives placeholders their values:
+// Scope gives references their values:
 //
 //	${root} ${run} ${evi} ${out}    folders, absolute
 //	${profile} ${load.seconds} ${load.rate}
@@ -23,12 +23,12 @@ import (
 // $${ is a literal ${.
 type Scope map[string]string
 
-var placeholder = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
+var reference = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
 
-// Expand replaces the placeholders of s. Every unknown one is a fault.
+// Expand replaces the references of s. Every unknown one is a fault.
 func (sc Scope) Expand(s string) (string, error) {
 	var f faults
-	out := placeholder.ReplaceAllStringFunc(s, func(m string) string {
+	out := reference.ReplaceAllStringFunc(s, func(m string) string {
 		if strings.HasPrefix(m, "$$") {
 			return m[1:]
 		}
@@ -100,9 +100,9 @@ func (c *Config) Scope(profile string, folders map[string]string, ports map[stri
 	return sc
 }
 
-// validatePlaceholders expands everything once with empty values, so that a
-// wrong placeholder is known before anything has been started.
-func (c *Config) validatePlaceholders(f *faults) {
+// validateReferences expands everything once with empty values, so that a
+// wrong reference is known before anything has been started.
+func (c *Config) validateReferences(f *faults) {
 	sc := c.Scope("", nil, nil)
 	check := func(where string, texts ...string) {
 		for _, s := range texts {

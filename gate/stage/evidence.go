@@ -224,7 +224,7 @@ func (r *runner) keepFile(from, to string) error {
 	return r.write(to, r.scrubBytes(b))
 }
 
-// scrubBytes replaces the folders of this machine by their placeholders in
+// scrubBytes replaces the folders of this machine by references in
 // text. Nothing else of a file is changed; other bytes are kept as they are.
 func (r *runner) scrubBytes(b []byte) []byte {
 	if !utf8.Valid(b) {
