@@ -3,7 +3,9 @@
 // exactly one encoding and that hostile input costs no more memory than its own
 // length; it refuses whatever it would not have written itself.
 //
-// Numbers are varints as in Protocol Buffers; signed ones are zigzag.
+// Numbers are varints as in Protocol Buffers; signed ones are zigzag. Fields that
+// are mostly zero can share a mask (see Mask). What calls the Codec is mostly
+// written by tools/wiregen from the structs themselves.
 package wire
 
 import (
@@ -17,8 +19,8 @@ var ErrFormat = errors.New("record is not a decision")
 
 // Codec reads or writes fields in a fixed order, so that each type says its
 // layout once. It writes to B, or reads from B if Decoding is set; the first
-// error stays in Err, and B is empty from then on. Numbers are varints (signed ones zigzag), in the shortest form
-// only: one value has one encoding.
+// error stays in Err, and B is empty from then on. Numbers are varints (signed
+// ones zigzag), in the shortest form only: one value has one encoding.
 type Codec struct {
 	B        []byte // written so far, or what is left to read
 	Decoding bool
@@ -124,4 +126,28 @@ func (c *Codec) Count(n, limit int) int {
 		return 0
 	}
 	return int(u)
+}
+
+// Bytes codes at most limit bytes. Like Text it refuses more in both
+// directions; decoded bytes are a copy, and none are nil.
+func (c *Codec) Bytes(v *[]byte, limit int) {
+	n := c.Count(len(*v), limit)
+	if !c.Decoding {
+		c.B = append(c.B, (*v)[:n]...)
+		return
+	}
+	*v = append([]byte(nil), c.B[:n]...)
+	c.B = c.B[n:]
+}
+
+// List codes the length of a list and makes the list if it decodes; the caller
+// codes as many elements as it returns, which is none after an error. An element
+// takes at least one byte, so a list never costs more than its limit and than
+// the input has bytes.
+func List[S ~[]E, E any](c *Codec, v *S, limit int) int {
+	n := c.Count(len(*v), limit)
+	if c.Decoding {
+		*v = make(S, n)
+	}
+	return n
 }
