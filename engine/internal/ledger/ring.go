@@ -1,0 +1,119 @@
+package ledger
+
+// RingLimits bound what a market remembers of its changes. A value that is not
+// positive stands for the default.
+type RingLimits struct {
+	Deltas int   // changes kept; 100,000 by default
+	Window int64 // µs: no change older than this is kept, counted at the newest; 24 h by default
+}
+
+const (
+	defaultDeltas = 100_000
+	defaultWindow = 24 * 3600 * 1_000_000 // µs
+	// chunkLen is how many changes lie in one piece of memory, 6 KiB: the ring
+	// grows by such pieces and gives them back.
+	chunkLen = 256
+)
+
+// money is the outcome of a delta of credits.
+const money = 254
+
+// delta is one change of a balance: of a holder's shares, units or credits
+// (Available, with Reserved in it), of the market's credits (Collateral, Fees,
+// Rounding), or of supply − collateral of an outcome (Supply).
+type delta struct {
+	at      int64 // µs
+	amount  int64
+	holder  uint32 // index
+	outcome uint8  // or Units, or money
+	kind    Kind
+}
+
+// ring is a queue of the latest changes. Every chunk but the last is full.
+type ring struct {
+	limit  int
+	window int64
+	chunks [][]delta
+	head   int   // changes at the start of chunks[0] that are gone
+	n      int   // changes kept
+	newest int64 // time of the newest change; -1 before the first
+	lost   int64 // time of the newest change that is not kept; -1 if all are
+	spare  []delta
+}
+
+func newRing(l RingLimits) ring {
+	if l.Deltas <= 0 {
+		l.Deltas = defaultDeltas
+	}
+	if l.Window <= 0 {
+		l.Window = defaultWindow
+	}
+	return ring{limit: l.Deltas, window: l.Window, newest: -1, lost: -1}
+}
+
+func (r *ring) push(d delta) {
+	if d.at != r.newest {
+		r.newest = d.at
+		r.expire(d.at)
+	}
+	if r.limit == 0 {
+		r.lost = d.at
+		return
+	}
+	if r.n == r.limit {
+		r.pop()
+	}
+	last := len(r.chunks) - 1
+	if last < 0 || len(r.chunks[last]) == chunkLen {
+		r.chunks = append(r.chunks, r.spare)
+		r.spare = nil
+		last++
+	}
+	r.chunks[last] = append(r.chunks[last], d)
+	r.n++
+}
+
+// expire drops what is older than the window, by whole chunks where it can.
+func (r *ring) expire(now int64) {
+	for r.n > 0 {
+		first := r.chunks[0]
+		switch end := first[len(first)-1].at; {
+		case now-end > r.window:
+			r.lost = end
+			r.n -= len(first) - r.head
+			r.release()
+		case now-first[r.head].at > r.window:
+			r.pop()
+		default:
+			return
+		}
+	}
+}
+
+// pop drops the oldest change; there is one.
+func (r *ring) pop() {
+	first := r.chunks[0]
+	r.lost = first[r.head].at
+	r.head++
+	r.n--
+	if r.head == len(first) {
+		r.release()
+	}
+}
+
+// release takes the first chunk away and keeps its memory for the next one.
+func (r *ring) release() {
+	r.spare = r.chunks[0][:0]
+	copy(r.chunks, r.chunks[1:])
+	r.chunks[len(r.chunks)-1] = nil
+	r.chunks = r.chunks[:len(r.chunks)-1]
+	r.head = 0
+}
+
+// get returns change i of 0..n−1, the oldest first.
+func (r *ring) get(i int) *delta {
+	i += r.head
+	return &r.chunks[i/chunkLen][i%chunkLen]
+}
+
+func (r *ring) seal() { *r = ring{newest: r.newest, lost: r.newest} }
