@@ -1,14 +1,80 @@
-// Package guard holds the deterministic limits of the engine. It promises that a
-// limit depends only on the times at which it was charged, never on a clock of
-// its own, and refuses nothing by itself: the engine turns a false into a
-// rejection.
+// Package guard holds the deterministic detectors of abuse. It promises that a
+// verdict depends only on the events that were charged and on their times, never
+// on a clock of its own; that a detector is a value of fixed size, copied by
+// assignment; that every call is O(1), however long nothing happened; and that
+// Charge returns exactly what Peek said. It refuses nothing by itself: the engine
+// turns a Verdict into a rejection, a cool-down or an abuse event.
+//
+// Rate is the generic cell rate algorithm (ITU-T I.371). Burst is a control chart
+// on an exponentially weighted mean and deviation (Roberts, Technometrics 1959;
+// Finch, Incremental calculation of weighted mean and variance, 2009). Spike is a
+// maximum over a sliding window, kept in sub-slots. Wash follows two indicators of
+// Regulation (EU) 596/2014, annex I, part A: trades that change no ownership (c)
+// and positions reversed within a short time (d).
+//
+// Times are µs and must not run backwards; an earlier time counts as the latest
+// one seen. The zero value of a detector has seen nothing, the zero value of its
+// parameters turns it off. Every detector has Peek, Charge, Append (the canonical
+// form that goes into the hash of the state) and Load (its inverse).
+//
+// The defaults were chosen on real trades and orders, which count as honest; how
+// often each rule cried wolf, and how soon it sees an attack, stands in
+// testdata/honest.txt and testdata/attacks.txt, and in docs/spec/abuse.md.
 package guard
 
+import "encoding/binary"
+
+// Unit says what Observed and Bound of a Verdict count.
+type Unit uint8
+
+// The units of a Verdict.
+const (
+	UnitNone     Unit = iota
+	UnitMicros        // µs that the caller is ahead of its allowance (Rate)
+	UnitEvents        // events in the open slot (Burst)
+	UnitPPM           // ppm that the price moved (Spike)
+	UnitChanges       // changes of direction between two accounts (Wash)
+	UnitMeetings      // meetings with own orders (Self)
+)
+
+var units = [...]string{"none", "us", "events", "ppm", "changes", "meetings"}
+
+// String returns the unit in a word.
+func (u Unit) String() string {
+	if int(u) < len(units) {
+		return units[u]
+	}
+	return "unknown"
+}
+
+// Verdict is what a detector says about one event.
+type Verdict struct {
+	Over     bool  // the event crosses the bound
+	Raise    bool  // and it is the first of its episode to do so: tell it
+	Unit     Unit  // of the two numbers below
+	Observed int64 // with the event counted
+	Bound    int64 // exceeded (Rate, Burst, Spike) or reached (Wash, Self) if Over
+}
+
 // Rate is a limit in the form of the generic cell rate algorithm (ITU-T I.371):
-// on average one event per Interval, with Burst events at once at most.
+// on average one event per Interval, with Burst events at once at most. An
+// Interval of zero allows everything.
 type Rate struct {
 	Interval int64 // µs between events on average, > 0
 	Burst    int64 // events that may come at once, ≥ 1
+}
+
+// Fault says what is wrong with the limit; empty if nothing is.
+func (r Rate) Fault() string {
+	switch {
+	case r == Rate{}:
+		return ""
+	case r.Interval < 1 || r.Interval > hour:
+		return "a rate's interval lies in 1 µs..1 h"
+	case r.Burst < 1 || r.Burst > 1_000_000:
+		return "a rate's burst lies in 1..1000000"
+	}
+	return ""
 }
 
 // Allows reports whether an event at now conforms, given the theoretical
@@ -26,3 +92,68 @@ func (r Rate) Charge(tat, now int64) int64 {
 func (r Rate) RetryAfter(tat, now int64) int64 {
 	return max(0, tat-now-(r.Burst-1)*r.Interval)
 }
+
+// Peek is Allows as a Verdict: how many µs ahead of the allowance the caller is,
+// and how many it may be. Raise equals Over: a refused event is not charged, so
+// whoever wants one report per episode remembers that it was refused before.
+func (r Rate) Peek(tat, now int64) Verdict {
+	over := !r.Allows(tat, now)
+	return Verdict{over, over, UnitMicros, max(0, tat-now), (r.Burst - 1) * r.Interval}
+}
+
+const (
+	second = 1_000_000
+	minute = 60 * second
+	hour   = 60 * minute
+)
+
+// Params are the bounds of every rule as one value.
+type Params struct {
+	AccountOrders Rate        // orders of an account
+	MarketOrders  Rate        // orders on a market
+	AccountTrades Rate        // orders of an account that traded
+	AccountBurst  BurstParams // orders of an account against its own past
+	MarketBurst   BurstParams // orders on a market against its own past
+	Spike         SpikeParams // the published price of an outcome
+	Wash          WashParams  // fills between two accounts
+	Self          SelfParams  // an account's orders that met its own
+}
+
+// Defaults returns the bounds as shipped. Each was chosen on real data:
+// docs/spec/abuse.md says which alternative lost and why.
+func Defaults() Params {
+	return Params{
+		AccountOrders: Rate{Interval: 100_000, Burst: 30},
+		MarketOrders:  Rate{Interval: 5_000, Burst: 400},
+		AccountTrades: Rate{Interval: 200_000, Burst: 50},
+		AccountBurst:  BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 30, Arm: 6},
+		MarketBurst:   BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 50, Arm: 6},
+		Spike:         SpikeParams{Move: 250_000, Span: 60 * second, Cool: 120 * second},
+		Wash:          WashParams{Times: 4, Window: hour, Tolerance: 100_000, MinShares: 1_000_000},
+		Self:          SelfParams{Times: 5, Window: 10 * minute},
+	}
+}
+
+// Fault says what is wrong with the bounds, the first rule at fault by name;
+// empty if nothing is.
+func (p Params) Fault() string {
+	for _, f := range [...]struct{ rule, fault string }{
+		{"account_orders", p.AccountOrders.Fault()}, {"market_orders", p.MarketOrders.Fault()},
+		{"account_trades", p.AccountTrades.Fault()}, {"account_burst", p.AccountBurst.Fault()},
+		{"market_burst", p.MarketBurst.Fault()}, {"spike", p.Spike.Fault()},
+		{"wash", p.Wash.Fault()}, {"self", p.Self.Fault()},
+	} {
+		if f.fault != "" {
+			return f.rule + ": " + f.fault
+		}
+	}
+	return ""
+}
+
+// The canonical forms are big-endian integers of fixed width, in the order in
+// which the fields are declared.
+
+func put64(b []byte, v int64) []byte  { return binary.BigEndian.AppendUint64(b, uint64(v)) }
+func put32(b []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(b, v) }
+func get64(b []byte) int64            { return int64(binary.BigEndian.Uint64(b)) }
+func get32(b []byte) uint32           { return binary.BigEndian.Uint32(b) }

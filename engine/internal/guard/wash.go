@@ -1,0 +1,218 @@
+package guard
+
+import "github.com/mbp-market/mbp/engine/internal/fixed"
+
+// WashParams bound how often two accounts may trade back and forth.
+type WashParams struct {
+	Times     int64        // changes of direction that raise the signal, 1..8; 0: off
+	Window    int64        // µs within which they count, 1 s..7 d
+	Tolerance int64        // ppm of the larger by which the two sizes may differ, 0..1,000,000
+	MinShares fixed.Shares // micro-shares; smaller fills are not looked at, ≥ 0
+}
+
+// Fault says what is wrong with the bounds; empty if nothing is.
+func (p WashParams) Fault() string {
+	switch {
+	case p.Times == 0:
+		return ""
+	case p.Times < 0 || p.Times > washRuns:
+		return "times lies in 0..8"
+	case p.Window < second || p.Window > 7*24*hour:
+		return "a window lies in 1 s..7 d"
+	case p.Tolerance < 0 || p.Tolerance > fixed.One:
+		return "tolerance lies in 0..1000000 ppm"
+	case p.MinShares < 0 || p.MinShares > fixed.MaxPool:
+		return "the smallest fill lies in 0..2^52 micro-shares"
+	}
+	return ""
+}
+
+const washRuns = 8
+
+// Fill is one meeting of an account with another account's order. Buy is the
+// account's own direction in Outcome: on a binary market the buyer of NO in a
+// mint is told as the seller of YES, so that a mint followed by a burn between
+// the same two accounts is a change of direction. Fills against the pool have
+// no party and are not told.
+type Fill struct {
+	Party   uint32 // the other account
+	Market  uint32
+	Outcome uint16
+	Buy     bool
+	Shares  fixed.Shares // 1..2^52 micro-shares
+}
+
+// Wash remembers the last eight runs of an account's fills. A run is what the
+// account bought from (or sold to) one party in one outcome without a fill in
+// the other direction between; so an order that was filled in pieces is one run.
+// A run changes direction if its size comes to within Tolerance of the opposite
+// run before it. The signal is Times such changes with one party, over all
+// markets, within Window.
+//
+// Charge both accounts of a fill, each with its own direction: two accounts that
+// take turns at taking show no change in a history of takers. What it does not
+// see: rings of three or more, and a pair that puts eight runs with others
+// between its own.
+type Wash struct {
+	head uint8 // index of the newest run
+	runs [washRuns]run
+}
+
+type run struct {
+	at            int64 // time of its last fill, µs
+	shares        fixed.Shares
+	party, market uint32
+	outcome       uint16
+	flags         uint8
+}
+
+const (
+	runBuy     = 1 << iota
+	runChanged // it reversed the run before it
+	runAll     = 1<<iota - 1
+)
+
+func (r *run) of(f Fill) bool { return r.market == f.Market && r.outcome == f.Outcome }
+
+// found is what one pass over the runs says about a fill.
+type found struct {
+	grow    int          // index of the run that the fill adds to; −1: a new one
+	shares  fixed.Shares // of the run with the fill
+	changed bool         // the run reverses the one before it
+	changes int64        // with this fill
+}
+
+func (w *Wash) find(p WashParams, now int64, f Fill) found {
+	res := found{grow: -1, shares: f.Shares}
+	var near, far *run // the newest run in this outcome and the one before it
+	for i := range uint8(washRuns) {
+		at := (w.head - i) % washRuns
+		r := &w.runs[at]
+		if r.party != f.Party || r.shares == 0 || now-r.at > p.Window {
+			continue
+		}
+		if r.flags&runChanged != 0 {
+			res.changes++
+		}
+		switch {
+		case !r.of(f):
+		case near == nil:
+			near = r
+			if (r.flags&runBuy != 0) == f.Buy {
+				res.grow = int(at)
+				res.shares = min(r.shares+f.Shares, fixed.MaxPool)
+				res.changed = r.flags&runChanged != 0
+			}
+		case far == nil:
+			far = r
+		}
+	}
+	if res.grow < 0 {
+		// The new run takes the place of the oldest.
+		if o := &w.runs[(w.head+1)%washRuns]; o.shares != 0 && o.party == f.Party && now-o.at <= p.Window && o.flags&runChanged != 0 {
+			res.changes--
+		}
+		far = near
+	}
+	if !res.changed && far != nil && (far.flags&runBuy != 0) != f.Buy && alike(far.shares, res.shares, p.Tolerance) {
+		res.changed = true
+		res.changes++
+	}
+	return res
+}
+
+// alike reports whether a and b differ by at most tolerance ppm of the larger.
+func alike(a, b fixed.Shares, tolerance int64) bool {
+	if a < b {
+		a, b = b, a
+	}
+	return !fixed.Mul(uint64(a), uint64(tolerance)).Less(fixed.Mul(uint64(a-b), fixed.One))
+}
+
+func (p WashParams) verdict(r found) Verdict {
+	over := r.changes >= p.Times
+	return Verdict{over, over, UnitChanges, r.changes, p.Times}
+}
+
+// Peek says whether a fill at now (µs) completes the signal.
+func (w *Wash) Peek(p WashParams, now int64, f Fill) Verdict {
+	if p.Times == 0 {
+		return Verdict{}
+	}
+	if f.Shares < max(p.MinShares, 1) {
+		return Verdict{Unit: UnitChanges, Bound: p.Times}
+	}
+	return p.verdict(w.find(p, now, f))
+}
+
+// Charge folds in a fill at now (µs) and returns what Peek would have said. The
+// signal forgets the runs with that party, so the next one needs as many changes
+// again.
+func (w *Wash) Charge(p WashParams, now int64, f Fill) Verdict {
+	if p.Times == 0 {
+		return Verdict{}
+	}
+	if f.Shares < max(p.MinShares, 1) {
+		return Verdict{Unit: UnitChanges, Bound: p.Times}
+	}
+	res := w.find(p, now, f)
+	v := p.verdict(res)
+	if v.Over {
+		for i := range w.runs {
+			if w.runs[i].party == f.Party {
+				w.runs[i] = run{}
+			}
+		}
+		return v
+	}
+	if res.grow < 0 {
+		w.head = (w.head + 1) % washRuns
+		res.grow = int(w.head)
+	}
+	n := run{at: now, shares: res.shares, party: f.Party, market: f.Market, outcome: f.Outcome}
+	if f.Buy {
+		n.flags |= runBuy
+	}
+	if res.changed {
+		n.flags |= runChanged
+	}
+	w.runs[res.grow] = n
+	return v
+}
+
+const (
+	runSize  = 8 + 8 + 4 + 4 + 2 + 1
+	washSize = washRuns * runSize
+)
+
+// Append adds the canonical form to b, the newest run first.
+func (w *Wash) Append(to []byte) []byte {
+	for i := range washRuns {
+		r := &w.runs[(int(w.head)+washRuns-i)%washRuns]
+		to = put32(put32(put64(put64(to, r.at), int64(r.shares)), r.party), r.market)
+		to = append(to, byte(r.outcome>>8), byte(r.outcome), r.flags)
+	}
+	return to
+}
+
+// Load reads what Append wrote and returns the bytes after it; false if they
+// are not the form of any Wash, which is then left as it was.
+func (w *Wash) Load(from []byte) ([]byte, bool) {
+	if len(from) < washSize {
+		return from, false
+	}
+	var n Wash
+	for i := range washRuns {
+		b := from[i*runSize:]
+		r := run{
+			at: get64(b), shares: fixed.Shares(get64(b[8:])), party: get32(b[16:]), market: get32(b[20:]),
+			outcome: uint16(b[24])<<8 | uint16(b[25]), flags: b[26],
+		}
+		if r.at < 0 || r.shares < 0 || r.shares > fixed.MaxPool || r.flags&^runAll != 0 || r.shares == 0 && r != (run{}) {
+			return from, false
+		}
+		n.runs[(washRuns-i)%washRuns] = r
+	}
+	*w = n
+	return from[washSize:], true
+}
