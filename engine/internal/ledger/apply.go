@@ -157,7 +157,7 @@ func (l *Ledger) within(ps []Posting) error {
 // post adds a posting to its balance and returns the new one, with the sign
 // turned for Issuance and Supply; ok is false if there is no such balance.
 func (l *Ledger) post(p *Posting) (after int64, ok bool) {
-	l.tally.add(0, p.Asset, p.Amount)
+	l.tally.sum(p.Asset, p.Amount)
 	id, isCredits := p.Account.ID, p.Asset == Asset{}
 	switch p.Account.Kind {
 	case Available, Reserved:
@@ -189,7 +189,7 @@ func (l *Ledger) hold(p *Posting, isCredits bool) (after int64, ok bool) {
 	if id-1 >= uint32(len(l.accounts)) {
 		return 0, false
 	}
-	l.tally.add(id, p.Asset, p.Amount)
+	l.tally.take(id, p.Asset, p.Amount)
 	if isCredits {
 		b := &l.accounts[id-1].available
 		if p.Account.Kind == Reserved {
@@ -211,14 +211,14 @@ func (l *Ledger) holder(m *Market, id uint32) int {
 	if m.lastAccount == id {
 		return m.lastIndex
 	}
-	i, known := m.index[id]
-	if !known {
+	i := m.index.find(m.holders, id)
+	if i < 0 {
 		i = m.join(id)
 		a := &l.accounts[id-1]
 		a.markets = append(a.markets, m.id)
 	}
-	m.lastAccount, m.lastIndex = id, int(i)
-	return int(i)
+	m.lastAccount, m.lastIndex = id, i
+	return i
 }
 
 // settle checks the sums and notes what changed in the rings.

@@ -56,9 +56,6 @@ func (m *Market) Conserved() error {
 			return fmt.Errorf("%w: holder %d of market %d is not account %d", ErrLedger, i, m.id, a)
 		}
 	}
-	if len(m.index) != len(m.holders) {
-		return fmt.Errorf("%w: market %d has %d holders and knows %d", ErrLedger, m.id, len(m.holders), len(m.index))
-	}
 	for o := range m.n {
 		var sum total
 		sum.add(int64(m.pools[o]))

@@ -20,7 +20,7 @@ type Market struct {
 	// Holders, by index. A position is at index·n + outcome; held and unitsOf are
 	// short while the later holders have none.
 	holders []uint32
-	index   map[uint32]int32
+	index   index
 	shares  []fixed.Shares // available
 	held    []fixed.Shares // reserved
 	unitsOf []fixed.Shares
@@ -46,7 +46,7 @@ func newMarket(id uint32, outcomes int, limits RingLimits) *Market {
 	stock := make([]fixed.Shares, 2*outcomes)
 	return &Market{
 		id: id, n: outcomes, pools: stock[:outcomes:outcomes], supply: stock[outcomes:],
-		index: map[uint32]int32{}, ring: newRing(limits),
+		ring: newRing(limits),
 	}
 }
 
@@ -81,8 +81,8 @@ func (m *Market) Holder(i int) uint32 { return m.holders[i] }
 
 // Index returns the index of an account among the holders.
 func (m *Market) Index(account uint32) (int, bool) {
-	i, ok := m.index[account]
-	return int(i), ok
+	i := m.index.find(m.holders, account)
+	return i, i >= 0
 }
 
 // Shares returns the available shares of an outcome that holder i has.
@@ -107,13 +107,12 @@ func at[T ~int64](s []T, i int) T {
 }
 
 // join adds a holder.
-func (m *Market) join(account uint32) int32 {
-	i := int32(len(m.holders))
-	m.index[account] = i
+func (m *Market) join(account uint32) int {
 	m.holders = append(m.holders, account)
+	m.index.add(m.holders)
 	m.shares = stretch(m.shares, len(m.holders)*m.n)
 	m.net = append(m.net, 0)
-	return i
+	return len(m.holders) - 1
 }
 
 // stretch returns s with zeros up to length n.

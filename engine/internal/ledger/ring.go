@@ -65,12 +65,23 @@ func (r *ring) push(d delta) {
 	}
 	last := len(r.chunks) - 1
 	if last < 0 || len(r.chunks[last]) == chunkLen {
+		if r.spare == nil {
+			r.spare = make([]delta, 0, r.room())
+		}
 		r.chunks = append(r.chunks, r.spare)
 		r.spare = nil
 		last++
 	}
 	r.chunks[last] = append(r.chunks[last], d)
 	r.n++
+}
+
+// room is how many changes a new chunk has room for; the first one grows.
+func (r *ring) room() int {
+	if len(r.chunks) == 0 {
+		return 8
+	}
+	return chunkLen
 }
 
 // expire drops what is older than the window, by whole chunks where it can.

@@ -5,11 +5,12 @@ package ledger
 // hash table that a new epoch empties, so that its cost follows the postings and
 // not the largest Apply there ever was.
 type tally struct {
-	moves []move // in the order of their first posting
+	moves []move // in the order of their first posting; the first is that of all credits
 	slots []slot // a power of two, at least twice as many as moves
 	shift uint   // 64 − log2(len(slots))
 	epoch uint32
-	wild  bool // a sum left ±maxSum
+	last  uint32 // the asset summed last: postings come in pairs of one asset
+	wild  bool   // a sum left ±maxSum
 }
 
 // move is a sum of postings; account zero is the asset's own sum.
@@ -27,28 +28,51 @@ type slot struct {
 const firstSlots = 64
 
 func (t *tally) reset() {
-	t.moves, t.wild = t.moves[:0], false
 	t.epoch++
 	if t.epoch == 0 || len(t.slots) == 0 { // the first one, or epochs begin again
 		t.slots, t.shift, t.epoch = make([]slot, firstSlots), 64-6, 1
 	}
+	t.moves = append(t.moves[:0], move{})
+	t.last, t.wild = 0, false
 }
 
-func (t *tally) add(account uint32, asset Asset, amount int64) {
+// sum adds to the sum of an asset.
+func (t *tally) sum(asset Asset, amount int64) {
+	if t.moves[t.last].asset != asset {
+		t.last = 0
+		if asset != (Asset{}) {
+			t.last = t.find(0, asset)
+		}
+	}
+	t.add(t.last, amount)
+}
+
+// take adds to what a trading account got of an asset.
+func (t *tally) take(account uint32, asset Asset, amount int64) {
+	t.add(t.find(account, asset), amount)
+}
+
+func (t *tally) add(i uint32, amount int64) {
+	m := &t.moves[i]
+	m.amount += amount
+	t.wild = t.wild || uint64(m.amount+maxSum) > 2*maxSum
+}
+
+// find returns where the sum of an account and an asset is.
+func (t *tally) find(account uint32, asset Asset) uint32 {
 	for i := t.hash(account, asset); ; i = (i + 1) & uint64(len(t.slots)-1) {
 		s := &t.slots[i]
 		if s.epoch != t.epoch {
-			*s = slot{t.epoch, uint32(len(t.moves))}
-			t.moves = append(t.moves, move{account, asset, amount})
+			at := uint32(len(t.moves))
+			*s = slot{t.epoch, at}
+			t.moves = append(t.moves, move{account: account, asset: asset})
 			if 2*len(t.moves) > len(t.slots) {
 				t.grow()
 			}
-			return
+			return at
 		}
-		if m := &t.moves[s.move]; m.account == account && m.asset == asset {
-			m.amount += amount
-			t.wild = t.wild || uint64(m.amount+maxSum) > 2*maxSum
-			return
+		if m := &t.moves[s.move]; m.asset == asset && m.account == account {
+			return s.move
 		}
 	}
 }
@@ -63,7 +87,7 @@ func (t *tally) hash(account uint32, asset Asset) uint64 {
 func (t *tally) grow() {
 	t.slots = make([]slot, 2*len(t.slots))
 	t.shift--
-	for n := range t.moves {
+	for n := 1; n < len(t.moves); n++ {
 		i := t.hash(t.moves[n].account, t.moves[n].asset)
 		for t.slots[i].epoch == t.epoch {
 			i = (i + 1) & uint64(len(t.slots)-1)
