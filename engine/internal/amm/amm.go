@@ -1,189 +1,228 @@
-// Package amm is the fixed-product market maker over two outcome pools: the
-// product of the pools never falls, whatever is traded. It promises exact
-// integers with rounding always for the pool, and refuses to go past the limit
-// price it is given. Pools and sizes are at most fixed.MaxPool.
+// Package amm is the fixed-product market maker over 2 to 64 outcome pools: the
+// product of the pools never falls, whatever is traded. Money in mints one share
+// of each outcome per credit; the shares of the bought outcome leave their pool
+// until the product is restored. The price of outcome i is (1/xᵢ)/Σ(1/xⱼ).
 //
-// The mechanism is the constant product of Hanson-style complete sets: money in
-// mints one share of each outcome per credit; the shares of the bought outcome
-// leave the pool until the product is restored.
+// It promises integers with rounding always for the pool, one rounding per walk
+// of a taker along the curve, and that no walk passes the price it is given. It
+// refuses floating point, and pools or orders above fixed.MaxPool, which the
+// caller bounds. It follows the constant-product maker over complete sets that
+// Gnosis published as the fixed-product market maker.
 package amm
 
 import "github.com/mbp-market/mbp/engine/internal/fixed"
 
-// Pair is a two-outcome pool seen from one side: Own holds shares of the traded
-// outcome, Other of the opposite one. Both are positive.
-type Pair struct{ Own, Other fixed.Shares }
+// MaxOutcomes bounds the pools of a market: every walk holds them by value.
+const MaxOutcomes = 64
 
-// Trade is the result of a walk along the pool: what was paid or received, the
-// shares that changed hands, and the pool afterwards.
-type Trade struct {
-	Amount fixed.Micros
-	Shares fixed.Shares
-	After  Pair
+// oneMicro is a micro of credits or shares in guard digits.
+var oneMicro = fixed.FromMicros(1)
+
+// Walk moves along the curve in one direction for one taker order: it buys or
+// sells one outcome, in 2^-32 micros, against the product the pools had when it
+// began. The zero value is not usable; Begin makes it so, and again for the next
+// order. Nothing is allocated.
+//
+// A place on the curve is named by the credits c that went in (or came out) so
+// far. Every other pool is then exactly its start ± c; the own pool is at least
+// the product divided by theirs, and above it by less than two units, or after a
+// whole number of shares by what two units of credits buy.
+type Walk struct {
+	sell    bool
+	outcome int
+	n       int
+	least   int                       // the smallest other pool
+	start   [MaxOutcomes]fixed.Shares // the pools at Begin
+	credits fixed.Fine                // c
+	own     fixed.Fine                // the pool of the traded outcome
+	k       fixed.U256                // n = 2: the product, exact, in 2^-64 micros²
+	wide    wide                      // n > 2: at least the product
 }
 
-// Average is what was paid or received per share, in Micros, rounded against the
-// trader and kept inside 1..999,999. Both sizes are positive.
-func (t Trade) Average(bought bool) fixed.Price {
-	paid, shares := fixed.Mul(uint64(t.Amount), fixed.One), uint64(t.Shares)
-	if bought {
-		paid = paid.Add(fixed.U128{Lo: shares - 1})
+// Begin starts a walk that buys the outcome, or sells it. The pools, 2 to 64,
+// are positive and at most fixed.MaxPool; they are copied.
+func (w *Walk) Begin(pools []fixed.Shares, outcome int, sell bool) {
+	if len(pools) < 2 || len(pools) > MaxOutcomes || outcome < 0 || outcome >= len(pools) {
+		panic("amm: a walk needs 2 to 64 pools and one of their outcomes")
 	}
-	q, _ := paid.QuoRem(shares)
-	if q.Hi != 0 || q.Lo >= fixed.One {
-		return fixed.One - 1
+	w.sell, w.outcome, w.n = sell, outcome, len(pools)
+	copy(w.start[:], pools)
+	w.credits, w.own = fixed.Fine{}, fine(pools[outcome])
+	if w.n == 2 {
+		k := fixed.Mul(uint64(pools[0]), uint64(pools[1]))
+		w.k = fixed.U256{Hi: fixed.U128{Lo: k.Hi}, Lo: fixed.U128{Hi: k.Lo}}
+		return
 	}
-	return clamp(fixed.Price(q.Lo))
+	w.beginMany()
 }
 
-// Product is the invariant of the pool.
-func (p Pair) Product() fixed.U128 { return fixed.Mul(uint64(p.Own), uint64(p.Other)) }
+func fine(s fixed.Shares) fixed.Fine { return fixed.FromMicros(int64(s)) }
 
-// Price is the marginal price of the traded outcome in ppm, rounded down. Use
-// Prices for the published pair, which sums to one.
-func (p Pair) Price() fixed.Price {
-	q, _ := fixed.Mul(uint64(p.Other), fixed.One).QuoRem(uint64(p.Own) + uint64(p.Other))
-	return clamp(fixed.Price(q.Lo))
-}
-
-// Prices returns the published prices of (own, other). They sum to exactly one
-// million: the odd ppm goes to the larger remainder.
-func (p Pair) Prices() (own, other fixed.Price) {
-	sum := uint64(p.Own) + uint64(p.Other)
-	q, r := fixed.Mul(uint64(p.Other), fixed.One).QuoRem(sum)
-	if 2*r > sum || (2*r == sum && p.Own < p.Other) {
-		q.Lo++
+// shares is what was bought or sold so far.
+func (w *Walk) shares() fixed.Fine {
+	if w.sell {
+		return w.own.Add(w.credits).Sub(fine(w.start[w.outcome]))
 	}
-	own = clamp(fixed.Price(q.Lo))
-	return own, fixed.One - own
+	return fine(w.start[w.outcome]).Add(w.credits).Sub(w.own)
 }
 
-func clamp(p fixed.Price) fixed.Price { return min(max(p, 1), fixed.One-1) }
-
-// Open returns the pools of a market that starts at the given price of the
-// first outcome with c minted complete sets: pool i keeps ⌊c·p_min/pᵢ⌋.
-func Open(c fixed.Micros, price fixed.Price) Pair {
-	pYes, pNo := uint64(price), uint64(fixed.One-price)
-	low := min(pYes, pNo)
-	yes, _ := fixed.Mul(uint64(c), low).QuoRem(pYes)
-	no, _ := fixed.Mul(uint64(c), low).QuoRem(pNo)
-	return Pair{Own: fixed.Shares(yes.Lo), Other: fixed.Shares(no.Lo)}
-}
-
-// otherAt is √(k·t/(10⁶−t)): the opposite pool at the marginal price t, exact
-// before the square root is taken.
-func (p Pair) otherAt(t fixed.Price) fixed.U128 {
-	q, _ := p.Product().MulSmall(uint64(t)).QuoRem(uint64(fixed.One - t))
-	return q
-}
-
-// RoomToBuy returns how much can be spent until the price of the traded outcome
-// reaches limit; zero if it is there already.
-func (p Pair) RoomToBuy(limit fixed.Price) fixed.Micros {
-	target := p.otherAt(limit).Sqrt()
-	if target <= uint64(p.Other) {
-		return 0
+// Room reports whether the walk can still move towards t, 1..999,999, by at
+// least one micro: of credits when it buys, of shares when it sells.
+func (w *Walk) Room(t fixed.Price) bool {
+	if !w.sell {
+		return !w.past(w.credits.Add(oneMicro), t)
 	}
-	return fixed.Micros(min(target-uint64(p.Other), fixed.MaxPool))
-}
-
-// Buy spends exactly amount; the shares are rounded down.
-func (p Pair) Buy(amount fixed.Micros) Trade {
-	other := uint64(p.Other) + uint64(amount)
-	own := p.Product().CeilDiv(other)
-	return Trade{
-		Amount: amount,
-		Shares: p.Own + fixed.Shares(amount) - fixed.Shares(own),
-		After:  Pair{Own: fixed.Shares(own), Other: fixed.Shares(other)},
-	}
-}
-
-// CostOf returns the least amount that buys at least the given shares: the
-// smallest m with (own+m−shares)·(other+m) ≥ k.
-func (p Pair) CostOf(shares fixed.Shares) fixed.Micros {
-	// m² + (own+other−shares)·m − shares·other ≥ 0; solve, then settle the last
-	// unit by the exact product.
-	sum := int64(p.Own) + int64(p.Other) - int64(shares)
-	disc := square(sum).Add(fixed.Mul(uint64(shares), uint64(p.Other)).MulSmall(4))
-	m := (int64(disc.Sqrt()) - sum) / 2
-	m = max(m, int64(shares)-int64(p.Own)+1, 1)
-	for m > 1 && p.restores(shares, m-1) {
-		m--
-	}
-	for !p.restores(shares, m) {
-		m++
-	}
-	return fixed.Micros(m)
-}
-
-func (p Pair) restores(shares fixed.Shares, m int64) bool {
-	own := int64(p.Own) + m - int64(shares)
-	if own <= 0 {
+	if w.past(w.credits, t) {
 		return false
 	}
-	return !fixed.Mul(uint64(own), uint64(int64(p.Other)+m)).Less(p.Product())
+	c, _ := w.after(oneMicro)
+	return !w.past(c, t)
 }
 
-// BuyShares buys exactly the given shares at the least cost.
-func (p Pair) BuyShares(shares fixed.Shares) Trade {
-	m := p.CostOf(shares)
-	return Trade{Amount: m, Shares: shares, After: Pair{
-		Own:   p.Own + fixed.Shares(m) - shares,
-		Other: p.Other + fixed.Shares(m),
-	}}
-}
-
-// RoomToSell returns how many shares can be sold until the price of the traded
-// outcome falls to limit; zero if it is there already.
-func (p Pair) RoomToSell(limit fixed.Price) fixed.Shares {
-	target := p.otherAt(limit).SqrtCeil()
-	if target >= uint64(p.Other) || target == 0 {
-		return 0
+// Spend buys for at most budget credits and not past the price t. It returns
+// what this step spent and got, and whether t stopped it.
+func (w *Walk) Spend(budget fixed.Fine, t fixed.Price) (spent, got fixed.Fine, stopped bool) {
+	w.must(false)
+	c := w.credits.Add(budget)
+	if stopped = w.past(c, t); stopped {
+		c = w.reach(t, c)
 	}
-	out := p.Other - fixed.Shares(target)
-	own := p.Product().CeilDiv(target)
-	return fixed.Shares(min(own, 2*fixed.MaxPool)) + out - p.Own
+	spent, got = w.move(c, w.ownAt(c))
+	return spent, got, stopped
 }
 
-// Sell gives shares to the pool; the proceeds are rounded down: the largest c
-// with (own+shares−c)·(other−c) ≥ k.
-func (p Pair) Sell(shares fixed.Shares) Trade {
-	sum := uint64(p.Own) + uint64(p.Other) + uint64(shares)
-	disc := fixed.Mul(sum, sum).Sub(fixed.Mul(uint64(shares), uint64(p.Other)).MulSmall(4))
-	c := int64(sum-disc.SqrtCeil()) / 2
-	for p.keeps(shares, c+1) {
-		c++
-	}
-	for c > 0 && !p.keeps(shares, c) {
-		c--
-	}
-	return Trade{Amount: fixed.Micros(c), Shares: shares, After: Pair{
-		Own:   p.Own + shares - fixed.Shares(c),
-		Other: p.Other - fixed.Shares(c),
-	}}
+// Take buys at most want shares, not past the price t. It returns what this step
+// spent and got, and whether t stopped it; got is exactly want if it did not.
+func (w *Walk) Take(want fixed.Fine, t fixed.Price) (spent, got fixed.Fine, stopped bool) {
+	w.must(false)
+	return w.trade(want, t)
 }
 
-func (p Pair) keeps(shares fixed.Shares, c int64) bool {
-	other := int64(p.Other) - c
-	own := int64(p.Own) + int64(shares) - c
-	if other <= 0 || own <= 0 {
-		return false
-	}
-	return !fixed.Mul(uint64(own), uint64(other)).Less(p.Product())
+// Give sells at most the given shares, not past the price t. It returns the
+// credits this step got and the shares it gave, and whether t stopped it; given
+// is exactly shares if it did not.
+func (w *Walk) Give(shares fixed.Fine, t fixed.Price) (got, given fixed.Fine, stopped bool) {
+	w.must(true)
+	return w.trade(shares, t)
 }
 
-func square(v int64) fixed.U128 {
-	if v < 0 {
-		v = -v
+func (w *Walk) must(sell bool) {
+	if w.sell != sell {
+		panic("amm: a walk goes one way")
 	}
-	return fixed.Mul(uint64(v), uint64(v))
 }
 
-// Depth returns the smaller of the amounts that move the price up by band, or
-// the opposite outcome's price up by band, without passing the bounds.
-func (p Pair) Depth(band, low, high fixed.Price) fixed.Micros {
-	own := p.Price()
-	up := p.RoomToBuy(min(own+band, high))
-	down := Pair{Own: p.Other, Other: p.Own}.RoomToBuy(min(fixed.One-own+band, fixed.One-low))
-	return min(up, down)
+func (w *Walk) trade(shares fixed.Fine, t fixed.Price) (credits, traded fixed.Fine, stopped bool) {
+	c, own := w.after(shares)
+	if stopped = w.past(c, t); stopped {
+		c = w.reach(t, c)
+		own = w.ownAt(c)
+	}
+	credits, traded = w.move(c, own)
+	return credits, traded, stopped
+}
+
+// move takes a place on the curve and returns the step to it.
+func (w *Walk) move(c, own fixed.Fine) (credits, shares fixed.Fine) {
+	credits, shares = w.credits, w.shares()
+	w.credits, w.own = c, own
+	return c.Sub(credits), w.shares().Sub(shares)
+}
+
+// Totals returns the whole micros of the walk if it ended now. A buyer pays sets
+// credits, minted as complete sets; a seller receives them, burnt. Both are
+// rounded for the pool: what a buyer overpays by rounding comes back as shares
+// one for one, but for what the pool keeps, and so for a seller.
+//
+// With every other pool moved by exactly sets and the own pool rounded up, no
+// pool is below its place on the curve, and sets minted less shares out is the
+// own pool's change exactly.
+func (w *Walk) Totals() (sets fixed.Micros, shares fixed.Shares) {
+	own, ceil := w.start[w.outcome], fixed.Shares(w.own.Ceil())
+	if w.sell {
+		sets = fixed.Micros(w.credits.Floor())
+		return sets, ceil - own + fixed.Shares(sets)
+	}
+	sets = fixed.Micros(w.credits.Ceil())
+	return sets, own + fixed.Shares(sets) - ceil
+}
+
+// Exact returns the credits and shares of the walk so far, before rounding.
+func (w *Walk) Exact() (credits, shares fixed.Fine) { return w.credits, w.shares() }
+
+// Pools appends the pools after the walk, in whole micros rounded up, to dst[:0].
+func (w *Walk) Pools(dst []fixed.Shares) []fixed.Shares {
+	sets, _ := w.Totals()
+	if w.sell {
+		sets = -sets
+	}
+	dst = dst[:0]
+	for i := range w.n {
+		if i == w.outcome {
+			dst = append(dst, fixed.Shares(w.own.Ceil()))
+		} else {
+			dst = append(dst, w.start[i]+fixed.Shares(sets))
+		}
+	}
+	return dst
+}
+
+// past reports whether the price at c is beyond t.
+func (w *Walk) past(c fixed.Fine, t fixed.Price) bool {
+	if w.n == 2 {
+		return w.pastPair(c, t)
+	}
+	return w.pastMany(c, t)
+}
+
+// reach returns the farthest place that is not past t, for a place that is; it
+// is the present one if that is past t too.
+func (w *Walk) reach(t fixed.Price, past fixed.Fine) fixed.Fine {
+	if w.n == 2 {
+		return w.reachPair(t)
+	}
+	return w.reachMany(t, past)
+}
+
+// after returns the place, and the own pool there, where exactly the given
+// shares more are traded: the cheapest for a buyer, the dearest for a seller,
+// that keeps the product.
+func (w *Walk) after(shares fixed.Fine) (c, own fixed.Fine) {
+	if w.n == 2 {
+		c = w.afterPair(shares)
+	} else {
+		c = w.afterMany(shares)
+	}
+	if w.sell { // the price of a share is never above one, nor is it negative
+		c = c.Min(w.credits.Add(shares))
+		return c, w.own.Add(shares).Sub(c.Sub(w.credits))
+	}
+	c = c.Max(w.credits).Min(w.credits.Add(shares))
+	return c, w.own.Add(c.Sub(w.credits)).Sub(shares)
+}
+
+// ownAt returns the least own pool at c that keeps the product; never the wrong
+// side of the present one, which may have a unit of rounding to spare.
+func (w *Walk) ownAt(c fixed.Fine) fixed.Fine {
+	if c == w.credits {
+		return w.own
+	}
+	var own fixed.Fine
+	if w.n == 2 {
+		own = fixed.Fine(w.k.CeilDiv(fixed.U128(w.other(1-w.outcome, c))))
+	} else {
+		own, _ = w.restoring(c)
+	}
+	if w.sell {
+		return own.Max(w.own)
+	}
+	return own.Min(w.own)
+}
+
+// other returns the pool of another outcome at c.
+func (w *Walk) other(i int, c fixed.Fine) fixed.Fine {
+	if w.sell {
+		return fine(w.start[i]).Sub(c)
+	}
+	return fine(w.start[i]).Add(c)
 }

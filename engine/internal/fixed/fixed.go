@@ -1,10 +1,11 @@
-// Package fixed holds the integer units of the market and the exact 128-bit
-// arithmetic they need. It promises that nothing here rounds silently: every
+// Package fixed holds the integer units of the market and the exact 128-bit and
+// 256-bit arithmetic they need. It promises that nothing here rounds silently: every
 // operation is exact, or names the direction it rounds to, or reports overflow.
 // It refuses floating point: Go may fuse multiply-add differently per platform,
 // and a journal must fold to the same state everywhere.
 //
-// The square root is Newton's iteration on integers (Knuth, TAOCP vol. 2, 4.3.1).
+// Long division is Knuth's algorithm D (TAOCP vol. 2, 4.3.1); square roots are
+// Zimmermann's (INRIA RR-3805).
 package fixed
 
 import "math/bits"
@@ -91,41 +92,6 @@ func (a U128) CeilDiv(d uint64) uint64 {
 		panic("fixed: quotient exceeds 64 bits")
 	}
 	return q.Lo
-}
-
-// Sqrt returns ⌊√a⌋.
-func (a U128) Sqrt() uint64 {
-	if a.Hi == 0 && a.Lo < 2 {
-		return a.Lo
-	}
-	// Start from a power of two that is not below the root; Newton then falls
-	// monotonically and stops at the floor.
-	shift := uint(128-a.leadingZeros()+1) / 2
-	x := ^uint64(0)
-	if shift < 64 {
-		x = uint64(1) << shift
-	}
-	for {
-		q, _ := a.QuoRem(x)
-		if q.Hi != 0 { // only when a is above (2^64−1)·2^64: the start is the root
-			return x
-		}
-		sum, carry := bits.Add64(x, q.Lo, 0)
-		y := sum>>1 | carry<<63
-		if y >= x {
-			return x
-		}
-		x = y
-	}
-}
-
-// SqrtCeil returns ⌈√a⌉; a must be below 2^128 − 2^65.
-func (a U128) SqrtCeil() uint64 {
-	r := a.Sqrt()
-	if Mul(r, r) == a {
-		return r
-	}
-	return r + 1
 }
 
 func (a U128) leadingZeros() int {

@@ -1,0 +1,252 @@
+package amm
+
+import (
+	"math/bits"
+
+	"github.com/mbp-market/mbp/engine/internal/fixed"
+)
+
+// With more than two pools the product has up to 64·86 bits; it is cut to 128.
+//
+// restoring(c) is ⌈K/P⌉ with K the product of the starting pools, n−1 cuts, raised
+// by more than they lost, and P the product of the others at c, n−2 cuts. A cut
+// loses less than one part in 2^127, so K/P is at least the exact quotient and
+// above it by less than (2n + n + n)/2^127 < 2^-119 of it. Own pools stay below
+// 2^86 units of 2^-32 micros, so the result is at least the exact pool and above
+// it by less than one unit and 2^-33.
+//
+// Cutting is monotone, so restoring is: it falls while the others grow. Each
+// search below may therefore look for the one place where its answer changes.
+
+func (w *Walk) beginMany() {
+	w.least = -1
+	k := widen(fixed.U128(w.own))
+	for i, x := range w.start[:w.n] {
+		if i == w.outcome {
+			continue
+		}
+		if w.least < 0 || x < w.start[w.least] {
+			w.least = i
+		}
+		k = k.times(widen(fixed.U128(fine(x))))
+	}
+	w.wide = k.raised(2 * uint64(w.n))
+}
+
+// others returns the product of the other pools at c.
+func (w *Walk) others(c fixed.Fine) wide {
+	p := wide{fixed.U128{Hi: 1 << 63}, -127} // one; the first product is exact
+	for i := range w.n {
+		if i != w.outcome {
+			p = p.times(widen(fixed.U128(w.other(i, c))))
+		}
+	}
+	return p
+}
+
+// restoring returns the least own pool at c that keeps the product; false if it
+// is out of all bounds, 2^88 micros or more.
+func (w *Walk) restoring(c fixed.Fine) (fixed.Fine, bool) { return w.wide.ceilOver(w.others(c)) }
+
+// rates returns Σ1/xⱼ over the other pools at c, to one part in 2^61, and roughly
+// Σ1/xⱼ².
+func (w *Walk) rates(c fixed.Fine) (sum, squares rough) {
+	least := 128 - fixed.U128(w.other(w.least, c)).Len()
+	var total fixed.U128 // in units of 2^-119 / 2^(bits of the least pool)
+	var second uint64
+	for i := range w.n {
+		if i == w.outcome {
+			continue
+		}
+		y := fixed.U128(w.other(i, c))
+		s := 128 - y.Len()
+		q, _ := bits.Div64(1<<62, 0, y.Lsh(uint(s)).Hi) // in 2^62..2^63
+		shift := uint(least - s)
+		total = total.Add(fixed.U128{Hi: q >> 7, Lo: q << 57}.Rsh(shift))
+		small := q >> 35 >> shift
+		second += small * small
+	}
+	// 1/y is q·2^-126 / 2^(64−s): y is the cut word times that.
+	e := least - 64 - 126
+	return roughOf(total).scaled(e - 57), roughOf(fixed.U128{Lo: second}).scaled(2 * (e + 35))
+}
+
+// quest is a search for the last place that is before something: the sale of all
+// shares, the purchase of all shares (less one unit), or a price.
+type quest struct {
+	kind   int
+	shares fixed.Fine // give, take: own₀ and s make the bound of the own pool
+	bound  rough      // price: own·Σ1/xⱼ is (10⁶−t)/t there, with a margin
+}
+
+const (
+	giving = iota
+	taking
+	pricing
+)
+
+// afterMany is afterPair for many pools.
+func (w *Walk) afterMany(shares fixed.Fine) fixed.Fine {
+	s := w.shares().Add(shares)
+	own := fine(w.start[w.outcome])
+	if w.sell {
+		// The others must stay positive; the credits cannot exceed the shares.
+		end := w.credits.Add(shares).Add(fixed.Fine{Lo: 1}).Min(fine(w.start[w.least]))
+		c, _ := w.search(&quest{kind: giving, shares: own.Add(s)}, w.credits, end)
+		return c
+	}
+	q := quest{kind: taking, shares: s}
+	from := w.credits
+	if own.Less(s) { // the pool has too few shares until c mints the rest
+		from = from.Max(s.Sub(own))
+	}
+	_, c := w.search(&q, from, w.credits.Add(shares))
+	return c
+}
+
+func (w *Walk) pastMany(c fixed.Fine, t fixed.Price) bool {
+	if w.sell && !c.Less(fine(w.start[w.least])) {
+		return true
+	}
+	before, _ := w.probe(&quest{kind: pricing, bound: w.ratio(t)}, c)
+	return !before
+}
+
+func (w *Walk) reachMany(t fixed.Price, past fixed.Fine) fixed.Fine {
+	if w.sell {
+		past = past.Min(fine(w.start[w.least]))
+	}
+	c, _ := w.search(&quest{kind: pricing, bound: w.ratio(t)}, w.credits, past)
+	return c
+}
+
+// margin, one part in 2^57, is above all that is cut when a price is computed
+// (less than one in 2^59), so a place that seems before the price is before it.
+const margin = 57
+
+// ratio is (10⁶−t)/t with the margin.
+func (w *Walk) ratio(t fixed.Price) rough {
+	r := roughOf(fixed.U128{Lo: uint64(fixed.One - t)}).over(roughOf(fixed.U128{Lo: uint64(t)}))
+	if w.sell {
+		return r.minus(r.scaled(-margin))
+	}
+	return r.plus(r.scaled(-margin))
+}
+
+// search narrows from..to, of which from is before what is sought (or is
+// returned twice) and to is not, until they are neighbours; a price, which is
+// known to one part in 2^57 only, until they are that close (2^-56 of the least
+// other pool), so a walk ends at most that, and a unit, before the exact place.
+//
+// Each probe proposes a step, close to a third-order one; if that leaves the
+// interval or does not end soon, the interval is cut in the middle instead, by
+// powers of two while its ends are far apart. So it ends after at most about two
+// hundred probes, and after about six in practice.
+func (w *Walk) search(q *quest, from, to fixed.Fine) (before, beyond fixed.Fine) {
+	c := from
+	for round := 1; ; round++ {
+		isBefore, step := w.probe(q, c)
+		if isBefore {
+			from = c
+		} else {
+			to = c
+		}
+		near := w.near(q, from, to)
+		if !from.Add(near).Less(to) {
+			return from, to
+		}
+		next := w.middle(from, to)
+		if step = step.Max(near); round <= 8 || round%2 == 0 {
+			if up := c.Add(step); isBefore && up.Less(to) {
+				next = up
+			} else if !isBefore && from.Add(step).Less(c) {
+				next = c.Sub(step)
+			}
+		}
+		c = next
+	}
+}
+
+// near is how close a search must come.
+func (w *Walk) near(q *quest, from, to fixed.Fine) fixed.Fine {
+	if q.kind != pricing {
+		return fixed.Fine{Lo: 1}
+	}
+	if w.sell {
+		from = to
+	}
+	least := fixed.U128(w.other(w.least, from))
+	return fixed.Fine(least.Rsh(margin - 1)).Max(fixed.Fine{Lo: 1})
+}
+
+// middle cuts an interval by the size of the least pool.
+func (w *Walk) middle(from, to fixed.Fine) fixed.Fine {
+	a, b := fixed.U128(w.other(w.least, from)).Len(), fixed.U128(w.other(w.least, to)).Len()
+	if a-b > 1 || b-a > 1 {
+		y := fixed.Fine(fixed.U128{Lo: 1}.Lsh(uint((a+b)/2 - 1)))
+		if start := fine(w.start[w.least]); w.sell {
+			return start.Sub(y)
+		} else {
+			return y.Sub(start)
+		}
+	}
+	return from.Add(half(to.Sub(from)))
+}
+
+// probe reports whether c is before what is sought and proposes a step from c
+// towards it.
+func (w *Walk) probe(q *quest, c fixed.Fine) (before bool, step fixed.Fine) {
+	if q.kind == pricing {
+		return w.probePrice(q, c)
+	}
+	own, ok := w.restoring(c)
+	if !ok {
+		return false, fixed.Fine{}
+	}
+	// The own pool that the trade leaves, where own is what keeps the product: a
+	// sale is complete where it falls to own, a purchase where it rises to own.
+	var left fixed.Fine
+	if q.kind == giving {
+		left = q.shares.Sub(c)
+	} else {
+		left = fine(w.start[w.outcome]).Add(c)
+		left = left.Sub(left.Min(q.shares))
+	}
+	before = !left.Less(own)
+	if q.kind == taking {
+		before = !before
+	}
+	sum, _ := w.rates(c)
+	return before, newton(left, own, sum).floor()
+}
+
+// newton returns |left−own| / (1 + m·Σ1/xⱼ). With m = own that is a step of Newton
+// on own − left, with m = left one on left·Πxⱼ − k; they err to opposite sides,
+// and m between the two errs less.
+func newton(left, own fixed.Fine, sum rough) rough {
+	a, b := roughOf(fixed.U128(left)), roughOf(fixed.U128(own))
+	m := b
+	if a.m != 0 {
+		m = a.times(b).root()
+	}
+	gap := roughOf(fixed.U128(left.Max(own).Sub(left.Min(own))))
+	return gap.over(rough{1 << 63, -63}.plus(m.times(sum)))
+}
+
+// probePrice compares own·Σ1/xⱼ, which is (1−p)/p at the price p, with the bound:
+// it falls along a purchase and rises along a sale. Its logarithm has the slope
+// Σ1/xⱼ + Σ1/xⱼ²/Σ1/xⱼ.
+func (w *Walk) probePrice(q *quest, c fixed.Fine) (before bool, step fixed.Fine) {
+	p := w.others(c)
+	own := rough{w.wide.m.Hi, w.wide.e + 64}.over(rough{p.m.Hi, p.e + 64})
+	sum, squares := w.rates(c)
+	is := own.times(sum)
+	gap := is.minus(q.bound)
+	if is.less(q.bound) {
+		before, gap = w.sell, q.bound.minus(is)
+	} else {
+		before = !w.sell || is == q.bound
+	}
+	slope := sum.plus(squares.over(sum))
+	return before, gap.over(is.times(q.bound).root().times(slope)).floor()
+}

@@ -1,0 +1,135 @@
+package amm
+
+import (
+	"math/bits"
+
+	"github.com/mbp-market/mbp/engine/internal/fixed"
+)
+
+// Prices appends the published prices to dst[:0]: the prices of the pools rounded
+// so that they sum to exactly one million, by largest remainder, ties to the
+// lower index. None is below one; what that takes comes from the largest price.
+// With two pools the remainders are exact, with more they are known to one part
+// in 2^30 of a ppm.
+func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
+	dst = dst[:0]
+	var weights, rests [MaxOutcomes]uint64
+	sum := weigh(pools, weights[:len(pools)])
+	left := fixed.Price(fixed.One)
+	for i := range pools {
+		q, r := fixed.Mul(weights[i], fixed.One).QuoRem(sum)
+		dst = append(dst, fixed.Price(q.Lo))
+		rests[i] = r
+		left -= fixed.Price(q.Lo)
+	}
+	for ; left > 0; left-- {
+		top := 0
+		for i := range dst {
+			if rests[i] > rests[top] {
+				top = i
+			}
+		}
+		dst[top]++
+		rests[top] = 0
+	}
+	top := 0
+	for i, p := range dst {
+		if p > dst[top] {
+			top = i
+		}
+	}
+	for i, p := range dst {
+		if p == 0 {
+			dst[i]++
+			dst[top]--
+		}
+	}
+	return dst
+}
+
+// weigh sets weights proportional to 1/xᵢ and returns their sum, below 2^63.
+func weigh(pools []fixed.Shares, weights []uint64) (sum uint64) {
+	if len(pools) == 2 {
+		weights[0], weights[1] = uint64(pools[1]), uint64(pools[0])
+		return weights[0] + weights[1]
+	}
+	least := pools[0]
+	for _, x := range pools {
+		least = min(least, x)
+	}
+	for i, x := range pools {
+		weights[i], _ = bits.Div64(uint64(least)>>7, uint64(least)<<57, uint64(x))
+		sum += weights[i]
+	}
+	return sum
+}
+
+// Seed appends to dst[:0] the pools of a market that starts at the given prices
+// with c minted complete sets: pool i keeps ⌊c·p_min/pᵢ⌋. Prices are 1..999,999; a
+// pool is empty, and the market cannot trade, if c·p_min < pᵢ.
+func Seed(c fixed.Micros, prices []fixed.Price, dst []fixed.Shares) []fixed.Shares {
+	dst = dst[:0]
+	least := prices[0]
+	for _, p := range prices {
+		least = min(least, p)
+	}
+	for _, p := range prices {
+		x, _ := fixed.Mul(uint64(c), uint64(least)).QuoRem(uint64(p))
+		dst = append(dst, fixed.Shares(x.Lo))
+	}
+	return dst
+}
+
+// Add provides liquidity with a minted complete sets: it appends to dst[:0] what
+// each pool takes, ⌈a·xᵢ/x_max⌉ and at most a, and returns the units of liquidity
+// minted for the provider, ⌊units·a/x_max⌋, where units are those in existence.
+// The rest of each outcome is the provider's. Πx/unitsᴺ never falls.
+func Add(pools []fixed.Shares, a fixed.Micros, units fixed.Shares, dst []fixed.Shares) (taken []fixed.Shares, minted fixed.Shares) {
+	largest := pools[0]
+	for _, x := range pools {
+		largest = max(largest, x)
+	}
+	dst = dst[:0]
+	for _, x := range pools {
+		dst = append(dst, fixed.Shares(fixed.Mul(uint64(a), uint64(x)).CeilDiv(uint64(largest))))
+	}
+	q, _ := fixed.Mul(uint64(units), uint64(a)).QuoRem(uint64(largest))
+	if q.Hi != 0 || q.Lo >= 1<<63 {
+		panic("amm: more units of liquidity than fit; they exceed the pools by far")
+	}
+	return dst, fixed.Shares(q.Lo)
+}
+
+// Remove takes l of the units in existence out of the pools: it appends to
+// dst[:0] what each pool gives, ⌊xᵢ·l/units⌋. l is at most units, which is positive.
+func Remove(pools []fixed.Shares, l, units fixed.Shares, dst []fixed.Shares) []fixed.Shares {
+	dst = dst[:0]
+	for _, x := range pools {
+		q, _ := fixed.Mul(uint64(x), uint64(l)).QuoRem(uint64(units))
+		dst = append(dst, fixed.Shares(q.Lo))
+	}
+	return dst
+}
+
+// Depth returns the smaller of the credits that buy the outcome until its price
+// rises by band and the credits that sales receive until it falls by band, in
+// whole micros rounded down, neither past the bounds low..high.
+func Depth(pools []fixed.Shares, outcome int, band, low, high fixed.Price) fixed.Micros {
+	var prices [MaxOutcomes]fixed.Price
+	is := Prices(pools, prices[:0])[outcome]
+	var w Walk
+	w.Begin(pools, outcome, false)
+	up, t := fixed.FromMicros(fixed.MaxPool), min(is+band, high, fixed.One-1)
+	if w.past(up, t) {
+		up = w.reach(t, up)
+	}
+	w.Begin(pools, outcome, true)
+	least := pools[(outcome+1)%len(pools)]
+	for i, x := range pools {
+		if i != outcome {
+			least = min(least, x)
+		}
+	}
+	down := w.reach(max(is-band, low, 1), fine(least))
+	return fixed.Micros(up.Min(down).Floor())
+}
