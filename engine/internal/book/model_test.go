@@ -125,7 +125,8 @@ func (w *twin) remove(n int) {
 	}
 }
 
-// eat removes, while walking, the orders that a cursor has returned.
+// eat removes, while walking, the orders that a cursor has returned; another
+// book takes their memory.
 func (w *twin) eat(book uint8, bid bool, n int) {
 	c := w.s.Cursor(w.books[book], bid)
 	for i, want := range w.m.side(book, bid) {
@@ -139,12 +140,18 @@ func (w *twin) eat(book uint8, bid bool, n int) {
 		}
 		w.s.Fill(w.books[book], want.ID, want.Shares)
 		w.m.take(w.m.find(want.ID), want.Shares, want.Shares)
+		if other := (book + 1) % uint8(len(w.books)); other != book {
+			w.add(Order{ID: w.next * 4, Account: accounts, Book: other, Price: 1, Shares: 1})
+			w.next++
+		}
 	}
 }
 
-// cancel removes up to n orders of an account while iterating over them.
+// cancel removes up to n orders of an account while iterating over them, and has
+// another account take the memory that each leaves.
 func (w *twin) cancel(account uint32, n int) {
 	last, first := uint64(0), true
+	left := max(0, w.s.Count(account)-n)
 	for o := range w.s.ByAccount(account) {
 		if n--; n < 0 {
 			break
@@ -154,9 +161,15 @@ func (w *twin) cancel(account uint32, n int) {
 			w.t.Fatalf("account %d: order %d of %d after %d", account, id, o.Account, last)
 		}
 		last, first = id, false
-		w.s.Remove(w.books[o.Book], id)
+		book := o.Book
+		w.s.Remove(w.books[book], id)
 		i := w.m.find(id)
 		w.m.orders = slices.Delete(w.m.orders, i, i+1)
+		w.add(Order{ID: w.next * 4, Account: accounts, Book: book, Price: 1, Shares: 1})
+		w.next++
+	}
+	if got := w.s.Count(account); got != left {
+		w.t.Fatalf("account %d keeps %d orders, want %d", account, got, left)
 	}
 }
 

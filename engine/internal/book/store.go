@@ -131,7 +131,7 @@ func (s *Store) Remove(b *Book, id uint64) (Order, bool) {
 }
 
 // ByAccount yields the orders of an account in the order of their ids. The order
-// just yielded may be changed or removed meanwhile, no other may be.
+// just yielded may be changed or removed meanwhile, no other of the account.
 func (s *Store) ByAccount(account uint32) iter.Seq[*Order] {
 	return func(yield func(*Order) bool) {
 		a, ok := s.slot[account]
