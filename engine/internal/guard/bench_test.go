@@ -80,8 +80,10 @@ func BenchmarkWash(b *testing.B) {
 	now := int64(1)
 	for b.Loop() {
 		f.Party = (f.Party + 1) & 1
-		f.Buy = now&2 == 0
 		f.Shares = fixed.One * (2 + fixed.Shares(now)&7)
+		if now&2 == 0 {
+			f.Shares = -f.Shares
+		}
 		d.Peek(p, now, f)
 		d.Charge(p, now, f)
 		now++

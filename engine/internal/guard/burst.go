@@ -38,7 +38,7 @@ const (
 	scale    = 20              // bits behind the point of the two moments
 	maxCount = 1<<scale - 1    // events of a slot beyond this are not told apart
 	maxSlots = 1<<32 - 1       // slots since the first event saturate here
-	never    = 64              // e^-64 of a moment is nothing
+	never    = 42              // e^-42 of a moment is nothing: it is below 2^60
 	one32    = uint64(1) << 32 // one with 32 bits behind the point
 )
 
@@ -75,6 +75,9 @@ func (b *Burst) Peek(p BurstParams, now int64) Verdict {
 	if b.flags&burstLive != 0 && now-b.open < p.Slot {
 		return b.judge(p)
 	}
+	if p.Floor > 0 { // the first event of a slot
+		return Verdict{Observed: 1, Bound: p.Floor}
+	}
 	next := *b
 	next.roll(p, now)
 	return next.judge(p)
@@ -100,15 +103,19 @@ func (b *Burst) Charge(p BurstParams, now int64) Verdict {
 // and its distance from the mean, squared, is above Sigmas² variances.
 func (b *Burst) judge(p BurstParams) Verdict {
 	x := min(int64(b.count)+1, maxCount)
-	v := Verdict{Unit: UnitEvents, Observed: x, Bound: p.Floor}
+	calm := Verdict{Observed: x, Bound: p.Floor}
 	if x <= p.Floor || int64(b.closed) < p.Arm {
-		return v
+		return calm
 	}
-	if d := x<<scale - int64(b.first); d > 0 && b.spread(p.Sigmas).Less(fixed.Mul(uint64(d), uint64(d))) {
-		v.Over, v.Raise = true, b.flags&burstFlagged == 0
-		v.Bound = b.bound(p)
+	d := x<<scale - int64(b.first)
+	if d <= 0 {
+		return calm
 	}
-	return v
+	spread := b.spread(p.Sigmas)
+	if spread.Less(fixed.Mul(uint64(d), uint64(d))) {
+		return Verdict{true, b.flags&burstFlagged == 0, x, b.bound(p, spread)}
+	}
+	return calm
 }
 
 // spread is sigmas² · variance with 2·scale bits behind the point. Rounding can
@@ -121,9 +128,9 @@ func (b *Burst) spread(sigmas int64) fixed.U128 {
 	return m.Sub(s).MulSmall(uint64(sigmas * sigmas)) // below 2^80 · 2^14
 }
 
-// bound is the largest number of events that is not over.
-func (b *Burst) bound(p BurstParams) int64 {
-	return max(p.Floor, int64((b.first+b.spread(p.Sigmas).Sqrt())>>scale))
+// bound is the largest number of events that is not over, given the spread.
+func (b *Burst) bound(p BurstParams, spread fixed.U128) int64 {
+	return max(p.Floor, int64((b.first+spread.Sqrt())>>scale))
 }
 
 // roll closes the slots that ended at or before now.
@@ -138,7 +145,7 @@ func (b *Burst) roll(p BurstParams, now int64) {
 	gone := (now - b.open) / p.Slot
 	x := uint64(b.count)
 	if b.flags&burstOver != 0 {
-		x = min(x, uint64(b.bound(p)))
+		x = min(x, uint64(b.bound(p, b.spread(p.Sigmas))))
 	}
 	b.first = blend(b.first, x<<scale, p.Shift)
 	b.second = blend(b.second, x*x<<scale, p.Shift)

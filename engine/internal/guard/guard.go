@@ -24,35 +24,21 @@ package guard
 
 import "encoding/binary"
 
-// Unit says what Observed and Bound of a Verdict count.
-type Unit uint8
-
-// The units of a Verdict.
+// The units of Observed and Bound, by detector.
 const (
-	UnitNone     Unit = iota
-	UnitMicros        // µs that the caller is ahead of its allowance (Rate)
-	UnitEvents        // events in the open slot (Burst)
-	UnitPPM           // ppm that the price moved (Spike)
-	UnitChanges       // changes of direction between two accounts (Wash)
-	UnitMeetings      // meetings with own orders (Self)
+	UnitRate  = "us"       // µs that the caller is ahead of its allowance
+	UnitBurst = "events"   // events in the open slot
+	UnitSpike = "ppm"      // ppm that the price moved
+	UnitWash  = "changes"  // changes of direction between two accounts
+	UnitSelf  = "meetings" // meetings with own orders
 )
 
-var units = [...]string{"none", "us", "events", "ppm", "changes", "meetings"}
-
-// String returns the unit in a word.
-func (u Unit) String() string {
-	if int(u) < len(units) {
-		return units[u]
-	}
-	return "unknown"
-}
-
-// Verdict is what a detector says about one event.
+// Verdict is what a detector says about one event. (Four fields, so that it
+// travels in registers.)
 type Verdict struct {
 	Over     bool  // the event crosses the bound
 	Raise    bool  // and it is the first of its episode to do so: tell it
-	Unit     Unit  // of the two numbers below
-	Observed int64 // with the event counted
+	Observed int64 // with the event counted, in the detector's unit
 	Bound    int64 // exceeded (Rate, Burst, Spike) or reached (Wash, Self) if Over
 }
 
@@ -98,7 +84,7 @@ func (r Rate) RetryAfter(tat, now int64) int64 {
 // whoever wants one report per episode remembers that it was refused before.
 func (r Rate) Peek(tat, now int64) Verdict {
 	over := !r.Allows(tat, now)
-	return Verdict{over, over, UnitMicros, max(0, tat-now), (r.Burst - 1) * r.Interval}
+	return Verdict{over, over, max(0, tat-now), (r.Burst - 1) * r.Interval}
 }
 
 const (
@@ -125,12 +111,12 @@ func Defaults() Params {
 	return Params{
 		AccountOrders: Rate{Interval: 100_000, Burst: 30},
 		MarketOrders:  Rate{Interval: 5_000, Burst: 400},
-		AccountTrades: Rate{Interval: 200_000, Burst: 50},
-		AccountBurst:  BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 30, Arm: 6},
-		MarketBurst:   BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 50, Arm: 6},
-		Spike:         SpikeParams{Move: 250_000, Span: 60 * second, Cool: 120 * second},
+		AccountTrades: Rate{Interval: second, Burst: 50},
+		AccountBurst:  BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 20},
+		MarketBurst:   BurstParams{Slot: 10 * second, Shift: 8, Sigmas: 8, Floor: 50, Arm: 6},
+		Spike:         SpikeParams{Move: 300_000, Span: 60 * second, Cool: 120 * second},
 		Wash:          WashParams{Times: 4, Window: hour, Tolerance: 100_000, MinShares: 1_000_000},
-		Self:          SelfParams{Times: 5, Window: 10 * minute},
+		Self:          SelfParams{Times: 3, Window: 10 * minute},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
 )
 
@@ -31,4 +32,93 @@ func TestRateIsATokenBucket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A rate's verdict is Allows with its numbers.
+func TestRatePeek(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := guard.Rate{Interval: rapid.Int64Range(1, 1000).Draw(t, "interval"), Burst: rapid.Int64Range(1, 20).Draw(t, "burst")}
+		tat, now := rapid.Int64Range(0, 50_000).Draw(t, "tat"), rapid.Int64Range(1, 50_000).Draw(t, "now")
+		v := r.Peek(tat, now)
+		if v.Over == r.Allows(tat, now) || v.Over != (v.Observed > v.Bound) || v.Observed != max(0, tat-now) {
+			t.Fatalf("%+v", v)
+		}
+	})
+	if v := (guard.Rate{}).Peek((guard.Rate{}).Charge(7, 7), 7); v.Over {
+		t.Fatalf("a rate that is off: %+v", v)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	d := guard.Defaults()
+	if f := d.Fault(); f != "" {
+		t.Fatalf("the defaults: %s", f)
+	}
+	if f := (guard.Params{}).Fault(); f != "" {
+		t.Fatalf("all off: %s", f)
+	}
+	for i, breakIt := range []func(*guard.Params){
+		func(p *guard.Params) { p.AccountOrders.Interval = 0 },
+		func(p *guard.Params) { p.AccountOrders.Burst = 0 },
+		func(p *guard.Params) { p.MarketOrders.Interval = hour + 1 },
+		func(p *guard.Params) { p.AccountTrades.Burst = 1_000_001 },
+		func(p *guard.Params) { p.AccountBurst.Sigmas = 101 },
+		func(p *guard.Params) { p.AccountBurst.Sigmas = -1 },
+		func(p *guard.Params) { p.AccountBurst.Slot = second/10 - 1 },
+		func(p *guard.Params) { p.MarketBurst.Slot = hour + 1 },
+		func(p *guard.Params) { p.MarketBurst.Shift = 2 },
+		func(p *guard.Params) { p.MarketBurst.Shift = 11 },
+		func(p *guard.Params) { p.MarketBurst.Floor = -1 },
+		func(p *guard.Params) { p.MarketBurst.Floor = 1_000_001 },
+		func(p *guard.Params) { p.MarketBurst.Arm = -1 },
+		func(p *guard.Params) { p.MarketBurst.Arm = 100_001 },
+		func(p *guard.Params) { p.Spike.Move = -1 },
+		func(p *guard.Params) { p.Spike.Move = 999_999 },
+		func(p *guard.Params) { p.Spike.Span = second - 1 },
+		func(p *guard.Params) { p.Spike.Span = hour + 1 },
+		func(p *guard.Params) { p.Spike.Cool = -1 },
+		func(p *guard.Params) { p.Spike.Cool = day + 1 },
+		func(p *guard.Params) { p.Wash.Times = 9 },
+		func(p *guard.Params) { p.Wash.Times = -1 },
+		func(p *guard.Params) { p.Wash.Window = second - 1 },
+		func(p *guard.Params) { p.Wash.Window = 7*day + 1 },
+		func(p *guard.Params) { p.Wash.Tolerance = -1 },
+		func(p *guard.Params) { p.Wash.Tolerance = 1_000_001 },
+		func(p *guard.Params) { p.Wash.MinShares = -1 },
+		func(p *guard.Params) { p.Wash.MinShares = fixed.MaxPool + 1 },
+		func(p *guard.Params) { p.Self.Times = 9 },
+		func(p *guard.Params) { p.Self.Times = -1 },
+		func(p *guard.Params) { p.Self.Window = second - 1 },
+		func(p *guard.Params) { p.Self.Window = 7*day + 1 },
+	} {
+		p := d
+		breakIt(&p)
+		if p.Fault() == "" {
+			t.Errorf("fault %d passes: %+v", i, p)
+		}
+	}
+}
+
+// Parameters of zero turn a detector off: nothing is over and nothing is kept.
+func TestOff(t *testing.T) {
+	var b guard.Burst
+	var s guard.Spike
+	var w guard.Wash
+	var o guard.Self
+	f := guard.Fill{Party: 1, Shares: fixed.One}
+	for now := int64(1); now < 100; now++ {
+		for _, v := range []guard.Verdict{
+			b.Peek(guard.BurstParams{}, now), b.Charge(guard.BurstParams{}, now),
+			s.Peek(guard.SpikeParams{}, now, 1), s.Charge(guard.SpikeParams{}, now, fixed.One-1),
+			w.Peek(guard.WashParams{}, now, f), w.Charge(guard.WashParams{}, now, f),
+			o.Peek(guard.SelfParams{}, now), o.Charge(guard.SelfParams{}, now),
+		} {
+			if v != (guard.Verdict{}) {
+				t.Fatalf("%+v", v)
+			}
+		}
+	}
+	if b != (guard.Burst{}) || s != (guard.Spike{}) || w != (guard.Wash{}) || o != (guard.Self{}) {
+		t.Fatal("a detector that is off kept something")
+	}
 }

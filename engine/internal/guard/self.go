@@ -41,7 +41,7 @@ func (s *Self) Peek(p SelfParams, now int64) Verdict {
 		}
 	}
 	over := seen >= p.Times
-	return Verdict{over, over, UnitMeetings, seen, p.Times}
+	return Verdict{over, over, seen, p.Times}
 }
 
 // Charge counts a meeting at now (µs) and returns what Peek would have said. The

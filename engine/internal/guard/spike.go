@@ -52,7 +52,7 @@ func (s *Spike) Peek(p SpikeParams, now int64, price fixed.Price) Verdict {
 		return Verdict{}
 	}
 	if s.last == 0 {
-		return Verdict{Unit: UnitPPM, Bound: int64(p.Move)}
+		return Verdict{Bound: int64(p.Move)}
 	}
 	kept := spikeSlots // sub-slots that are still within the window
 	if width := p.width(); now-s.open >= width {
@@ -73,7 +73,7 @@ func (p SpikeParams) width() int64 { return (p.Span + spikeSlots - 2) / (spikeSl
 func (s *Spike) judge(p SpikeParams, now int64, price fixed.Price, lo, hi uint32) Verdict {
 	moved := max(int64(price)-int64(lo), int64(hi)-int64(price))
 	over := moved > int64(p.Move)
-	return Verdict{over, over && now >= s.until, UnitPPM, moved, int64(p.Move)}
+	return Verdict{over, over && now >= s.until, moved, int64(p.Move)}
 }
 
 // Charge folds in a price (1..999,999) published at now (µs) and returns what

@@ -70,7 +70,7 @@ func TestSpikeFollowsItsHistory(t *testing.T) {
 				want.Over = want.Observed > int64(p.Move)
 				want.Raise = want.Over && now >= until
 			}
-			want.Unit, want.Bound = guard.UnitPPM, int64(p.Move)
+			want.Bound = int64(p.Move)
 			if v != want {
 				t.Fatalf("%+v, the history says %+v", v, want)
 			}

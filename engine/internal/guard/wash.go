@@ -29,17 +29,16 @@ func (p WashParams) Fault() string {
 
 const washRuns = 8
 
-// Fill is one meeting of an account with another account's order. Buy is the
-// account's own direction in Outcome: on a binary market the buyer of NO in a
-// mint is told as the seller of YES, so that a mint followed by a burn between
+// Fill is one meeting of an account with another account's order. Its sign is
+// the account's own direction in Outcome: on a binary market the buyer of NO in
+// a mint is told as the seller of YES, so that a mint followed by a burn between
 // the same two accounts is a change of direction. Fills against the pool have
 // no party and are not told.
 type Fill struct {
 	Party   uint32 // the other account
 	Market  uint32
 	Outcome uint16
-	Buy     bool
-	Shares  fixed.Shares // 1..2^52 micro-shares
+	Shares  fixed.Shares // micro-shares bought, up to 2^52; sold if negative
 }
 
 // Wash remembers the last eight runs of an account's fills. A run is what the
@@ -59,20 +58,12 @@ type Wash struct {
 }
 
 type run struct {
-	at            int64 // time of its last fill, µs
-	shares        fixed.Shares
+	at            int64        // time of its last fill, µs
+	shares        fixed.Shares // bought, or sold if negative; 0: no run
 	party, market uint32
 	outcome       uint16
-	flags         uint8
+	changed       bool // it reversed the run before it
 }
-
-const (
-	runBuy     = 1 << iota
-	runChanged // it reversed the run before it
-	runAll     = 1<<iota - 1
-)
-
-func (r *run) of(f Fill) bool { return r.market == f.Market && r.outcome == f.Outcome }
 
 // found is what one pass over the runs says about a fill.
 type found struct {
@@ -91,17 +82,17 @@ func (w *Wash) find(p WashParams, now int64, f Fill) found {
 		if r.party != f.Party || r.shares == 0 || now-r.at > p.Window {
 			continue
 		}
-		if r.flags&runChanged != 0 {
+		if r.changed {
 			res.changes++
 		}
 		switch {
-		case !r.of(f):
+		case r.market != f.Market || r.outcome != f.Outcome:
 		case near == nil:
 			near = r
-			if (r.flags&runBuy != 0) == f.Buy {
+			if (r.shares < 0) == (f.Shares < 0) {
 				res.grow = int(at)
-				res.shares = min(r.shares+f.Shares, fixed.MaxPool)
-				res.changed = r.flags&runChanged != 0
+				res.shares = min(max(r.shares+f.Shares, -fixed.MaxPool), fixed.MaxPool)
+				res.changed = r.changed
 			}
 		case far == nil:
 			far = r
@@ -109,29 +100,33 @@ func (w *Wash) find(p WashParams, now int64, f Fill) found {
 	}
 	if res.grow < 0 {
 		// The new run takes the place of the oldest.
-		if o := &w.runs[(w.head+1)%washRuns]; o.shares != 0 && o.party == f.Party && now-o.at <= p.Window && o.flags&runChanged != 0 {
+		if o := &w.runs[(w.head+1)%washRuns]; o.shares != 0 && o.party == f.Party && now-o.at <= p.Window && o.changed {
 			res.changes--
 		}
 		far = near
 	}
-	if !res.changed && far != nil && (far.flags&runBuy != 0) != f.Buy && alike(far.shares, res.shares, p.Tolerance) {
+	if !res.changed && far != nil && opposite(far.shares, res.shares, p.Tolerance) {
 		res.changed = true
 		res.changes++
 	}
 	return res
 }
 
-// alike reports whether a and b differ by at most tolerance ppm of the larger.
-func alike(a, b fixed.Shares, tolerance int64) bool {
-	if a < b {
-		a, b = b, a
+// opposite reports whether a and b have different signs and sizes that differ by
+// at most tolerance ppm of the larger.
+func opposite(a, b fixed.Shares, tolerance int64) bool {
+	if (a < 0) == (b < 0) {
+		return false
 	}
-	return !fixed.Mul(uint64(a), uint64(tolerance)).Less(fixed.Mul(uint64(a-b), fixed.One))
+	x, y := size(a), size(b)
+	return !fixed.Mul(max(x, y), uint64(tolerance)).Less(fixed.Mul(max(x, y)-min(x, y), fixed.One))
 }
+
+func size(s fixed.Shares) uint64 { return uint64(max(s, -s)) }
 
 func (p WashParams) verdict(r found) Verdict {
 	over := r.changes >= p.Times
-	return Verdict{over, over, UnitChanges, r.changes, p.Times}
+	return Verdict{over, over, r.changes, p.Times}
 }
 
 // Peek says whether a fill at now (µs) completes the signal.
@@ -139,8 +134,8 @@ func (w *Wash) Peek(p WashParams, now int64, f Fill) Verdict {
 	if p.Times == 0 {
 		return Verdict{}
 	}
-	if f.Shares < max(p.MinShares, 1) {
-		return Verdict{Unit: UnitChanges, Bound: p.Times}
+	if size(f.Shares) < max(uint64(p.MinShares), 1) {
+		return Verdict{Bound: p.Times}
 	}
 	return p.verdict(w.find(p, now, f))
 }
@@ -152,8 +147,8 @@ func (w *Wash) Charge(p WashParams, now int64, f Fill) Verdict {
 	if p.Times == 0 {
 		return Verdict{}
 	}
-	if f.Shares < max(p.MinShares, 1) {
-		return Verdict{Unit: UnitChanges, Bound: p.Times}
+	if size(f.Shares) < max(uint64(p.MinShares), 1) {
+		return Verdict{Bound: p.Times}
 	}
 	res := w.find(p, now, f)
 	v := p.verdict(res)
@@ -169,14 +164,9 @@ func (w *Wash) Charge(p WashParams, now int64, f Fill) Verdict {
 		w.head = (w.head + 1) % washRuns
 		res.grow = int(w.head)
 	}
-	n := run{at: now, shares: res.shares, party: f.Party, market: f.Market, outcome: f.Outcome}
-	if f.Buy {
-		n.flags |= runBuy
-	}
-	if res.changed {
-		n.flags |= runChanged
-	}
-	w.runs[res.grow] = n
+	r := &w.runs[res.grow]
+	r.at, r.shares, r.changed = now, res.shares, res.changed
+	r.party, r.market, r.outcome = f.Party, f.Market, f.Outcome
 	return v
 }
 
@@ -190,7 +180,11 @@ func (w *Wash) Append(to []byte) []byte {
 	for i := range washRuns {
 		r := &w.runs[(int(w.head)+washRuns-i)%washRuns]
 		to = put32(put32(put64(put64(to, r.at), int64(r.shares)), r.party), r.market)
-		to = append(to, byte(r.outcome>>8), byte(r.outcome), r.flags)
+		changed := byte(0)
+		if r.changed {
+			changed = 1
+		}
+		to = append(to, byte(r.outcome>>8), byte(r.outcome), changed)
 	}
 	return to
 }
@@ -206,9 +200,9 @@ func (w *Wash) Load(from []byte) ([]byte, bool) {
 		b := from[i*runSize:]
 		r := run{
 			at: get64(b), shares: fixed.Shares(get64(b[8:])), party: get32(b[16:]), market: get32(b[20:]),
-			outcome: uint16(b[24])<<8 | uint16(b[25]), flags: b[26],
+			outcome: uint16(b[24])<<8 | uint16(b[25]), changed: b[26] == 1,
 		}
-		if r.at < 0 || r.shares < 0 || r.shares > fixed.MaxPool || r.flags&^runAll != 0 || r.shares == 0 && r != (run{}) {
+		if r.at < 0 || size(r.shares) > fixed.MaxPool || b[26] > 1 || r.shares == 0 && r != (run{}) {
 			return from, false
 		}
 		n.runs[(washRuns-i)%washRuns] = r

@@ -24,7 +24,7 @@ func (e episode) size() *big.Int {
 	for _, f := range e.fills {
 		sum.Add(sum, big.NewInt(int64(f.Shares)))
 	}
-	return sum
+	return sum.Abs(sum)
 }
 
 // alike: the sizes differ by at most tolerance ppm of the larger, in rationals.
@@ -51,10 +51,10 @@ func (h *history) charge(p guard.WashParams, now int64, f guard.Fill) (changes i
 			mine = append(mine, e)
 		}
 	}
-	if n := len(mine); n > 0 && mine[n-1].fills[0].Buy == f.Buy {
+	if n := len(mine); n > 0 && (mine[n-1].fills[0].Shares > 0) == (f.Shares > 0) {
 		run := mine[n-1]
 		run.fills, run.last = append(run.fills, f), now
-		if n > 1 && mine[n-2].fills[0].Buy != f.Buy && alike(mine[n-2].size(), run.size(), p.Tolerance) {
+		if n > 1 && (mine[n-2].fills[0].Shares > 0) != (f.Shares > 0) && alike(mine[n-2].size(), run.size(), p.Tolerance) {
 			run.changed = true
 		}
 	} else {
@@ -97,13 +97,12 @@ func TestWashFollowsItsHistory(t *testing.T) {
 				Party:   uint32(rapid.IntRange(1, 2).Draw(t, "party")),
 				Market:  uint32(rapid.SampledFrom([]int{1, 1, 1, 2}).Draw(t, "market")),
 				Outcome: uint16(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "outcome")),
-				Buy:     rapid.Bool().Draw(t, "buy"),
-				Shares:  fixed.Shares(rapid.SampledFrom([]int64{10, 95, 100, 105, 200, 1000}).Draw(t, "shares")),
+				Shares:  fixed.Shares(rapid.SampledFrom([]int64{10, 95, 100, 105, 200, -10, -95, -100, -105, -1000}).Draw(t, "shares")),
 			}
 			peek := w.Peek(p, now, f)
 			v := w.Charge(p, now, f)
 			changes, over := h.charge(p, now, f)
-			want := guard.Verdict{Over: over, Raise: over, Unit: guard.UnitChanges, Observed: changes, Bound: p.Times}
+			want := guard.Verdict{Over: over, Raise: over, Observed: changes, Bound: p.Times}
 			if peek != v || v != want {
 				t.Fatalf("fill %d: peek %+v, charge %+v, the history says %+v", i, peek, v, want)
 			}
@@ -117,31 +116,31 @@ func TestWashPieces(t *testing.T) {
 	p.Times = 2
 	var w guard.Wash
 	now := int64(1)
-	fill := func(buy bool, shares ...fixed.Shares) (v guard.Verdict) {
+	fill := func(shares ...fixed.Shares) (v guard.Verdict) {
 		for _, s := range shares {
 			now += second
-			v = w.Charge(p, now, guard.Fill{Party: 7, Market: 1, Buy: buy, Shares: s * fixed.One})
+			v = w.Charge(p, now, guard.Fill{Party: 7, Market: 1, Shares: s * fixed.One})
 		}
 		return v
 	}
-	if v := fill(true, 20, 20, 20, 20, 20); v.Observed != 0 {
+	if v := fill(20, 20, 20, 20, 20); v.Observed != 0 {
 		t.Fatalf("buying alone: %+v", v)
 	}
-	if v := fill(false, 100); v.Observed != 1 || v.Over {
+	if v := fill(-100); v.Observed != 1 || v.Over {
 		t.Fatalf("one sale of the whole: %+v", v)
 	}
-	if v := fill(true, 30, 30, 20); v.Observed != 1 {
+	if v := fill(30, 30, 20); v.Observed != 1 {
 		t.Fatalf("not yet the whole: %+v", v)
 	}
-	if v := fill(true, 20); v.Observed != 2 || !v.Raise {
+	if v := fill(20); v.Observed != 2 || !v.Raise {
 		t.Fatalf("the whole again: %+v", v)
 	}
-	if v := fill(false, 100); v.Observed != 0 {
+	if v := fill(-100); v.Observed != 0 {
 		t.Fatalf("after a signal it starts anew: %+v", v)
 	}
 	w = guard.Wash{}
 	p.MinShares = 50 * fixed.One
-	if v := fill(true, 49); v.Observed != 0 || w != (guard.Wash{}) {
+	if v := fill(49); v.Observed != 0 || w != (guard.Wash{}) {
 		t.Fatalf("a small fill was kept: %+v", v)
 	}
 }
@@ -156,7 +155,7 @@ func TestSelfFollowsItsHistory(t *testing.T) {
 			now += rapid.Int64Range(0, p.Window/2).Draw(t, "wait")
 			all = append(all, now)
 			seen := int64(len(all) - slices.IndexFunc(all, func(at int64) bool { return now-at <= p.Window }))
-			want := guard.Verdict{Over: seen >= p.Times, Raise: seen >= p.Times, Unit: guard.UnitMeetings, Observed: seen, Bound: p.Times}
+			want := guard.Verdict{Over: seen >= p.Times, Raise: seen >= p.Times, Observed: seen, Bound: p.Times}
 			if peek, v := s.Peek(p, now), s.Charge(p, now); peek != v || v != want {
 				t.Fatalf("peek %+v, charge %+v, want %+v", peek, v, want)
 			}
