@@ -15,7 +15,7 @@ type Market struct {
 	supply []fixed.Shares // by outcome; minus the balance of Supply
 	units  fixed.Shares   // liquidity units in existence; minus the balance of Supply
 	funds  funds
-	lack   []fixed.Shares // supply − collateral by outcome; nil while all sets are whole
+	lack   []fixed.Shares // supply − collateral by outcome; nil while all sets have been whole
 
 	// Holders, by index. A position is at index·n + outcome; held and unitsOf are
 	// short while the later holders have none.
@@ -196,9 +196,6 @@ func (m *Market) settle(at int64) {
 			m.lack[o] += d
 			m.note(delta{at: at, amount: int64(d), outcome: uint8(o), kind: Supply})
 		}
-	}
-	if whole {
-		m.lack = nil
 	}
 }
 

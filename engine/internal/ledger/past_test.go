@@ -84,6 +84,11 @@ func TestSealedMarketRemembersNothing(t *testing.T) {
 	if m.Reaches(6) || !m.Reaches(7) || m.Rewind(6) != nil || !m.Rewind(7).Step(10) {
 		t.Fatal("a sealed market remembers")
 	}
+	mustApply(t, l, 8, 1, move(share(1, 1), pool(1), avail(2), 5))
+	p := m.Rewind(8) // no change to undo, but two holders to copy
+	if p.Step(1) || !p.Step(1) || p.Shares(1, 1) != 5 {
+		t.Fatal("a holder is missing")
+	}
 }
 
 // A settlement pays outcome by outcome, so that supplies leave the collateral for

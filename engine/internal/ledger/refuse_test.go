@@ -114,6 +114,14 @@ func TestSumsDoNotWrap(t *testing.T) {
 	}
 	l, _ := small(t)
 	var ps []ledger.Posting
+	for range 1 << 11 { // here every sum is zero in time
+		ps = append(ps, move(credits, fees(1), coll(1), 2*ledger.MaxBalance)...)
+	}
+	if err := l.Apply(1, 0, ps); !errors.Is(err, ledger.ErrLedger) {
+		t.Fatalf("Apply: %v", err)
+	}
+	l, _ = small(t)
+	ps = nil
 	for _, q := range []int64{2 * ledger.MaxBalance, -2 * ledger.MaxBalance} {
 		for i := range uint32(800) { // each balance stays below 2^62, their sum does not
 			ps = append(ps, ledger.Posting{Account: avail(i%2 + 1), Amount: q})
