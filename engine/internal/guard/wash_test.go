@@ -165,3 +165,29 @@ func TestSelfFollowsItsHistory(t *testing.T) {
 		}
 	})
 }
+
+// A fill is within the window up to its last microsecond, as the first half of a
+// change and as a change that counts.
+func TestWashWindowEdge(t *testing.T) {
+	p := guard.WashParams{Times: 8, Window: minute}
+	fill := func(w *guard.Wash, now int64, shares fixed.Shares) int64 {
+		return w.Charge(p, now, guard.Fill{Party: 7, Shares: shares}).Observed
+	}
+	for _, late := range []int64{0, 1} {
+		var w guard.Wash
+		fill(&w, 1, 100)
+		if got := fill(&w, 1+minute+late, -100); got != 1-late {
+			t.Fatalf("%d µs late: %d changes", late, got)
+		}
+	}
+	var w guard.Wash
+	fill(&w, 1, 100)
+	fill(&w, second, -100)
+	fill(&w, second+1, 100)
+	for _, late := range []int64{0, 1} {
+		v := w.Peek(p, second+minute+late, guard.Fill{Party: 7, Shares: -100})
+		if v.Observed != 3-late {
+			t.Fatalf("%d µs late: %+v", late, v)
+		}
+	}
+}
