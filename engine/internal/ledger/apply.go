@@ -25,6 +25,7 @@ type account struct {
 	available fixed.Micros
 	reserved  fixed.Micros
 	markets   []uint32 // where it ever took part, in order of the first time
+	move      uint32   // where the tally has its credits, if it has
 }
 
 // New returns a ledger without accounts and markets.
@@ -157,52 +158,73 @@ func (l *Ledger) within(ps []Posting) error {
 // post adds a posting to its balance and returns the new one, with the sign
 // turned for Issuance and Supply; ok is false if there is no such balance.
 func (l *Ledger) post(p *Posting) (after int64, ok bool) {
-	l.tally.sum(p.Asset, p.Amount)
-	id, isCredits := p.Account.ID, p.Asset == Asset{}
-	switch p.Account.Kind {
-	case Available, Reserved:
-		return l.hold(p, isCredits)
-	case Issuance:
-		l.issued -= fixed.Micros(p.Amount)
-		return int64(l.issued), isCredits && id == 0
-	case Platform:
-		l.platform += fixed.Micros(p.Amount)
-		return int64(l.platform), isCredits && id == 0
+	if p.Asset == (Asset{}) {
+		l.tally.credits = l.tally.sum(l.tally.credits, p.Amount)
+		return l.postCredits(p)
 	}
-	m := l.Market(id)
-	if m == nil || !isCredits && p.Asset.Market != id {
+	m, o := l.Market(p.Asset.Market), int(p.Asset.Outcome)
+	if m == nil {
 		return 0, false
 	}
-	if !m.touched {
-		m.touched, m.was = true, m.funds
-		l.touched = append(l.touched, m)
+	if o == Units {
+		o = m.n // the place of the units behind the outcomes
+	} else if o >= m.n {
+		return 0, false
 	}
-	if isCredits {
-		return m.fund(p.Account.Kind, p.Amount)
-	}
-	return m.stock(p.Account.Kind, p.Asset.Outcome, p.Amount)
-}
-
-// hold is post for trading accounts.
-func (l *Ledger) hold(p *Posting, isCredits bool) (after int64, ok bool) {
+	l.touch(m)
+	s := &l.tally.sums[m.sums+o]
+	*s = l.tally.sum(*s, p.Amount)
 	id := p.Account.ID
+	if k := p.Account.Kind; k != Available && k != Reserved {
+		if id != p.Asset.Market {
+			return 0, false
+		}
+		return m.stock(k, o, p.Amount)
+	}
 	if id-1 >= uint32(len(l.accounts)) {
 		return 0, false
 	}
 	l.tally.take(id, p.Asset, p.Amount)
-	if isCredits {
-		b := &l.accounts[id-1].available
+	return m.hold(p.Account.Kind, l.holder(m, id), o, p.Amount)
+}
+
+// postCredits is post for credits.
+func (l *Ledger) postCredits(p *Posting) (after int64, ok bool) {
+	id := p.Account.ID
+	switch p.Account.Kind {
+	case Available, Reserved:
+		if id-1 >= uint32(len(l.accounts)) {
+			return 0, false
+		}
+		a := &l.accounts[id-1]
+		l.tally.takeCredits(id, &a.move, p.Amount)
+		b := &a.available
 		if p.Account.Kind == Reserved {
-			b = &l.accounts[id-1].reserved
+			b = &a.reserved
 		}
 		*b += fixed.Micros(p.Amount)
 		return int64(*b), true
+	case Issuance:
+		l.issued -= fixed.Micros(p.Amount)
+		return int64(l.issued), id == 0
+	case Platform:
+		l.platform += fixed.Micros(p.Amount)
+		return int64(l.platform), id == 0
 	}
-	m := l.Market(p.Asset.Market)
-	if m == nil || int(p.Asset.Outcome) >= m.n && p.Asset.Outcome != Units {
+	m := l.Market(id)
+	if m == nil {
 		return 0, false
 	}
-	return m.hold(p.Account.Kind, l.holder(m, id), p.Asset.Outcome, p.Amount)
+	l.touch(m)
+	return m.fund(p.Account.Kind, p.Amount)
+}
+
+// touch remembers a market of this Apply and what it had.
+func (l *Ledger) touch(m *Market) {
+	if !m.touched {
+		m.touched, m.was, m.sums = true, m.funds, l.tally.room(m.n+1)
+		l.touched = append(l.touched, m)
+	}
 }
 
 // holder returns the index of an account among the holders of a market, which it
@@ -226,12 +248,20 @@ func (l *Ledger) settle(home *Market) error {
 	if l.tally.wild {
 		return fmt.Errorf("%w: a sum leaves the range of numbers", ErrLedger)
 	}
+	if s := l.tally.credits; s != 0 {
+		return fmt.Errorf("%w: the postings of credits sum to %d", ErrLedger, s)
+	}
+	for _, m := range l.touched {
+		for o, s := range l.tally.sums[m.sums : m.sums+m.n+1] {
+			if s != 0 {
+				return fmt.Errorf("%w: the postings of asset %d of market %d sum to %d", ErrLedger, o, m.id, s)
+			}
+		}
+	}
 	for i := range l.tally.moves {
 		v := &l.tally.moves[i]
 		switch {
 		case v.amount == 0:
-		case v.account == 0:
-			return fmt.Errorf("%w: the postings of asset %d/%d sum to %d", ErrLedger, v.asset.Market, v.asset.Outcome, v.amount)
 		case v.asset != Asset{}:
 			m := l.markets[v.asset.Market-1]
 			m.note(delta{at: l.at, amount: v.amount, holder: uint32(l.holder(m, v.account)), outcome: v.asset.Outcome, kind: Available})

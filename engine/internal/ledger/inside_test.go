@@ -49,24 +49,25 @@ func TestRingIsAQueue(t *testing.T) {
 func TestTallySurvivesGrowthAndEpochs(t *testing.T) {
 	for _, epoch := range []uint32{0, 7, math.MaxUint32 - 1, math.MaxUint32} {
 		var l tally
+		var hints [300]uint32
 		l.reset()
 		l.epoch = epoch
 		for range 3 { // the table is new, then large enough, then old
 			l.reset()
 			for round := range int64(2) {
 				for a := range uint32(300) {
-					l.take(a+1, Asset{Market: a % 2, Outcome: 1}, 1+round)
-					l.sum(Asset{Market: a % 3}, 1)
+					l.take(a+1, Asset{Market: a%2 + 1, Outcome: 1}, 1+round)
+					l.takeCredits(a+1, &hints[(a*7)%300], 5-round)
 				}
 			}
-			if len(l.moves) != 300+3 {
+			if len(l.moves) != 600 {
 				t.Fatalf("after epoch %d: %d sums", epoch, len(l.moves))
 			}
 			for _, m := range l.moves {
-				if want := int64(3); m.account != 0 && m.amount != want {
-					t.Fatalf("account %d has %d, want %d", m.account, m.amount, want)
-				} else if m.account == 0 && m.amount != 200 {
-					t.Fatalf("asset %v has %d, want 200", m.asset, m.amount)
+				if want := int64(3); m.asset.Market != 0 && m.amount != want {
+					t.Fatalf("account %d has %d shares, want %d", m.account, m.amount, want)
+				} else if m.asset.Market == 0 && m.amount != 9 {
+					t.Fatalf("account %d has %d credits, want 9", m.account, m.amount)
 				}
 			}
 		}

@@ -33,7 +33,8 @@ type Market struct {
 	moves uint64 // changes ever noted
 
 	touched bool  // by the Apply under way,
-	was     funds // before which the funds were
+	was     funds // before which the funds were this, and whose tally has its
+	sums    int   // sums from here on
 }
 
 // funds are the credits of a market.
@@ -123,14 +124,13 @@ func stretch[T any](s []T, n int) []T {
 	return s
 }
 
-// hold adds to a position and returns what it is then.
-func (m *Market) hold(kind Kind, i int, outcome uint8, amount int64) (after int64, ok bool) {
-	p := &m.shares
-	at := i*m.n + int(outcome)
+// hold adds to a position, o being n for units, and returns what it is then.
+func (m *Market) hold(kind Kind, i, o int, amount int64) (after int64, ok bool) {
+	p, at := &m.shares, i*m.n+o
 	switch {
-	case outcome == Units && kind == Reserved:
+	case o == m.n && kind == Reserved:
 		return 0, false // no order sells parts of a pool
-	case outcome == Units:
+	case o == m.n:
 		m.unitsOf = stretch(m.unitsOf, i+1)
 		p, at = &m.unitsOf, i
 	case kind == Reserved:
@@ -157,20 +157,18 @@ func (m *Market) fund(kind Kind, amount int64) (after int64, ok bool) {
 	return int64(*b), true
 }
 
-// stock adds to the shares or units of an account of the market.
-func (m *Market) stock(kind Kind, outcome uint8, amount int64) (after int64, ok bool) {
+// stock adds to the shares, or the units if o is n, of an account of the market.
+func (m *Market) stock(kind Kind, o int, amount int64) (after int64, ok bool) {
 	switch {
-	case kind == Supply && outcome == Units:
+	case kind == Supply && o == m.n:
 		m.units -= fixed.Shares(amount)
 		return int64(m.units), true
-	case int(outcome) >= m.n:
-		return 0, false
 	case kind == Supply:
-		m.supply[outcome] -= fixed.Shares(amount)
-		return int64(m.supply[outcome]), true
-	case kind == Pool:
-		m.pools[outcome] += fixed.Shares(amount)
-		return int64(m.pools[outcome]), true
+		m.supply[o] -= fixed.Shares(amount)
+		return int64(m.supply[o]), true
+	case kind == Pool && o < m.n:
+		m.pools[o] += fixed.Shares(amount)
+		return int64(m.pools[o]), true
 	}
 	return 0, false
 }
