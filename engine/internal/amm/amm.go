@@ -49,6 +49,7 @@ func (w *Walk) Begin(pools []fixed.Shares, outcome int, sell bool) {
 	copy(w.start[:], pools)
 	w.credits, w.own = fixed.Fine{}, fine(pools[outcome])
 	if w.n == 2 {
+		w.least = 1 - outcome
 		k := fixed.Mul(uint64(pools[0]), uint64(pools[1]))
 		w.k = fixed.U256{Hi: fixed.U128{Lo: k.Hi}, Lo: fixed.U128{Hi: k.Lo}}
 		return
@@ -71,6 +72,11 @@ func (w *Walk) shares() fixed.Fine {
 func (w *Walk) Room(t fixed.Price) bool {
 	if !w.sell {
 		return !w.past(w.credits.Add(oneMicro), t)
+	}
+	// A micro of credits takes more than a micro of shares, so most answers need
+	// no search.
+	if !w.past(w.credits.Add(oneMicro), t) {
+		return true
 	}
 	if w.past(w.credits, t) {
 		return false
@@ -169,6 +175,9 @@ func (w *Walk) Pools(dst []fixed.Shares) []fixed.Shares {
 
 // past reports whether the price at c is beyond t.
 func (w *Walk) past(c fixed.Fine, t fixed.Price) bool {
+	if w.sell && !c.Less(fine(w.start[w.least])) {
+		return true // no pool is ever empty
+	}
 	if w.n == 2 {
 		return w.pastPair(c, t)
 	}

@@ -124,12 +124,6 @@ func Depth(pools []fixed.Shares, outcome int, band, low, high fixed.Price) fixed
 		up = w.reach(t, up)
 	}
 	w.Begin(pools, outcome, true)
-	least := pools[(outcome+1)%len(pools)]
-	for i, x := range pools {
-		if i != outcome {
-			least = min(least, x)
-		}
-	}
-	down := w.reach(max(is-band, low, 1), fine(least))
+	down := w.reach(max(is-band, low, 1), fine(pools[w.least]))
 	return fixed.Micros(up.Min(down).Floor())
 }

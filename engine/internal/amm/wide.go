@@ -20,11 +20,19 @@ func widen(a fixed.U128) wide {
 
 // times returns a·b rounded down: by less than one part in 2^127.
 func (a wide) times(b wide) wide {
-	p := a.m.Mul(b.m)
-	if p.Hi.Hi>>63 != 0 {
-		return wide{p.Hi, a.e + b.e + 128}
+	low, _ := bits.Mul64(a.m.Lo, b.m.Lo)
+	hi1, lo1 := bits.Mul64(a.m.Hi, b.m.Lo)
+	hi2, lo2 := bits.Mul64(a.m.Lo, b.m.Hi)
+	hi, mid := bits.Mul64(a.m.Hi, b.m.Hi)
+	low, c := bits.Add64(low, lo1, 0)
+	mid, d := bits.Add64(mid, hi1, c)
+	low, c = bits.Add64(low, lo2, 0)
+	mid, e := bits.Add64(mid, hi2, c)
+	hi += d + e
+	if hi>>63 != 0 {
+		return wide{fixed.U128{Hi: hi, Lo: mid}, a.e + b.e + 128}
 	}
-	return wide{fixed.U128{Hi: p.Hi.Hi<<1 | p.Hi.Lo>>63, Lo: p.Hi.Lo<<1 | p.Lo.Hi>>63}, a.e + b.e + 127}
+	return wide{fixed.U128{Hi: hi<<1 | mid>>63, Lo: mid<<1 | low>>63}, a.e + b.e + 127}
 }
 
 // raised returns a plus n units of its last bit, rounded up.
@@ -57,6 +65,9 @@ type rough struct {
 	m uint64
 	e int
 }
+
+// one is the number one.
+var one = rough{1 << 63, -63}
 
 func roughOf(a fixed.U128) rough {
 	if a == (fixed.U128{}) {
@@ -92,6 +103,13 @@ func (a rough) less(b rough) bool {
 		return a.m < b.m
 	}
 	return a.e < b.e
+}
+
+func largest(a, b rough) rough {
+	if a.less(b) {
+		return b
+	}
+	return a
 }
 
 func (a rough) plus(b rough) rough {
@@ -149,4 +167,20 @@ func (a rough) floor() fixed.Fine {
 		return fixed.Fine{Lo: a.m >> -a.e}
 	}
 	return fixed.Fine(fixed.U128{Lo: a.m}.Lsh(uint(a.e)))
+}
+
+// bend is how far the curves of log and exp lie off their chords between powers of
+// two: bend·x·(1−x) in 2^-16, to one part in a hundred.
+const bend = 22_545
+
+// log returns the binary logarithm of a > 0 in 2^-16.
+func (a rough) log() int64 {
+	x := a.m << 1 >> 48
+	return int64(a.e+63)<<16 + int64(x+x*(1<<16-x)>>16*bend>>16)
+}
+
+// exp returns 2^(z/2^16).
+func exp(z uint64) rough {
+	x := z & (1<<16 - 1)
+	return rough{(1<<16 + x - x*(1<<16-x)>>16*bend>>16) << 47, int(z>>16) - 63}
 }
