@@ -283,6 +283,29 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
+// TestProgramIsShared: goroutines that share a program find the same.
+func TestProgramIsShared(t *testing.T) {
+	a, _ := archive(t, "match.txtar")
+	p, q := scene(t, a)
+	facts := file(t, a, "finished.facts")
+	found := make(chan Finding)
+	for range 8 {
+		go func() {
+			f, err := p.Evaluate(t.Context(), facts, q.market(), q.Now.UnixMicro())
+			if err != nil {
+				f.Reason = err.Error()
+			}
+			found <- f
+		}()
+	}
+	first := <-found
+	for range 7 {
+		if f := <-found; f != first || f.Outcome != "home" {
+			t.Errorf("%+v, and %+v", f, first)
+		}
+	}
+}
+
 // TestWhatIsAsked: the arguments of Evaluate have bounds of their own.
 func TestWhatIsAsked(t *testing.T) {
 	r, facts := costly()
