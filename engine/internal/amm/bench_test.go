@@ -49,7 +49,8 @@ func benchStopped(b *testing.B, n int, sell bool) {
 	var w amm.Walk
 	for b.Loop() {
 		w.Begin(pools, 0, sell)
-		size, stopped := fixed.FromMicros(10_000_000), false
+		size := fixed.FromMicros(10_000_000)
+		var stopped bool
 		if sell {
 			_, _, stopped = w.Give(size, t)
 		} else {

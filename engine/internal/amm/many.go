@@ -94,12 +94,12 @@ func (w *Walk) rates(c fixed.Fine) (sum, squares rough) {
 	return roughOf(total).scaled(e - 57), roughOf(fixed.U128{Lo: second}).scaled(2 * (e + 35))
 }
 
-// quest is a search for the last place that is before something: the sale of all
-// shares, the purchase of all shares (less one unit), or a price.
+// quest is a search for the last place before the one where a number of shares is
+// traded, or a price reached.
 type quest struct {
 	kind   int
-	shares fixed.Fine // give, take: own₀ and s make the bound of the own pool
-	bound  rough      // price: own·Σ1/xⱼ is (10⁶−t)/t there, with a margin
+	shares fixed.Fine // giving: the own pool with all shares sold; taking: all shares bought
+	bound  rough      // pricing: (10⁶−t)/t, with a margin
 }
 
 const (
@@ -216,11 +216,11 @@ func (w *Walk) middle(from, to fixed.Fine) fixed.Fine {
 	a, b := fixed.U128(w.other(w.least, from)).Len(), fixed.U128(w.other(w.least, to)).Len()
 	if a-b > 1 || b-a > 1 {
 		y := fixed.Fine(fixed.U128{Lo: 1}.Lsh(uint((a+b)/2 - 1)))
-		if start := fine(w.start[w.least]); w.sell {
+		start := fine(w.start[w.least])
+		if w.sell {
 			return start.Sub(y)
-		} else {
-			return y.Sub(start)
 		}
+		return y.Sub(start)
 	}
 	return from.Add(half(to.Sub(from)))
 }

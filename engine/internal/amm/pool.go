@@ -7,42 +7,41 @@ import (
 )
 
 // Prices appends the published prices to dst[:0]: the prices of the pools rounded
-// so that they sum to exactly one million, by largest remainder, ties to the
-// lower index. None is below one; what that takes comes from the largest price.
-// With two pools the remainders are exact, with more they are known to one part
+// so that they sum to exactly one million: down, then up by largest remainder,
+// ties to the lower index. None is below one; those that would be are raised
+// first, if need be at the cost of the largest price. With two pools the remainders are exact, with more they are known to one part
 // in 2^30 of a ppm.
 func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
 	dst = dst[:0]
 	var weights, rests [MaxOutcomes]uint64
 	sum := weigh(pools, weights[:len(pools)])
 	left := fixed.Price(fixed.One)
+	top := 0
 	for i := range pools {
 		q, r := fixed.Mul(weights[i], fixed.One).QuoRem(sum)
-		dst = append(dst, fixed.Price(q.Lo))
-		rests[i] = r
-		left -= fixed.Price(q.Lo)
-	}
-	for ; left > 0; left-- {
-		top := 0
-		for i := range dst {
-			if rests[i] > rests[top] {
-				top = i
-			}
+		p := fixed.Price(q.Lo)
+		if p == 0 {
+			p, r = 1, 0
 		}
-		dst[top]++
-		rests[top] = 0
-	}
-	top := 0
-	for i, p := range dst {
+		dst = append(dst, p)
+		rests[i] = r
+		left -= p
 		if p > dst[top] {
 			top = i
 		}
 	}
-	for i, p := range dst {
-		if p == 0 {
-			dst[i]++
-			dst[top]--
+	if left < 0 {
+		dst[top] += left
+	}
+	for ; left > 0; left-- {
+		next := 0
+		for i := range dst {
+			if rests[i] > rests[next] {
+				next = i
+			}
 		}
+		dst[next]++
+		rests[next] = 0
 	}
 	return dst
 }
@@ -82,8 +81,10 @@ func Seed(c fixed.Micros, prices []fixed.Price, dst []fixed.Shares) []fixed.Shar
 
 // Add provides liquidity with a minted complete sets: it appends to dst[:0] what
 // each pool takes, ⌈a·xᵢ/x_max⌉ and at most a, and returns the units of liquidity
-// minted for the provider, ⌊units·a/x_max⌋, where units are those in existence.
-// The rest of each outcome is the provider's. Πx/unitsᴺ never falls.
+// minted for the provider, ⌊units·a/x_max⌋, where units are those in existence,
+// at most two thousand times the largest pool (pools that opened with as many
+// units as credits stay far below). The rest of each outcome is the provider's.
+// Πx/unitsᴺ never falls.
 func Add(pools []fixed.Shares, a fixed.Micros, units fixed.Shares, dst []fixed.Shares) (taken []fixed.Shares, minted fixed.Shares) {
 	largest := pools[0]
 	for _, x := range pools {
