@@ -56,7 +56,7 @@ func TestTallySurvivesGrowthAndEpochs(t *testing.T) {
 			l.reset()
 			for round := range int64(2) {
 				for a := range uint32(300) {
-					l.take(a+1, Asset{Market: a%2 + 1, Outcome: 1}, 1+round)
+					l.take(a*a*a+1, Asset{Market: a%2 + 1, Outcome: 1}, 1+round)
 					l.takeCredits(a+1, &hints[(a*7)%300], 5-round)
 				}
 			}

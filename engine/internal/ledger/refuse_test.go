@@ -68,6 +68,7 @@ func TestApplyRefuses(t *testing.T) {
 		{"an unknown market", 5, 3, nil, false},
 		{"a market's account of an unknown market", 5, 0, move(credits, avail(1), coll(3), 1), false},
 		{"an unknown outcome", 5, 1, move(share(1, 2), supply(1), pool(1), 1), false},
+		{"an outcome in the place of the units", 5, 1, move(share(1, 2), supply(1), avail(1), 1), false},
 		{"an outcome of the other market's number", 5, 2, move(share(2, 2), avail(1), pool(2), 1), true},
 		{"shares in another market's pool", 5, 2, move(share(2, 0), avail(1), pool(1), 1), false},
 		{"shares as collateral", 5, 1, move(share(1, 0), pool(1), coll(1), 1), false},
