@@ -63,10 +63,10 @@ func weigh(pools []fixed.Shares, weights []uint64) (sum uint64) {
 	return sum
 }
 
-// Seed appends to dst[:0] the pools of a market that starts at the given prices
+// Open appends to dst[:0] the pools of a market that starts at the given prices
 // with c minted complete sets: pool i keeps ⌊c·p_min/pᵢ⌋. Prices are 1..999,999; a
 // pool is empty, and the market cannot trade, if c·p_min < pᵢ.
-func Seed(c fixed.Micros, prices []fixed.Price, dst []fixed.Shares) []fixed.Shares {
+func Open(c fixed.Micros, prices []fixed.Price, dst []fixed.Shares) []fixed.Shares {
 	dst = dst[:0]
 	least := prices[0]
 	for _, p := range prices {

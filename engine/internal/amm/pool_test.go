@@ -83,7 +83,7 @@ func TestPricesByHand(t *testing.T) {
 	}
 }
 
-func TestSeedOpensAtThePrices(t *testing.T) {
+func TestOpenAtThePrices(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(2, amm.MaxOutcomes).Draw(t, "n")
 		c := fixed.Micros(rapid.Int64Range(10_000_000_000, fixed.MaxPool).Draw(t, "c"))
@@ -97,7 +97,7 @@ func TestSeedOpensAtThePrices(t *testing.T) {
 			}
 			left -= prices[i]
 		}
-		pools := amm.Seed(c, prices, nil)
+		pools := amm.Open(c, prices, nil)
 		for i, p := range amm.Prices(pools, nil) {
 			if pools[i] < 1 || pools[i] > fixed.Shares(c) || p-prices[i] > 1 || prices[i]-p > 1 {
 				t.Fatalf("%d credits at %v: pools %v, price %d of %d", c, prices, pools, p, i)
@@ -239,3 +239,5 @@ func TestStoppedWalksPublishTheirPrice(t *testing.T) {
 		}
 	})
 }
+
+func times(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
