@@ -82,8 +82,8 @@ dbt.docs: tools ## build the models of a lake (MBP_LAKE, default mbp-data/lake) 
 	  $(TOOLS)/dbt docs generate --profiles-dir profiles --static --no-compile
 
 .PHONY: micro
-micro: ## benchmarks of the engine: ns/op and allocations of decide and evolve
-	@$(GO) test -run '^$$' -bench . -benchmem ./engine/...
+micro: ## benchmarks of the decision path against their limits (tests/perf/micro/limits.csv)
+	@$(GO) run ./tests/perf/micro
 
 ##@ While working
 

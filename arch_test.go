@@ -37,20 +37,23 @@ type importRule struct {
 }
 
 var importRules = []importRule{
-	{"engine", []string{"engine/internal"}, "the engine is a pure state machine: it knows neither its log nor its edge"},
+	{"engine", []string{"engine/internal"}, "the vocabulary is plain data: it knows neither the machine nor its log"},
+	{"engine/core", []string{"engine", "engine/internal"}, "the core is a pure state machine: it knows neither its log nor its edge"},
 	{"engine/internal", []string{"engine/internal"}, "leaves know only leaves"},
+	{"engine/internal/fold", []string{"engine", "engine/internal"}, "the state is made of decisions, so it speaks their vocabulary"},
 	{"engine/journal", []string{"engine", "engine/journal"}, "the log stores what the engine decides and knows nobody above it"},
-	{"engine/sequencer", []string{"engine", "engine/journal"}, "the writer drives engine and log; edges come to it, not it to them"},
-	{"engine/httpapi", []string{"engine", "engine/sequencer"}, "the edge talks to the sequencer and the read model, never to the disk"},
+	{"engine/sequencer", []string{"engine", "engine/core", "engine/journal"}, "the writer drives engine and log; edges come to it, not it to them"},
+	{"engine/httpapi", []string{"engine", "engine/core", "engine/sequencer"}, "the edge talks to the sequencer and the read model, never to the disk"},
 	{"engine/httpapi/client", []string{"engine"}, "a client knows the edge by its wire alone"},
-	{"engine/enginetest", []string{"engine"}, "the script language speaks the engine's public words only"},
-	{"data", []string{"data", "engine", "engine/journal", "schemas"}, "readers of the log: they need its records and the schemas, nothing that can write"},
+	{"engine/resolver", []string{"engine"}, "rules are evaluated outside the core, which gets a proposal: they need the engine's words and nothing that runs it"},
+	{"engine/enginetest", []string{"engine", "engine/core"}, "the script language speaks the engine's public words only"},
+	{"data", []string{"data", "engine", "engine/core", "engine/journal", "schemas"}, "readers of the log: they need its records and the schemas, nothing that can write"},
 	{"schemas", []string{"schemas"}, "the registry serves any table of anybody"},
 	{"obs/telemetry", nil, "everybody logs, so it may need nobody"},
 	{"obs/hooks", []string{"obs/telemetry"}, "hooks act through the public API, as any operator does"},
 	{"gate", []string{"gate"}, "the gate judges any system; a gate that imports what it judges is no judge"},
 	{"fe", nil, "the panel is embedded bytes"},
-	{"sim", []string{"sim", "engine", "engine/enginetest", "engine/httpapi/client"}, "simulated traders use the engine's public face"},
+	{"sim", []string{"sim", "engine", "engine/core", "engine/enginetest", "engine/httpapi/client"}, "simulated traders use the engine's public face"},
 	{"tools", nil, "the set-up runs before anything else is built"},
 	{"ci", nil, "CI runs the suites; it is not one"},
 	{"cmd/mbp", []string{"engine", "data", "schemas", "obs", "fe", "sim"}, "the only place that wires the platform; the gate stays out of it"},
@@ -136,7 +139,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 				}
 				continue
 			}
-			if p.path() != "engine" && !under(p.path(), "engine/internal") {
+			if p.path() != "engine" && p.path() != "engine/core" && !under(p.path(), "engine/internal") {
 				continue
 			}
 			if reason, banned := pureBans[imp]; banned {
@@ -149,7 +152,7 @@ func TestImportsFlowOneWay(t *testing.T) {
 }
 
 func TestEngineHasNoClock(t *testing.T) {
-	for _, p := range goList(t, "./engine", "./engine/internal/...") {
+	for _, p := range goList(t, "./engine", "./engine/core", "./engine/internal/...") {
 		for _, name := range p.GoFiles {
 			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, 0)
 			if err != nil {
@@ -176,6 +179,11 @@ func TestImportRule(t *testing.T) {
 		{"engine", "engine/internal/amm", true},
 		{"engine", "engine/journal", false},
 		{"engine", "schemas", false},
+		{"engine", "engine/core", false},
+		{"engine/core", "engine/internal/book", true},
+		{"engine/core", "engine/journal", false},
+		{"engine/sequencer", "engine/core", true},
+		{"engine/httpapi/client", "engine/core", false},
 		{"engine/internal/book", "engine", false},
 		{"engine/journal/file", "engine/journal", true},
 		{"engine/journal/file", "engine/sequencer", false},

@@ -33,13 +33,27 @@ const (
 	TemplateBounds     Code = 17 // a parameter is outside the bounds of the template
 	LimitReached       Code = 18 // a capacity of the policy is used up
 	LastAdmin          Code = 19 // without this key nobody could add or revoke keys any more
+	MarketFrozen       Code = 20 // the price guard tripped; the market waits to be reopened
+	OrderNotFound      Code = 21 // the account has no such open order
+	PostOnlyTakes      Code = 22 // a post-only order would trade at once
+	SelfTrades         Code = 23 // the order would have met an order of its own account, and nothing else
+	PositionLimit      Code = 24 // the position or the exposure of the account would pass the template's cap
+	InterestLimit      Code = 25 // the market's open interest would pass the template's cap
+	CoolingDown        Code = 26 // the market cools down after a price spike
+	AccountLimited     Code = 27 // a moderator limited the account
+	ReadOnly           Code = 28 // the engine takes no trades for now
+	VoidWindowExceeded Code = 29 // the effective time is before what the market remembers
+	NotFound           Code = 30 // nothing of that name or sequence to act on
+	Draining           Code = 31 // orders or payouts of the market are still being worked off
 )
 
 var codeNames = []string{
 	"ok", "invalid_command", "account_not_found", "market_not_found", "template_not_found",
 	"key_not_found", "already_exists", "insufficient_funds", "insufficient_shares", "rate_limited",
 	"market_not_open", "market_closed", "price_limit", "fok_unfilled", "too_small", "wrong_state",
-	"same_approver", "template_bounds", "limit_reached", "last_admin",
+	"same_approver", "template_bounds", "limit_reached", "last_admin", "frozen",
+	"order_not_found", "post_only_takes", "self_trades", "position_limit", "interest_limit",
+	"cooling_down", "account_limited", "read_only", "void_window_exceeded", "not_found", "draining",
 }
 
 // String returns the stable word of the code.
@@ -74,20 +88,61 @@ func ParseCode(s string) (Code, error) {
 	return 0, fmt.Errorf("unknown code %q", s)
 }
 
-// MarketState is the life of a market: open ⇄ paused, either → proposed (trading
-// halts) → settling → resolved; a rejected proposal leads back to paused.
+// MarketState is the life of a market: draft → open ⇄ paused or frozen → closed →
+// proposed ⇄ disputed → settling → resolved or canceled. Package core holds the
+// table of what is allowed where.
 type MarketState uint8
 
 // The states of a market. The numbers are journalled.
 const (
-	Open     MarketState = 1
-	Paused   MarketState = 2
-	Proposed MarketState = 3
-	Settling MarketState = 4
-	Resolved MarketState = 5
+	Open     MarketState = 1  // trades
+	Paused   MarketState = 2  // an operator or moderator halted trading
+	Proposed MarketState = 3  // an outcome was named; approvals and the dispute window run
+	Settling MarketState = 4  // the outcome stands or the market is cancelled; holders are being paid
+	Resolved MarketState = 5  // everybody was paid by the outcome; the end
+	Draft    MarketState = 6  // seeded, not yet open
+	Frozen   MarketState = 7  // the price guard tripped
+	Closed   MarketState = 8  // past its close time; waits for its outcome
+	Disputed MarketState = 9  // the proposal was disputed; waits for another one
+	Canceled MarketState = 10 // everybody was paid back; the end
 )
 
-var stateNames = []string{"", "open", "paused", "proposed", "settling", "resolved"}
+var stateNames = []string{"", "open", "paused", "proposed", "settling", "resolved", "draft", "frozen", "closed", "disputed", "canceled"}
+
+// States returns every state in order.
+func States() []MarketState {
+	out := make([]MarketState, 0, len(stateNames)-1)
+	for i := range stateNames[1:] {
+		out = append(out, MarketState(i+1)) //nolint:gosec // ten states
+	}
+	return out
+}
+
+// Mode is how much of its service the engine gives.
+type Mode uint8
+
+// The modes, from full service down. The numbers are journalled.
+const (
+	ModeNormal   Mode = 0
+	ModeLite     Mode = 1 // optional work is off: depth sampling, push frequency
+	ModeShed     Mode = 2 // the edge admits less
+	ModeReadOnly Mode = 3 // read_only: nothing trades, orders can still be cancelled
+)
+
+var modeNames = []string{"normal", "lite", "shed", "read_only"}
+
+// String returns the stable word.
+func (m Mode) String() string { return name(modeNames, int(m)) }
+
+// MarshalText writes the stable word.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads the stable word.
+func (m *Mode) UnmarshalText(b []byte) error {
+	i, err := index(modeNames, "mode", string(b))
+	*m = Mode(i) //nolint:gosec // an index of four names
+	return err
+}
 
 // String returns the stable word of the state.
 func (m MarketState) String() string { return name(stateNames, int(m)) }

@@ -7,6 +7,9 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/wire"
 )
 
+// ErrEncoding wraps every error of decoding a record.
+var ErrEncoding = wire.ErrFormat
+
 // Decision is a request with the engine's verdict: what one record of the
 // journal holds. Its sequence is the record's.
 type Decision struct {
@@ -16,28 +19,49 @@ type Decision struct {
 	Detail string  // for InvalidCommand and TemplateBounds: what is out of range
 	Events []Event // empty for a rejection, but for an AbuseRaised
 
-	room [3]Event    // backs Events
-	fill OrderFilled // backs the commonest event
+	// Results are the verdicts on the items of a Batch, in order; Events holds
+	// the events of all of them.
+	Results []Result
+
+	room [4]Event // backs Events
+}
+
+// Result is the verdict on one item of a Batch.
+//
+//wire:part
+type Result struct {
+	Code   Code   `json:"code"`
+	Detail string `json:"detail,omitempty" wire:"200"`
+	Events uint32 `json:"events"` // how many of the decision's events are the item's
 }
 
 const (
-	recordVersion = 1
-	maxEvents     = 8   // of one decision
-	maxDetail     = 200 // bytes
+	recordVersion = 2
+	maxEvents     = 8 * BatchLimit // of one decision
+	maxDetail     = 200            // bytes
 )
 
-// reset prepares d for a new request.
-func (d *Decision) reset(seq Seq, req Request) {
-	*d = Decision{Seq: seq, Request: req}
+// Reset prepares d for a new request; the room of its events is used again.
+func (d *Decision) Reset(seq Seq, req Request) {
+	results := d.Results[:0]
+	*d = Decision{Seq: seq, Request: req, Results: results}
 	d.Events = d.room[:0]
 }
 
-func (d *Decision) add(e Event) { d.Events = append(d.Events, e) }
+// Add appends an event.
+func (d *Decision) Add(e Event) { d.Events = append(d.Events, e) }
 
-// reject sets the verdict; it returns false so that checks can return it.
-func (d *Decision) reject(code Code, detail string) bool {
-	d.Code, d.Detail = code, detail
-	return false
+// Reject sets the verdict.
+func (d *Decision) Reject(code Code, detail string) { d.Code, d.Detail = code, detail }
+
+// Clone returns a copy that shares no memory with d: the events of a decision
+// just made stand in memory that the next one uses again.
+func (d *Decision) Clone() *Decision {
+	c, err := Decode(d.Seq, d.Append(nil))
+	if err != nil {
+		panic(fmt.Sprintf("engine: decision %d does not read its own record: %v", d.Seq, err))
+	}
+	return c
 }
 
 // Append appends the binary form of d, without its sequence, to b.
@@ -84,7 +108,10 @@ func (d *Decision) fields(c *wire.Codec) {
 			c.Fail("empty key")
 		}
 	}
-	d.command(c)
+	codeCommand(c, &d.Command)
+	if c.Err != nil {
+		return
+	}
 	wire.Num(c, &d.Code)
 	if int(d.Code) >= len(codeNames) {
 		c.Fail("code %d", d.Code)
@@ -94,21 +121,79 @@ func (d *Decision) fields(c *wire.Codec) {
 	for i := range n {
 		d.event(c, i)
 	}
+	if _, batch := d.Command.(*Batch); !batch {
+		return
+	}
+	n = c.Count(len(d.Results), BatchLimit)
+	for i := range n {
+		if c.Decoding {
+			d.Results = append(d.Results, Result{})
+		}
+		d.Results[i].fields(c)
+	}
 }
 
-func (d *Decision) command(c *wire.Codec) {
+// codeCommand codes a command with its kind.
+func codeCommand(c *wire.Codec, x *Command) {
 	kind := uint8(0)
 	if !c.Decoding {
-		kind = d.Command.commandKind()
+		kind = (*x).commandKind()
 	}
 	wire.Num(c, &kind)
 	if c.Decoding {
-		if d.Command = newCommand(kind); d.Command == nil {
+		if *x = newCommand(kind); *x == nil {
 			c.Fail("command kind %d", kind)
 			return
 		}
 	}
-	d.Command.fields(c)
+	(*x).fields(c)
+}
+
+// codeCommands codes the items of a batch, which is not one of its own items.
+func codeCommands(c *wire.Codec, items *[]Command, limit int) {
+	n := c.Count(len(*items), limit)
+	for i := range n {
+		if c.Decoding {
+			*items = append(*items, nil)
+		}
+		if c.Err == nil && !c.Decoding && !batchable((*items)[i]) {
+			c.Fail("item %d cannot be in a batch", i)
+			return
+		}
+		codeCommand(c, &(*items)[i])
+		if c.Err != nil {
+			return
+		}
+		if !batchable((*items)[i]) {
+			c.Fail("item %d cannot be in a batch", i)
+			return
+		}
+	}
+}
+
+func batchable(x Command) bool {
+	switch x.(type) {
+	case *PlaceOrder, *CancelOrder, *CancelAll, *AmendOrder:
+		return true
+	}
+	return false
+}
+
+// Canonical returns the record form of an event, for digests.
+func Canonical(e Event) []byte {
+	var c wire.Codec
+	e.fields(&c)
+	return c.B
+}
+
+// Recordable says whether the record format holds the command.
+func Recordable(x Command) bool {
+	if _, plain := x.(*PlaceOrder); plain { // numbers alone; the common case
+		return true
+	}
+	var c wire.Codec
+	codeCommand(&c, &x)
+	return c.Err == nil
 }
 
 func (d *Decision) event(c *wire.Codec, i int) {
@@ -149,13 +234,28 @@ func (d *Decision) MarshalJSON() ([]byte, error) {
 		Principal string            `json:"principal"`
 		Command   json.RawMessage   `json:"command"`
 		Events    []json.RawMessage `json:"events"`
-	}{d.Seq, d.At, d.Code, d.Detail, d.Principal, nil, make([]json.RawMessage, len(d.Events))}
+		Results   []Result          `json:"results,omitempty"`
+	}{d.Seq, d.At, d.Code, d.Detail, d.Principal, nil, make([]json.RawMessage, len(d.Events)), d.Results}
 	var err error
 	if out.Command, err = typed(d.Command.Type(), d.Command); err != nil {
 		return nil, err
 	}
 	for i, e := range d.Events {
 		if out.Events[i], err = typed(e.Type(), e); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(out)
+}
+
+// MarshalJSON writes the items with their types.
+func (x *Batch) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Items []json.RawMessage `json:"items"`
+	}{make([]json.RawMessage, len(x.Items))}
+	for i, item := range x.Items {
+		var err error
+		if out.Items[i], err = typed(item.Type(), item); err != nil {
 			return nil, err
 		}
 	}

@@ -1,48 +1,230 @@
 package engine
 
-import "github.com/mbp-market/mbp/engine/internal/form"
+import (
+	"crypto/sha256"
 
-// Policy holds the limits of the engine. It is journalled by Initialise.
+	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/wire"
+)
+
+// Policy is the bundle of limits that hold for the whole engine. It is versioned
+// and known by its Digest; changing it is a command, and the bundle before can be
+// put back.
+//
+//wire:part
 type Policy struct {
-	OrderInterval int64 `json:"order_interval_us"` // µs between orders of an account on average, > 0
-	OrderBurst    int64 `json:"order_burst"`       // orders of an account that may come at once, ≥ 1
-	MaxAccounts   int64 `json:"max_accounts"`      // trading accounts
-	MaxMarkets    int64 `json:"max_markets"`       // markets, ended ones too
-	MaxKeys       int64 `json:"max_keys"`          // API keys, revoked ones too
-	MaxTemplates  int64 `json:"max_templates"`     // template versions
+	Version       string       `json:"version" wire:"16"`  // semver, for people; the digest is what identifies
+	OrderInterval int64        `json:"order_interval_us"`  // µs between orders of an account on average, > 0
+	OrderBurst    int64        `json:"order_burst"`        // orders of an account that may come at once, ≥ 1
+	MaxAccounts   int64        `json:"max_accounts"`       // trading accounts
+	MaxMarkets    int64        `json:"max_markets"`        // markets, ended ones too
+	MaxKeys       int64        `json:"max_keys"`           // API keys, revoked ones too
+	MaxTemplates  int64        `json:"max_templates"`      // template versions
+	MaxOpenOrders int64        `json:"max_open_orders"`    // resting orders of an account, 1..1000
+	MaxFills      int64        `json:"max_fills_of_order"` // resting orders that one order may meet, 1..1000
+	TradeInterval int64        `json:"trade_interval_us"`  // µs between trading orders of an account on average; 0: no limit
+	TradeBurst    int64        `json:"trade_burst"`
+	Burst         BurstRule    `json:"burst"`
+	Wash          WashRule     `json:"wash"`
+	SelfTrades    AttemptsRule `json:"self_trades"`
+}
+
+// BurstRule raises an alert when a market gets more orders in ten seconds than
+// its own history makes likely.
+//
+//wire:part
+type BurstRule struct {
+	Sigmas int64 `json:"sigmas"` // standard deviations above the mean; 0: off
+	Floor  int64 `json:"floor"`  // orders in a slot below which nothing is a burst
+}
+
+// WashRule raises an alert when two accounts trade back and forth.
+//
+//wire:part
+type WashRule struct {
+	Times  int64 `json:"times"`     // changes of direction that raise it; 0: off
+	Window int64 `json:"window_us"` // µs in which they count
+}
+
+// AttemptsRule raises an alert when an account often meets its own orders.
+//
+//wire:part
+type AttemptsRule struct {
+	Times  int64 `json:"times"` // 0: off
+	Window int64 `json:"window_us"`
 }
 
 // DefaultPolicy returns the limits as shipped: ten orders a second for each
-// account with bursts of thirty, and capacities that fit the memory of a small
-// machine.
+// account with bursts of thirty, capacities that fit the memory of a small
+// machine, and alerts whose thresholds were chosen on real trades.
 func DefaultPolicy() Policy {
+	const minute = 60_000_000
 	return Policy{
-		OrderInterval: 100_000, OrderBurst: 30,
+		Version: "1.0.0", OrderInterval: 100_000, OrderBurst: 30,
 		MaxAccounts: 1_000_000, MaxMarkets: 100_000, MaxKeys: 1_000_000, MaxTemplates: 1_000,
+		MaxOpenOrders: 500, MaxFills: 500,
+		Burst: BurstRule{Sigmas: 8, Floor: 50}, Wash: WashRule{Times: 4, Window: 60 * minute},
+		SelfTrades: AttemptsRule{Times: 5, Window: 10 * minute},
 	}
 }
 
-// Template is a version of the rules that a market is made from.
-type Template struct {
-	ID           string `json:"id"`                   // a-z, 0-9, -, 1..64 characters
-	Version      string `json:"version"`              // semver, digits and dots, 5..16 characters
-	Category     string `json:"category"`             // a-z, 0-9, -, 1..64 characters
-	TruthSource  string `json:"truth_source"`         // "manual": two principals and evidence
-	MaxTitle     int64  `json:"max_title"`            // bytes of the title, 1..512
-	MinLiquidity Micros `json:"min_liquidity_micros"` // what the creator must seed at least
-	MaxLiquidity Micros `json:"max_liquidity_micros"`
-	MinPrice     Price  `json:"min_price_micros"` // trading stops the walk at these prices
-	MaxPrice     Price  `json:"max_price_micros"`
-	MaxOrder     Micros `json:"max_order_micros"` // largest amount, or number of shares, of an order
+// Digest is the SHA-256 of the bundle's record form.
+func (p Policy) Digest() Digest {
+	c := wire.Codec{}
+	p.fields(&c)
+	return sha256.Sum256(c.B)
 }
 
+// Template is a version of the rules that a market is made from.
+//
+//wire:part
+type Template struct {
+	ID           string     `json:"id" wire:"64"`       // a-z, 0-9, -, 1..64 characters
+	Version      string     `json:"version" wire:"16"`  // semver, digits and dots, 5..16 characters
+	Category     string     `json:"category" wire:"64"` // a-z, 0-9, -, 1..64 characters
+	Kind         MarketKind `json:"kind"`
+	MaxTitle     int64      `json:"max_title"`            // bytes of the title, 1..512
+	MaxDuration  int64      `json:"max_duration_us"`      // µs from opening to close_at; 0: a market need not close
+	MinLiquidity Micros     `json:"min_liquidity_micros"` // what the creator must seed at least, and what must stay while it is open
+	MaxLiquidity Micros     `json:"max_liquidity_micros"`
+	MinPrice     Price      `json:"min_price_micros"` // trading stops the walk at these prices of an outcome
+	MaxPrice     Price      `json:"max_price_micros"`
+	MaxOrder     Micros     `json:"max_order_micros"` // largest amount, or number of shares, of an order
+	Collar       Price      `json:"collar_micros"`    // how far one order may move a price; 0: no collar
+	Fee          FeeRule    `json:"fee"`
+	Guard        GuardRule  `json:"guard"`
+	Risk         RiskRule   `json:"risk"`
+	Truth        TruthRule  `json:"truth"`
+	End          EndRule    `json:"end"`
+}
+
+// FeeKind says what a fee is a rate of.
+type FeeKind uint8
+
+// The kinds of fee. The numbers are journalled.
+const (
+	FeeNone     FeeKind = 0
+	FeeCurve    FeeKind = 1 // ⌈rate·p·(1−p)·shares⌉: largest where the outcome is least certain
+	FeeNotional FeeKind = 2 // ⌈rate·amount⌉
+)
+
+var feeNames = []string{"none", "curve", "notional"}
+
+// MarshalText writes none, curve or notional.
+func (k FeeKind) MarshalText() ([]byte, error) { return []byte(name(feeNames, int(k))), nil }
+
+// UnmarshalText reads none, curve or notional.
+func (k *FeeKind) UnmarshalText(b []byte) error {
+	i, err := index(feeNames, "fee kind", string(b))
+	*k = FeeKind(i) //nolint:gosec // an index of three names
+	return err
+}
+
+// FeeRule is what takers pay on top of the price, for each fill and rounded up.
+// Whoever waits in the book pays nothing. Fees stay with the market until its
+// end, so that they can be given back.
+//
+//wire:part
+type FeeRule struct {
+	Kind    FeeKind `json:"kind"`
+	Rate    int64   `json:"rate_ppm"`    // 0..100,000: at most ten per cent
+	LP      int64   `json:"lp_ppm"`      // share of the fee for those who gave liquidity
+	Creator int64   `json:"creator_ppm"` // share for the creator; the rest is the platform's
+}
+
+// GuardRule stops a market whose price runs away from its own average.
+//
+//wire:part
+type GuardRule struct {
+	Window      int64 `json:"window_us"`       // µs of open time, a multiple of ten seconds; 0: off
+	Bound       int64 `json:"bound_ppm"`       // 10,000 = 1.0 %
+	Relative    bool  `json:"relative"`        // of the average, instead of in probability points
+	Outliers    int64 `json:"outliers"`        // samples in a row outside the 99 % band; 0: off
+	Floor       int64 `json:"floor_ppm"`       // least standard deviation
+	ReopenAfter int64 `json:"reopen_after_us"` // µs until it reopens by itself; 0: a command reopens it
+}
+
+// RiskRule bounds what one account and one market may come to; 0 is no bound.
+//
+//wire:part
+type RiskRule struct {
+	MaxPosition   Shares `json:"max_position_micros"`      // shares of an outcome that an account may hold
+	MaxExposure   Micros `json:"max_exposure_micros"`      // credits an account may have paid into the market, on balance
+	MaxInterest   Micros `json:"max_open_interest_micros"` // complete sets in existence
+	OrderInterval int64  `json:"order_interval_us"`        // µs between orders of the market on average
+	OrderBurst    int64  `json:"order_burst"`
+	SpikeMove     Price  `json:"spike_move_micros"` // a price that moves further than this
+	SpikeSpan     int64  `json:"spike_span_us"`     // within this time
+	CoolDown      int64  `json:"cool_down_us"`      // stops orders for this long
+}
+
+// Source is where the truth about a market comes from.
+type Source uint8
+
+// The sources. The numbers are journalled.
+const (
+	SourceManual   Source = 1 // people propose, with evidence, and approve
+	SourceTable    Source = 2 // rows of a table
+	SourceEndpoint Source = 3 // an address that a resolver fetches
+	SourceQuorum   Source = 4 // k of n reporters
+)
+
+var sourceNames = []string{"", "manual", "table", "endpoint", "quorum"}
+
+// MarshalText writes the stable word.
+func (s Source) MarshalText() ([]byte, error) { return []byte(name(sourceNames, int(s))), nil }
+
+// UnmarshalText reads the stable word.
+func (s *Source) UnmarshalText(b []byte) error {
+	i, err := index(sourceNames, "source", string(b))
+	*s = Source(i) //nolint:gosec // an index of four names
+	return err
+}
+
+// MaxReporters is the most principals that may report facts for a market.
+const MaxReporters = 16
+
+// TruthRule says how a market learns its outcome.
+//
+//wire:part
+type TruthRule struct {
+	Source        Source   `json:"source"`
+	Approvals     int64    `json:"approvals"`                                 // principals that must stand behind a proposal, its proposer among them; manual: at least 2
+	DisputeWindow int64    `json:"dispute_window_us"`                         // µs after a proposal in which it can be disputed
+	SLA           int64    `json:"sla_us"`                                    // µs from close, and from a proposal, until an alarm; 0: none
+	Reporters     []string `json:"reporters,omitempty" wire:"max=16,text=64"` // principals that report facts; not for manual
+	Quorum        int64    `json:"quorum"`                                    // reports that must agree
+	MaxAge        int64    `json:"max_age_us"`                                // µs after which a report is stale
+	MaxDivergence int64    `json:"max_divergence_ppm"`                        // of the range, between values of a scalar market that agree
+}
+
+// EndRule says what happens when a market ends otherwise than by its outcome.
+//
+//wire:part
+type EndRule struct {
+	Uniform    bool  `json:"uniform"`        // cancel at price 1/N instead of the last average
+	Clawback   bool  `json:"clawback"`       // recover from the available credits of who received more than their due
+	VoidTrades int64 `json:"void_trades"`    // movements that a market remembers, so that they can be voided
+	VoidWindow int64 `json:"void_window_us"` // µs
+}
+
+const (
+	second = 1_000_000 // µs
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
 // DefaultTemplate returns binary@1.0.0, the template as shipped: prices of
-// 1 %..99 %, from ten credits of liquidity, orders of at most 100,000 credits.
+// 1 %..99 %, from ten credits of liquidity, orders of at most 100,000 credits, no
+// fees, resolved by two principals.
 func DefaultTemplate() Template {
 	return Template{
-		ID: "binary", Version: "1.0.0", Category: "general", TruthSource: "manual",
+		ID: "binary", Version: "1.0.0", Category: "general", Kind: Binary,
 		MaxTitle: 240, MinLiquidity: 10 * One, MaxLiquidity: 1_000_000_000 * One,
 		MinPrice: 10_000, MaxPrice: 990_000, MaxOrder: 100_000 * One,
+		Truth: TruthRule{Source: SourceManual, Approvals: 2, SLA: day},
+		End:   EndRule{Clawback: true, VoidTrades: 100_000, VoidWindow: day},
 	}
 }
 
@@ -50,48 +232,163 @@ func DefaultTemplate() Template {
 func (t Template) Name() string { return t.ID + "@" + t.Version }
 
 // Key is an API key as the engine knows it.
+//
+//wire:part
 type Key struct {
-	SHA256    Digest    `json:"sha256"`    // of the whole secret
-	Principal string    `json:"principal"` // pseudonym, a-z 0-9 . _ -, 1..64 characters
+	SHA256    Digest    `json:"sha256"`              // of the whole secret
+	Principal string    `json:"principal" wire:"64"` // pseudonym, a-z 0-9 . _ -, 1..64 characters
 	Roles     Roles     `json:"roles"`
 	Account   AccountID `json:"account,omitempty"` // the trading account it may use; 0 for none
 }
 
-// fault returns what is wrong with the policy, "" if nothing is.
-func (p Policy) fault() string {
+// Fault returns what is wrong with the policy, "" if nothing is.
+func (p Policy) Fault() string {
 	const far = 1 << 40
 	for _, v := range []int64{p.OrderInterval, p.OrderBurst, p.MaxAccounts, p.MaxMarkets, p.MaxKeys, p.MaxTemplates} {
 		if v < 1 || v > far {
 			return "policy: every limit lies in 1..2^40"
 		}
 	}
-	if p.OrderInterval > 3_600_000_000 || p.OrderBurst > 1_000_000 {
+	switch {
+	case !form.Semver(p.Version):
+		return "policy: version has the form 1.0.0"
+	case p.OrderInterval > hour || p.OrderBurst > 1_000_000:
 		return "policy: order_interval_us is at most an hour and order_burst at most 1000000"
+	case p.MaxOpenOrders < 1 || p.MaxOpenOrders > 1000 || p.MaxFills < 1 || p.MaxFills > 1000:
+		return "policy: max_open_orders and max_fills_of_order lie in 1..1000"
+	case p.TradeInterval < 0 || p.TradeInterval > hour || p.TradeBurst < 0 || p.TradeBurst > 1_000_000 || (p.TradeInterval == 0) != (p.TradeBurst == 0):
+		return "policy: trade_interval_us is at most an hour, and trade_burst goes with it"
+	case p.Burst.Sigmas < 0 || p.Burst.Sigmas > 100 || p.Burst.Floor < 0 || p.Burst.Floor > far:
+		return "policy: burst.sigmas lies in 0..100, burst.floor in 0..2^40"
+	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
+		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
+	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > far || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
+		return "policy: self_trades.times lies in 0..2^40 and self_trades.window_us in 0..a day"
 	}
 	return ""
 }
 
-func (t Template) fault() string {
+// Fault returns what is wrong with the template, "" if nothing is.
+func (t Template) Fault() string {
+	lowest := Price(100)
 	switch {
 	case !form.Slug(t.ID) || !form.Slug(t.Category):
 		return "template: id and category have 1..64 characters a-z, 0-9, -"
 	case !form.Semver(t.Version):
 		return "template: version has the form 1.0.0"
-	case t.TruthSource != "manual":
-		return "template: truth_source is manual"
+	case t.Kind < Binary || t.Kind > Scalar:
+		return "template: kind is binary, categorical or scalar"
 	case t.MaxTitle < 1 || t.MaxTitle > form.MaxText:
 		return "template: max_title lies in 1..512"
+	case t.MaxDuration < 0 || t.MaxDuration > 100*366*day:
+		return "template: max_duration_us is at most a hundred years"
 	case t.MinLiquidity < One || t.MinLiquidity > t.MaxLiquidity || t.MaxLiquidity > MaxAmount/4:
 		return "template: 1 credit <= min_liquidity_micros <= max_liquidity_micros <= 2^50"
-	case t.MinPrice < 100 || t.MinPrice >= t.MaxPrice || t.MaxPrice > One-100:
+	case t.MinPrice < lowest || t.MinPrice >= t.MaxPrice || t.MaxPrice > One-lowest:
 		return "template: 100 <= min_price_micros < max_price_micros <= 999900"
 	case t.MaxOrder < One || t.MaxOrder > MaxAmount/4:
 		return "template: max_order_micros lies in 1 credit..2^50"
+	case t.Collar < 0 || t.Collar >= One:
+		return "template: collar_micros lies in 0..999999"
+	}
+	for _, fault := range []string{t.Fee.fault(), t.Guard.fault(), t.Risk.fault(), t.Truth.fault(), t.End.fault()} {
+		if fault != "" {
+			return "template: " + fault
+		}
 	}
 	return ""
 }
 
-func (k Key) fault() string {
+func (f FeeRule) fault() string {
+	switch {
+	case f.Kind > FeeNotional || (f.Kind == FeeNone) != (f.Rate == 0):
+		return "fee.kind is none without a rate, or curve or notional with one"
+	case f.Rate < 0 || f.Rate > One/10:
+		return "fee.rate_ppm lies in 0..100000"
+	case f.LP < 0 || f.Creator < 0 || f.LP > One || f.Creator > One-f.LP:
+		return "fee.lp_ppm and fee.creator_ppm are at most 1000000 together"
+	}
+	return ""
+}
+
+func (g GuardRule) fault() string {
+	switch {
+	case g.Window == 0 && g != GuardRule{}:
+		return "guard.window_us is missing"
+	case g.Window == 0:
+		return ""
+	case g.Window < 10*second || g.Window > 15*minute || g.Window%(10*second) != 0:
+		return "guard.window_us is a multiple of ten seconds, at most 15 minutes"
+	case g.Bound < 1 || g.Bound > One:
+		return "guard.bound_ppm lies in 1..1000000"
+	case g.Outliers < 0 || g.Outliers > 90 || g.Floor < 0 || g.Floor > One:
+		return "guard.outliers lies in 0..90 and guard.floor_ppm in 0..1000000"
+	case g.ReopenAfter < 0 || g.ReopenAfter > 366*day:
+		return "guard.reopen_after_us is at most a year"
+	}
+	return ""
+}
+
+func (r RiskRule) fault() string {
+	for _, v := range []int64{int64(r.MaxPosition), int64(r.MaxExposure), int64(r.MaxInterest)} {
+		if v < 0 || v > MaxAmount {
+			return "the caps of risk lie in 0..2^52"
+		}
+	}
+	switch {
+	case r.OrderInterval < 0 || r.OrderInterval > hour || r.OrderBurst < 0 || r.OrderBurst > 1_000_000 || (r.OrderInterval == 0) != (r.OrderBurst == 0):
+		return "risk.order_interval_us is at most an hour, and risk.order_burst goes with it"
+	case r.SpikeMove < 0 || r.SpikeMove >= One || r.SpikeSpan < 0 || r.SpikeSpan > hour || r.CoolDown < 0 || r.CoolDown > day:
+		return "risk.spike_move_micros is a price, spike_span_us at most an hour, cool_down_us at most a day"
+	case (r.SpikeMove == 0) != (r.SpikeSpan == 0) || (r.SpikeMove == 0) != (r.CoolDown == 0):
+		return "risk.spike_move_micros, spike_span_us and cool_down_us go together"
+	}
+	return ""
+}
+
+func (t TruthRule) fault() string {
+	least := int64(1)
+	if t.Source == SourceManual {
+		least = 2
+	}
+	switch {
+	case t.Source < SourceManual || t.Source > SourceQuorum:
+		return "truth.source is manual, table, endpoint or quorum"
+	case t.Approvals < least || t.Approvals > 5:
+		return "truth.approvals is at most 5, and at least 2 where people propose"
+	case t.DisputeWindow < 0 || t.DisputeWindow > 366*day || t.SLA < 0 || t.SLA > 366*day:
+		return "truth.dispute_window_us and truth.sla_us are at most a year"
+	case len(t.Reporters) > MaxReporters:
+		return "truth.reporters has at most 16 names"
+	case t.Source == SourceManual && (len(t.Reporters) != 0 || t.Quorum != 0):
+		return "truth.reporters and truth.quorum are for sources that report"
+	case t.Source != SourceManual && (t.Quorum < 1 || t.Quorum > int64(len(t.Reporters)) || t.MaxAge < 1 || t.MaxAge > 366*day):
+		return "truth.quorum lies in 1..the number of reporters, and truth.max_age_us in 1..a year"
+	case t.MaxDivergence < 0 || t.MaxDivergence > One:
+		return "truth.max_divergence_ppm lies in 0..1000000"
+	}
+	for i, r := range t.Reporters {
+		if !form.Principal(r) || r == System {
+			return "truth.reporters are principals"
+		}
+		for _, earlier := range t.Reporters[:i] {
+			if earlier == r {
+				return "truth.reporters has a name twice"
+			}
+		}
+	}
+	return ""
+}
+
+func (e EndRule) fault() string {
+	if e.VoidTrades < 0 || e.VoidTrades > 10_000_000 || e.VoidWindow < 0 || e.VoidWindow > 366*day {
+		return "end.void_trades lies in 0..10000000 and end.void_window_us is at most a year"
+	}
+	return ""
+}
+
+// Fault returns what is wrong with the key, "" if nothing is.
+func (k Key) Fault() string {
 	switch {
 	case k.SHA256 == Digest{}:
 		return "key: sha256 is missing"

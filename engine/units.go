@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
-	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
 // Micros is an amount of credits in millionths; one credit is One.
@@ -24,7 +23,7 @@ type Price = fixed.Price
 
 // Tag is the first 16 bytes of a SHA-256 value: enough to tell requests apart (a
 // collision takes about 2^64 of them), half the size in the journal.
-type Tag = repeat.Tag
+type Tag [16]byte
 
 // One is one credit in Micros, one share in Shares, and the sum of the prices
 // of a market.
@@ -67,9 +66,20 @@ type AccountID uint32
 // MarketID numbers markets densely from 1; its text form is mkt_<n>.
 type MarketID uint32
 
-// OrderID is the sequence of the decision that took the order; its text form is
-// ord_<seq>.
+// OrderID names an order by the decision that took it and, in a batch, its place
+// there; its text form is ord_<seq>, or ord_<seq>.<place> from the second item of
+// a batch on. Later orders have larger ids.
 type OrderID uint64
+
+// OrderOf returns the id of the order that an item of a decision placed; item is
+// 0 but in a batch.
+func OrderOf(seq Seq, item int) OrderID { return OrderID(seq)<<6 | OrderID(item) } //nolint:gosec // 0..49
+
+// Seq returns the sequence of the decision that took the order.
+func (o OrderID) Seq() Seq { return Seq(o >> 6) }
+
+// Item returns the place of the order in its batch, from 0.
+func (o OrderID) Item() int { return int(o & 63) }
 
 // String returns the text form.
 func (a AccountID) String() string { return "acc_" + strconv.FormatUint(uint64(a), 10) }
@@ -78,7 +88,13 @@ func (a AccountID) String() string { return "acc_" + strconv.FormatUint(uint64(a
 func (m MarketID) String() string { return "mkt_" + strconv.FormatUint(uint64(m), 10) }
 
 // String returns the text form.
-func (o OrderID) String() string { return "ord_" + strconv.FormatUint(uint64(o), 10) }
+func (o OrderID) String() string {
+	s := "ord_" + strconv.FormatUint(uint64(o.Seq()), 10)
+	if i := o.Item(); i != 0 {
+		s += "." + strconv.Itoa(i)
+	}
+	return s
+}
 
 // MarshalText writes the text form; no account is the empty text.
 func (a AccountID) MarshalText() ([]byte, error) { return textID(a.String(), a == 0), nil }
@@ -112,8 +128,16 @@ func (m *MarketID) UnmarshalText(b []byte) error {
 
 // UnmarshalText reads the text form.
 func (o *OrderID) UnmarshalText(b []byte) error {
-	n, err := parseID("ord_", string(b), 64)
-	*o = OrderID(n)
+	seq, place, batch := strings.Cut(string(b), ".")
+	n, err := parseID("ord_", seq, 58)
+	item := uint64(0)
+	if batch && err == nil {
+		item, err = strconv.ParseUint(place, 10, 8)
+		if err != nil || item == 0 || item >= BatchLimit || place[0] == '0' || place[0] == '+' {
+			err = fmt.Errorf("%q is not an order id of the form ord_<number>.<place>", b)
+		}
+	}
+	*o = OrderOf(Seq(n), int(item)) //nolint:gosec // below 50
 	return err
 }
 
@@ -144,29 +168,100 @@ func (d *Digest) UnmarshalText(b []byte) error {
 	return err
 }
 
-// Outcome is the index of an outcome in its market; a binary market has Yes and
-// No.
+// Outcome names an outcome together with the kind of market it belongs to: Yes
+// and No of a binary market, Long and Short of a scalar one, Nth(i) of a
+// categorical one.
 type Outcome uint8
 
-// The outcomes of a binary market.
+// The outcomes of markets with two. Long and Short are those of a scalar market.
 const (
-	Yes Outcome = 0
-	No  Outcome = 1
+	Yes   Outcome = 0
+	No    Outcome = 1
+	Long  Outcome = 2
+	Short Outcome = 3
+	first Outcome = 64 // of a categorical market
 )
 
-// Other returns the opposite outcome of a binary market.
-func (o Outcome) Other() Outcome { return 1 - o }
+// MaxOutcomes is the most outcomes of a categorical market.
+const MaxOutcomes = 64
 
-// String returns YES or NO.
-func (o Outcome) String() string { return name(outcomeNames, int(o)) }
+// Nth returns the outcome with index i, 0..63, of a categorical market.
+func Nth(i int) Outcome { return first + Outcome(i) } //nolint:gosec // i is below 64
 
-// MarshalText writes YES or NO.
+// Index returns the place of the outcome in its market, from 0.
+func (o Outcome) Index() int {
+	if o >= first {
+		return int(o - first)
+	}
+	return int(o & 1)
+}
+
+// Other returns the opposite outcome of a market with two.
+func (o Outcome) Other() Outcome { return o ^ 1 }
+
+// Of returns the outcome with an index in a market of a kind.
+func (k MarketKind) Of(index int) Outcome {
+	switch k {
+	case Categorical:
+		return Nth(index)
+	case Scalar:
+		return Long + Outcome(index) //nolint:gosec // 0 or 1
+	}
+	return Outcome(index) //nolint:gosec // 0 or 1
+}
+
+// Has reports whether a market of the kind with n outcomes has this one.
+func (k MarketKind) Has(o Outcome, n int) bool {
+	return o.Index() < n && k.Of(o.Index()) == o
+}
+
+// String returns YES, NO, LONG, SHORT or O1..O64.
+func (o Outcome) String() string {
+	if o >= first && o < first+MaxOutcomes {
+		return "O" + strconv.Itoa(o.Index()+1)
+	}
+	return name(outcomeNames, int(o))
+}
+
+// MarshalText writes the text form.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// UnmarshalText reads YES or NO.
+// UnmarshalText reads the text form.
 func (o *Outcome) UnmarshalText(b []byte) error {
-	i, err := index(outcomeNames, "outcome", string(b))
-	*o = Outcome(i)
+	s := string(b)
+	if digits, ok := strings.CutPrefix(s, "O"); ok {
+		n, err := strconv.ParseUint(digits, 10, 8)
+		if err != nil || n < 1 || n > MaxOutcomes || digits[0] == '0' || digits[0] == '+' {
+			return fmt.Errorf("outcome %q is not one of O1 .. O%d", s, MaxOutcomes)
+		}
+		*o = Nth(int(n) - 1)
+		return nil
+	}
+	i, err := index(outcomeNames, "outcome", s)
+	*o = Outcome(i) //nolint:gosec // an index of four names
+	return err
+}
+
+// MarketKind says how many outcomes a market has and how it pays.
+type MarketKind uint8
+
+// The kinds of market. The numbers are journalled.
+const (
+	Binary      MarketKind = 1 // YES and NO; one of them pays
+	Categorical MarketKind = 2 // 2..64 outcomes; one of them pays
+	Scalar      MarketKind = 3 // LONG and SHORT; they share the credit linearly
+)
+
+// String returns binary, categorical or scalar.
+func (k MarketKind) String() string { return name(kindNames, int(k)) }
+
+// MarshalText writes the stable word.
+func (k MarketKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the stable word.
+func (k *MarketKind) UnmarshalText(b []byte) error {
+	i, err := index(kindNames, "kind", string(b))
+	*k = MarketKind(i) //nolint:gosec // an index of three names
 	return err
 }
 
@@ -195,29 +290,59 @@ func (s *Side) UnmarshalText(b []byte) error {
 // TIF is the time in force of an order.
 type TIF uint8
 
-// The times in force.
+// The times in force. The numbers are journalled.
 const (
 	IOC TIF = 1 // immediate or cancel: fill what the limit allows, drop the rest
 	FOK TIF = 2 // fill or kill: all or nothing
+	GTC TIF = 3 // good till cancelled: the rest waits in the book
+	GTD TIF = 4 // good till date: the rest waits in the book until it expires
 )
 
-// String returns ioc or fok.
+// Rests reports whether what is left of an order waits in the book.
+func (t TIF) Rests() bool { return t == GTC || t == GTD }
+
+// String returns ioc, fok, gtc or gtd.
 func (t TIF) String() string { return name(tifNames, int(t)) }
 
-// MarshalText writes ioc or fok.
+// MarshalText writes the stable word.
 func (t TIF) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads ioc or fok.
+// UnmarshalText reads the stable word.
 func (t *TIF) UnmarshalText(b []byte) error {
 	i, err := index(tifNames, "tif", string(b))
-	*t = TIF(i)
+	*t = TIF(i) //nolint:gosec // an index of four names
+	return err
+}
+
+// SelfTrade says what happens when an order meets an order of the same account.
+type SelfTrade uint8
+
+// The ways of self-trade prevention. The numbers are journalled.
+const (
+	CancelNewest SelfTrade = 0 // the incoming order stops there
+	CancelOldest SelfTrade = 1 // the resting order is cancelled
+	Decrement    SelfTrade = 2 // both shrink by the smaller size, without a trade
+)
+
+// String returns cancel_newest, cancel_oldest or decrement.
+func (t SelfTrade) String() string { return name(selfTradeNames, int(t)) }
+
+// MarshalText writes the stable word.
+func (t SelfTrade) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads the stable word.
+func (t *SelfTrade) UnmarshalText(b []byte) error {
+	i, err := index(selfTradeNames, "self_trade", string(b))
+	*t = SelfTrade(i) //nolint:gosec // an index of three names
 	return err
 }
 
 var (
-	outcomeNames = []string{"YES", "NO"}
-	sideNames    = []string{"", "buy", "sell"}
-	tifNames     = []string{"", "ioc", "fok"}
+	outcomeNames   = []string{"YES", "NO", "LONG", "SHORT"}
+	kindNames      = []string{"", "binary", "categorical", "scalar"}
+	sideNames      = []string{"", "buy", "sell"}
+	tifNames       = []string{"", "ioc", "fok", "gtc", "gtd"}
+	selfTradeNames = []string{"cancel_newest", "cancel_oldest", "decrement"}
 )
 
 func name(names []string, i int) string {

@@ -1,8 +1,19 @@
 // Package twap keeps the time-weighted average price of a market over the last
-// minutes: an integer sum of price × time sampled at the edges of fixed slots.
-// It promises O(1) amortised updates with bounded work per call and no floating
-// point; it refuses time that runs backwards (such an update is ignored, because
-// the engine's clock is monotonic by construction).
+// minutes, and the guard that stops a market whose price runs away from it (I3).
+//
+// It promises that an average is an integer sum of price × time between the edges
+// of fixed slots, so that it is exact to the microsecond and nobody can move it
+// without holding a price for as long as it takes (the accumulator of Uniswap v2,
+// whitepaper 2020, section 2.2); that a verdict depends on the prices and their
+// times alone, not on how often anybody asks; that comparisons multiply sums of
+// up to 256 bits, so that the bound itself never trips and one unit more does; and
+// that a call costs nanoseconds within a slot and is bounded after any idle time.
+// The variance of the band is an exponentially weighted mean of squares
+// (RiskMetrics technical document, 1996, section 5.2). Which measure and bounds to
+// use was decided on real prices: docs/adr/ADR-003-TWAP-Benchmarks.md.
+//
+// It refuses floating point and any clock: times are µs of the market's open time
+// and must not run backwards; an earlier one counts as the latest one seen.
 package twap
 
 import "github.com/mbp-market/mbp/engine/internal/fixed"
@@ -21,7 +32,7 @@ type Ring struct {
 	at    int64         // time of the last update, µs
 	start int64         // time of Start, µs
 	price fixed.Price   // price since at
-	edge  int64         // index of the newest slot edge stored: edge·SlotMicros ≤ at
+	edge  int64         // index of the newest slot edge stored
 	marks [slots]uint64 // cum at slot edges, marks[edge mod slots]
 }
 
@@ -44,19 +55,22 @@ func (r *Ring) advance(now int64) {
 	last := now / SlotMicros
 	first := max(r.edge+1, last-slots+1)
 	for e := first; e <= last; e++ {
-		r.marks[e%slots] = r.cum + uint64(r.price)*uint64(e*SlotMicros-r.at)
+		r.marks[e%slots] = r.sum(e * SlotMicros)
 	}
 	r.edge = max(r.edge, last)
-	r.cum += uint64(r.price) * uint64(now-r.at)
+	r.cum = r.sum(now)
 	r.at = now
 }
+
+// sum returns Σ price·dt at a time ≥ at if the price stays.
+func (r *Ring) sum(t int64) uint64 { return r.cum + uint64(r.price)*uint64(t-r.at) }
 
 // Mean returns the time-weighted price over the last window seconds up to now
 // (at most 15 minutes), measured from the slot edge at or before the window's
 // start, or from Start if the market is younger. It does not change the ring.
 func (r *Ring) Mean(now int64, window int64) fixed.Price {
 	now = max(now, r.at)
-	sum := r.cum + uint64(r.price)*uint64(now-r.at)
+	sum := r.sum(now)
 	from := (now - window*1_000_000) / SlotMicros
 	begin, base := from*SlotMicros, uint64(0)
 	switch {

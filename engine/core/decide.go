@@ -1,0 +1,200 @@
+package core
+
+import (
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/form"
+)
+
+// Step decides on a request and folds the decision: what a writer does with each
+// request. The error is that of Evolve.
+func (s *State) Step(req engine.Request, d *engine.Decision) error {
+	if b, ok := req.Command.(*engine.Batch); ok && s.begin(req, d) {
+		return s.batch(b, d)
+	}
+	s.Decide(req, d)
+	return s.f.Evolve(d)
+}
+
+// Decide writes the decision on a request into d, which it resets; it changes
+// nothing in the state. The request's time must not be before the state's.
+// Evolve the decision before the next one. A Batch needs Step, because each of
+// its items is decided after the one before took effect; Decide rejects it.
+func (s *State) Decide(req engine.Request, d *engine.Decision) {
+	if !s.begin(req, d) {
+		return
+	}
+	s.dispatch(d, d.Command)
+	if d.Code != engine.OK && !tells(d.Code) {
+		d.Events = d.Events[:0]
+	}
+}
+
+// tells reports whether a rejection may carry an AbuseRaised.
+func tells(c engine.Code) bool { return c == engine.RateLimited || c == engine.SelfTrades }
+
+// begin resets d and reports whether the command can be looked at.
+func (s *State) begin(req engine.Request, d *engine.Decision) bool {
+	req.At = max(req.At, s.f.At)
+	d.Reset(s.f.Seq+1, req)
+	if req.Principal != engine.System && !form.Principal(req.Principal) {
+		d.Principal, d.Command = "unknown", &engine.Malformed{}
+	} else if req.Command == nil || !engine.Recordable(req.Command) {
+		d.Command = &engine.Malformed{}
+	}
+	if _, is := d.Command.(*engine.Malformed); is {
+		d.Reject(engine.InvalidCommand, "the principal has another form, or a text is longer than any valid one")
+		return false
+	}
+	if _, first := req.Command.(*engine.Initialise); first == s.f.Init {
+		d.Reject(engine.WrongState, "")
+		return false
+	}
+	return true
+}
+
+// batch decides and folds item after item.
+func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
+	if len(b.Items) == 0 {
+		d.Reject(engine.InvalidCommand, "items: a batch has 1..50 items")
+		return s.f.Evolve(d)
+	}
+	if err := s.f.Fold(d); err != nil {
+		return err
+	}
+	item := engine.Decision{}
+	defer func() { s.item = 0 }()
+	for i, x := range b.Items {
+		item.Reset(d.Seq, d.Request)
+		s.item = i
+		s.dispatch(&item, x)
+		if item.Code != engine.OK && !tells(item.Code) {
+			item.Events = item.Events[:0]
+		}
+		result := engine.Result{Code: item.Code, Detail: item.Detail, Events: uint32(len(item.Events))} //nolint:gosec // a few
+		for _, e := range item.Events {
+			d.Add(keep(e))
+		}
+		d.Results = append(d.Results, result)
+		if err := s.f.FoldItem(d, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep copies the events whose memory the next item uses again.
+func keep(e engine.Event) engine.Event {
+	switch x := e.(type) {
+	case *engine.OrderFilled:
+		c := *x
+		c.Fills = append([]engine.Fill(nil), x.Fills...)
+		c.Met = append([]engine.Met(nil), x.Met...)
+		return &c
+	case *engine.OrderRested:
+		c := *x
+		return &c
+	}
+	return e
+}
+
+func (s *State) dispatch(d *engine.Decision, c engine.Command) {
+	switch x := c.(type) {
+	case *engine.PlaceOrder:
+		s.placeOrder(d, x)
+	case *engine.CancelOrder:
+		s.cancelOrder(d, x)
+	case *engine.CancelAll:
+		s.cancelAll(d, x)
+	case *engine.AmendOrder:
+		s.amendOrder(d, x)
+	case *engine.SplitSets:
+		s.splitSets(d, x)
+	case *engine.MergeSets:
+		s.mergeSets(d, x)
+	case *engine.AddLiquidity:
+		s.addLiquidity(d, x)
+	case *engine.RemoveLiquidity:
+		s.removeLiquidity(d, x)
+	case *engine.SettleMarket:
+		s.settle(d, x)
+	case *engine.Tick:
+		s.tick(d)
+	case *engine.Batch:
+		d.Reject(engine.WrongState, "a batch is decided item by item")
+	default:
+		s.dispatchMarket(d, c)
+	}
+}
+
+func (s *State) dispatchMarket(d *engine.Decision, c engine.Command) {
+	switch x := c.(type) {
+	case *engine.OpenMarket:
+		s.openMarket(d, x)
+	case *engine.ActivateMarket:
+		s.activate(d, x)
+	case *engine.PauseMarket:
+		s.pause(d, x)
+	case *engine.ResumeMarket:
+		s.reopen(d, x.Market, x)
+	case *engine.ReopenMarket:
+		s.reopen(d, x.Market, x)
+	case *engine.CloseMarket:
+		s.closeMarket(d, x)
+	case *engine.ReportFact:
+		s.reportFact(d, x)
+	case *engine.ProposeResolution:
+		s.propose(d, x)
+	case *engine.ApproveResolution:
+		s.approve(d, x)
+	case *engine.RejectResolution:
+		s.rejectResolution(d, x)
+	case *engine.DisputeResolution:
+		s.dispute(d, x)
+	case *engine.CancelMarket:
+		s.cancelMarket(d, x)
+	default:
+		s.dispatchHouse(d, c)
+	}
+}
+
+func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
+	switch x := c.(type) {
+	case *engine.Initialise:
+		s.initialise(d, x)
+	case *engine.AddTemplate:
+		s.addTemplate(d, x)
+	case *engine.AddKey:
+		s.addKey(d, x)
+	case *engine.RevokeKey:
+		s.revokeKey(d, x)
+	case *engine.OpenAccount:
+		s.openAccount(d)
+	case *engine.GrantCredits:
+		s.grant(d, x)
+	case *engine.SetPolicy:
+		s.setPolicy(d, x)
+	case *engine.RollbackPolicy:
+		s.rollbackPolicy(d)
+	case *engine.SetMode:
+		s.setMode(d, x)
+	case *engine.Moderate:
+		s.moderate(d, x)
+	case *engine.UndoModeration:
+		s.undoModeration(d, x)
+	case *engine.UpgradeEngine:
+		s.upgrade(d, x)
+	}
+}
+
+// RetryAfter returns the µs from now until the account may order again.
+func (s *State) RetryAfter(id engine.AccountID, now engine.Time) int64 {
+	a := s.f.Account(id)
+	if a == nil {
+		return 0
+	}
+	wait := s.f.OrderRate().RetryAfter(a.Orders, int64(now))
+	if s.f.Policy.TradeInterval != 0 {
+		wait = max(wait, s.f.TradeRate().RetryAfter(a.Trades, int64(now)))
+	}
+	return wait
+}

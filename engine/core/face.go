@@ -1,0 +1,98 @@
+package core
+
+import (
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/fold"
+)
+
+// State is everything that the decisions so far have made true, with what
+// deciding needs at hand. One goroutine owns it; it is not safe for concurrent
+// use. The zero value is not usable.
+type State struct {
+	f *fold.State
+
+	item   int  // of the batch being decided
+	walk   walk // of the order being decided
+	filled engine.OrderFilled
+	rested engine.OrderRested
+	pools  [engine.MaxOutcomes]engine.Shares
+}
+
+// ErrFold wraps every error of Evolve: the decision does not follow from the
+// state it meets. The state is not usable any more; the log is damaged or was
+// written by something else.
+var ErrFold = fold.ErrFold
+
+// ErrLedger means that a decision would break the ledger: the log was not
+// written by this engine, or the engine is broken. Stop.
+var ErrLedger = fold.ErrLedger
+
+// How long and how many answered requests are remembered.
+const (
+	RepeatWindow = fold.RepeatWindow // µs
+	RepeatLimit  = fold.RepeatLimit
+)
+
+// New returns the state before the first decision.
+func New() *State { return &State{f: fold.New()} }
+
+// Evolve folds a decision into the state. Decisions come in order, without gaps.
+// It never decides: what was decided stands, whatever today's rules say.
+func (s *State) Evolve(d *engine.Decision) error { return s.f.Evolve(d) }
+
+// Hash returns a digest of everything a later decision can depend on. Equal
+// journals give equal hashes on every platform, and so do a state that was folded
+// and one that decided.
+func (s *State) Hash() engine.Digest { return s.f.Hash() }
+
+// Check looks at everything and says what does not hold: the ledger is conserved,
+// what is reserved is what the open orders need, credits back the complete sets,
+// the best bid is not above the pool's price nor that above the best ask where
+// there is one book, prices are in range. It costs a look at every balance and
+// order.
+func (s *State) Check() error { return s.f.Check() }
+
+// Seq returns the sequence of the last decision, 0 before the first.
+func (s *State) Seq() engine.Seq { return s.f.Seq }
+
+// At returns the time of the last decision.
+func (s *State) At() engine.Time { return s.f.At }
+
+// Initialised reports whether the first command was given.
+func (s *State) Initialised() bool { return s.f.Init }
+
+// Mode returns how much of its service the engine gives.
+func (s *State) Mode() engine.Mode { return s.f.Mode }
+
+// Version returns the version of the rules that decide.
+func (s *State) Version() uint32 { return s.f.Version }
+
+// Policy returns the bundle in force.
+func (s *State) Policy() engine.Policy { return s.f.Policy }
+
+// Due returns the command that the engine gives to itself at a time, nil if there
+// is none. Ask again after each decision, and give it before any other command
+// of the same or a later time: an order must not meet one whose time is over.
+func (s *State) Due(now engine.Time) engine.Command {
+	if e, ok := s.f.Due.Next(); ok && e.At <= int64(now) {
+		return &engine.Tick{}
+	}
+	if len(s.f.Work) != 0 {
+		return &engine.SettleMarket{Market: s.f.Work[0]}
+	}
+	return nil
+}
+
+// Deadline returns the time from which on Due has a Tick to give; false if
+// nothing is waited for.
+func (s *State) Deadline() (engine.Time, bool) {
+	e, ok := s.f.Due.Next()
+	return engine.Time(e.At), ok
+}
+
+// Repeat looks up a request that was answered before. found is the decision; same
+// says whether the content was equal, too.
+func (s *State) Repeat(key, input engine.Tag) (found engine.Seq, same bool) {
+	e, ok := s.f.Repeats.Find(key)
+	return engine.Seq(e.Seq), ok && e.Input == input
+}

@@ -1,0 +1,180 @@
+package core
+
+import (
+	"github.com/mbp-market/mbp/engine"
+)
+
+func (s *State) initialise(d *engine.Decision, x *engine.Initialise) {
+	for _, fault := range []string{x.Policy.Fault(), x.Template.Fault(), x.Admin.Fault()} {
+		if fault != "" {
+			d.Reject(engine.InvalidCommand, fault)
+			return
+		}
+	}
+	if x.Admin.Account != 0 {
+		d.Reject(engine.InvalidCommand, "key: the first key has no account, because there is none yet")
+		return
+	}
+	d.Add(&engine.PolicySet{Policy: x.Policy})
+	d.Add(&engine.TemplateAdded{Template: x.Template})
+	d.Add(&engine.KeyAdded{Key: x.Admin})
+}
+
+func (s *State) addTemplate(d *engine.Decision, x *engine.AddTemplate) {
+	switch {
+	case x.Template.Fault() != "":
+		d.Reject(engine.InvalidCommand, x.Template.Fault())
+	case s.f.Template(x.Template.Name()) != nil:
+		d.Reject(engine.AlreadyExists, "")
+	case int64(len(s.f.Templates)) >= s.f.Policy.MaxTemplates:
+		d.Reject(engine.LimitReached, "")
+	default:
+		d.Add(&engine.TemplateAdded{Template: x.Template})
+	}
+}
+
+func (s *State) addKey(d *engine.Decision, x *engine.AddKey) {
+	_, exists := s.f.Keys[x.Key.SHA256]
+	switch {
+	case x.Key.Fault() != "":
+		d.Reject(engine.InvalidCommand, x.Key.Fault())
+	case x.Key.Account != 0 && s.f.Account(x.Key.Account) == nil:
+		d.Reject(engine.AccountNotFound, "")
+	case exists:
+		d.Reject(engine.AlreadyExists, "")
+	case int64(len(s.f.Added)) >= s.f.Policy.MaxKeys:
+		d.Reject(engine.LimitReached, "")
+	default:
+		d.Add(&engine.KeyAdded{Key: x.Key})
+	}
+}
+
+func (s *State) revokeKey(d *engine.Decision, x *engine.RevokeKey) {
+	k := s.f.Keys[x.SHA256] // revoked keys stay as nil
+	if k == nil {
+		d.Reject(engine.KeyNotFound, "")
+		return
+	}
+	if k.Roles.Has(engine.RoleAdmin) && s.admins() == 1 {
+		d.Reject(engine.LastAdmin, "")
+		return
+	}
+	d.Add(&engine.KeyRevoked{SHA256: x.SHA256})
+}
+
+// admins counts the valid keys that may add keys; few revocations ask.
+func (s *State) admins() (n int) {
+	for _, d := range s.f.Added {
+		if k := s.f.Keys[d]; k != nil && k.Roles.Has(engine.RoleAdmin) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *State) openAccount(d *engine.Decision) {
+	if int64(len(s.f.Accounts)) >= s.f.Policy.MaxAccounts {
+		d.Reject(engine.LimitReached, "")
+		return
+	}
+	d.Add(&engine.AccountOpened{Account: engine.AccountID(len(s.f.Accounts) + 1)}) //nolint:gosec // at most 2^32 by the policy's bounds on memory
+}
+
+func (s *State) grant(d *engine.Decision, x *engine.GrantCredits) {
+	switch {
+	case x.Amount < 1 || x.Amount > engine.MaxAmount:
+		d.Reject(engine.InvalidCommand, "amount_micros lies in 1..2^52")
+	case s.f.Account(x.Account) == nil:
+		d.Reject(engine.AccountNotFound, "")
+	case s.f.Ledger.Issued()+x.Amount > engine.MaxAmount: // all credits ever: bounds every balance and pool
+		d.Reject(engine.LimitReached, "")
+	default:
+		d.Add(&engine.CreditsGranted{Account: x.Account, Amount: x.Amount})
+	}
+}
+
+func (s *State) setPolicy(d *engine.Decision, x *engine.SetPolicy) {
+	switch {
+	case x.Policy.Fault() != "":
+		d.Reject(engine.InvalidCommand, x.Policy.Fault())
+	case x.Policy == s.f.Policy:
+		d.Reject(engine.AlreadyExists, "")
+	default:
+		d.Add(&engine.PolicySet{Policy: x.Policy})
+	}
+}
+
+func (s *State) rollbackPolicy(d *engine.Decision) {
+	if len(s.f.Before) == 0 {
+		d.Reject(engine.NotFound, "")
+		return
+	}
+	d.Add(&engine.PolicySet{Policy: s.f.Before[len(s.f.Before)-1], Rollback: true})
+}
+
+func (s *State) setMode(d *engine.Decision, x *engine.SetMode) {
+	switch {
+	case x.Mode > engine.ModeReadOnly:
+		d.Reject(engine.InvalidCommand, "mode is normal, lite, shed or read_only")
+	case !printable(x.Reason):
+		d.Reject(engine.InvalidCommand, "reason is one line of at most 128 bytes")
+	case x.Mode == s.f.Mode:
+		d.Reject(engine.WrongState, "")
+	default:
+		d.Add(&engine.ModeSet{Mode: x.Mode, Reason: x.Reason})
+	}
+}
+
+func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
+	if fault := evidence(x.EvidenceURI, x.EvidenceSHA256); fault != "" {
+		d.Reject(engine.InvalidCommand, fault)
+		return
+	}
+	switch x.Action {
+	case engine.LimitAccount:
+		a := s.f.Account(x.Account)
+		switch {
+		case x.Until <= d.At:
+			d.Reject(engine.InvalidCommand, "until is not in the future")
+			return
+		case a == nil:
+			d.Reject(engine.AccountNotFound, "")
+			return
+		}
+	case engine.DismissAbuse:
+		if dismissed, known := s.f.Abuses[x.Abuse]; !known {
+			d.Reject(engine.NotFound, "")
+			return
+		} else if dismissed {
+			d.Reject(engine.WrongState, "")
+			return
+		}
+	default:
+		d.Reject(engine.InvalidCommand, "action is limit or dismiss")
+		return
+	}
+	d.Add(&engine.Moderated{
+		Action: x.Action, Account: x.Account, Until: x.Until, Abuse: x.Abuse,
+		EvidenceURI: x.EvidenceURI, EvidenceSHA256: x.EvidenceSHA256,
+	})
+}
+
+func (s *State) undoModeration(d *engine.Decision, x *engine.UndoModeration) {
+	m := s.f.Moderations[x.Decision]
+	if m == nil {
+		d.Reject(engine.NotFound, "")
+		return
+	}
+	d.Add(&engine.ModerationUndone{Decision: x.Decision, Action: m.Action, Account: m.Account})
+}
+
+func (s *State) upgrade(d *engine.Decision, x *engine.UpgradeEngine) {
+	switch {
+	case x.Version <= s.f.Version:
+		d.Reject(engine.WrongState, "")
+	case x.Version > engine.Version:
+		d.Reject(engine.InvalidCommand, "this binary does not know that version of the rules")
+	default:
+		d.Add(&engine.EngineUpgraded{Version: x.Version})
+	}
+}

@@ -1,0 +1,182 @@
+package core
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// stage is a world with one market in a state, in which every command about a
+// market has what it needs but for that state: account 2 has an order that
+// waits, complete sets and credits; account 1 made the market.
+func stage(t *testing.T, to engine.MarketState) (w *world, order engine.OrderID) {
+	t.Helper()
+	tmpl := engine.DefaultTemplate()
+	tmpl.Truth = engine.TruthRule{
+		Source: engine.SourceQuorum, Approvals: 3, DisputeWindow: int64(1000 * sec), Reporters: []string{"ana", "bob"}, Quorum: 2, MaxAge: int64(1000 * sec),
+	}
+	w = newWorld(t, calm(), tmpl)
+	w.rich(2, 10_000*one)
+	m := w.open(engine.OpenMarket{Draft: to == engine.Draft, CloseAt: w.now + 10_000*sec})
+	if to == engine.Draft {
+		return w, 0
+	}
+	w.ok("t", &engine.SplitSets{Account: 2, Market: m, Amount: 100 * one})
+	w.now += sec
+	for _, e := range w.ok("t", rest(2, m, engine.Yes, engine.Buy, 10*engine.One, 400_000)).Events {
+		if x, is := e.(*engine.OrderRested); is {
+			order = x.Order
+		}
+	}
+	w.bring(m, to)
+	if v, _ := w.s.Market(m, w.now); v.State != to {
+		t.Fatalf("the market is %s, not %s", v.State, to)
+	}
+	return w, order
+}
+
+// bring leads an open market to a state by commands, but for the trip of the
+// guard.
+func (w *world) bring(m engine.MarketID, to engine.MarketState) {
+	w.t.Helper()
+	cancel := &engine.CancelMarket{Market: m, Kind: engine.CancelPrice, EvidenceURI: "a:b", EvidenceSHA256: digest(1)}
+	switch to {
+	case engine.Paused:
+		w.ok("ops", &engine.PauseMarket{Market: m})
+	case engine.Frozen:
+		w.fold(&engine.Tick{}, &engine.GuardTripped{Market: m, Kind: engine.Band}, &engine.MarketStateChanged{Market: m, From: engine.Open, To: engine.Frozen})
+	case engine.Closed:
+		w.ok("ops", &engine.CloseMarket{Market: m})
+	case engine.Proposed, engine.Disputed, engine.Resolved:
+		w.ok("carol", propose(m, engine.Yes, 0))
+		if to == engine.Disputed {
+			w.ok("dave", &engine.DisputeResolution{Market: m, EvidenceURI: "a:b", EvidenceSHA256: digest(1)})
+		}
+		if to == engine.Resolved {
+			w.ok("erin", &engine.ApproveResolution{Market: m})
+			w.ok("fred", &engine.ApproveResolution{Market: m})
+			w.now += 2000 * sec
+			w.ticks()
+			w.settle()
+		}
+	case engine.Settling:
+		w.owing = true
+		w.ok("ops", cancel)
+	case engine.Canceled:
+		w.ok("ops", cancel)
+	}
+}
+
+// acts are the commands of the table of what is allowed, each with all it needs.
+func acts(now engine.Time, order engine.OrderID) []engine.Command {
+	uri, sum := "https://example.org/e", digest(9)
+	return []engine.Command{
+		buy(2, 1, engine.Yes, one),
+		&engine.AmendOrder{Account: 2, Order: order, Shares: 20 * engine.One},
+		&engine.SplitSets{Account: 2, Market: 1, Amount: one},
+		&engine.MergeSets{Account: 2, Market: 1, Amount: one},
+		&engine.AddLiquidity{Account: 2, Market: 1, Amount: one},
+		&engine.RemoveLiquidity{Account: 1, Market: 1, Units: engine.One},
+		&engine.ActivateMarket{Market: 1},
+		&engine.PauseMarket{Market: 1},
+		&engine.ResumeMarket{Market: 1},
+		&engine.ReopenMarket{Market: 1},
+		&engine.CloseMarket{Market: 1},
+		&engine.ReportFact{Market: 1, Outcome: engine.Yes, ObservedAt: now, EvidenceURI: uri, RuleSHA256: sum, FactsSHA256: sum},
+		&engine.ProposeResolution{Market: 1, Outcome: engine.Yes, EvidenceURI: uri, EvidenceSHA256: sum},
+		&engine.ApproveResolution{Market: 1},
+		&engine.RejectResolution{Market: 1},
+		&engine.DisputeResolution{Market: 1, EvidenceURI: uri, EvidenceSHA256: sum},
+		&engine.CancelMarket{Market: 1, Kind: engine.CancelRefund, EvidenceURI: uri, EvidenceSHA256: sum},
+	}
+}
+
+// refusals are the codes by which a state refuses.
+var refusals = []engine.Code{
+	engine.WrongState, engine.MarketNotOpen, engine.MarketClosed, engine.MarketFrozen, engine.OrderNotFound, engine.Draining,
+}
+
+// Every command about a market in every state: it takes effect exactly where the
+// table says so, and nothing changes otherwise.
+func TestLifecycle(t *testing.T) {
+	given := 0
+	for _, state := range engine.States() {
+		for i := range acts(0, 0) {
+			w, order := stage(t, state)
+			c := acts(w.now, order)[i]
+			allowed := Allowed(c.Type())
+			if allowed == nil {
+				t.Fatalf("%s is not in the table", c.Type())
+			}
+			before := w.s.bare(counted(c))
+			d := w.give("ana", c)
+			given++
+			switch {
+			case slices.Contains(allowed, state) != (d.Code == engine.OK):
+				t.Errorf("%s of a market that is %s: %s %s", c.Type(), state, d.Code, d.Detail)
+			case d.Code == engine.OK && len(d.Events) == 0:
+				t.Errorf("%s of a market that is %s: nothing happened", c.Type(), state)
+			case d.Code != engine.OK && !slices.Contains(refusals, d.Code):
+				t.Errorf("%s of a market that is %s: %s %s", c.Type(), state, d.Code, d.Detail)
+			case d.Code != engine.OK && (before != w.s.bare(counted(c)) || len(d.Events) != 0):
+				t.Errorf("%s of a market that is %s: refused, and something changed", c.Type(), state)
+			}
+		}
+	}
+	t.Logf("%d pairs of command and state", given)
+	if len(acts(0, 0)) != len(allowed) {
+		t.Errorf("%d commands are in the table, %d are tried", len(allowed), len(acts(0, 0)))
+	}
+}
+
+// What needs no state of the market: leaving is possible wherever orders wait.
+func TestOrdersLeaveInAnyState(t *testing.T) {
+	for _, state := range []engine.MarketState{engine.Open, engine.Paused, engine.Frozen, engine.Proposed, engine.Disputed, engine.Settling} {
+		for _, c := range []func(engine.OrderID) engine.Command{
+			func(o engine.OrderID) engine.Command { return &engine.CancelOrder{Account: 2, Order: o} },
+			func(engine.OrderID) engine.Command { return &engine.CancelAll{Account: 2, Market: 1} },
+			func(o engine.OrderID) engine.Command {
+				return &engine.AmendOrder{Account: 2, Order: o, Shares: engine.One}
+			},
+		} {
+			w, order := stage(t, state)
+			if d := w.give("ana", c(order)); d.Code != engine.OK {
+				t.Errorf("%s while %s: %s", d.Command.Type(), state, d.Code)
+			}
+			w.settle()
+			if got := w.s.f.Ledger.Reserved(2); got != 0 && len(w.s.Orders(2)) == 0 {
+				t.Errorf("%d micros stay reserved", got)
+			}
+		}
+	}
+}
+
+// A market that holds no money any more holds nobody's orders either.
+func TestPauseWithCancelFreesEverybody(t *testing.T) {
+	w := newWorld(t, calm(), engine.DefaultTemplate())
+	accounts := w.rich(30, 10_000*one)
+	m := w.open(engine.OpenMarket{})
+	for _, a := range accounts {
+		for i := range 80 {
+			w.ok("t", rest(a, m, engine.Outcome(i%2), engine.Buy, engine.One, engine.Price(100_000+i*1000)))
+		}
+	}
+	w.owing = true
+	w.ok("ops", &engine.PauseMarket{Market: m, CancelOrders: true})
+	if d := w.give("ops", &engine.ResumeMarket{Market: m}); d.Code != engine.Draining {
+		t.Errorf("resumed while orders are being cancelled: %s", d.Code)
+	}
+	if n := w.settle(); n != 3 {
+		t.Errorf("2,400 orders left in %d decisions, want 3", n)
+	}
+	for _, a := range accounts {
+		if got := w.s.f.Ledger.Reserved(uint32(a)); got != 0 {
+			t.Errorf("%s has %d reserved", a, got)
+		}
+	}
+	w.ok("ops", &engine.ResumeMarket{Market: m})
+	if err := w.refold(); err != nil {
+		t.Error(err)
+	}
+}

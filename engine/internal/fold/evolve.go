@@ -1,0 +1,390 @@
+package fold
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/amm"
+	"github.com/mbp-market/mbp/engine/internal/book"
+	"github.com/mbp-market/mbp/engine/internal/due"
+	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/repeat"
+	"github.com/mbp-market/mbp/engine/internal/twap"
+)
+
+// ErrFold wraps every error of Evolve: the decision does not follow from the
+// state it meets. The state is not usable any more; the log is damaged or was
+// written by something else.
+var ErrFold = errors.New("decision does not fold")
+
+// ErrLedger means that a decision would break the ledger: the log was not
+// written by this engine, or the engine is broken. Stop.
+var ErrLedger = ledger.ErrLedger
+
+// Evolve folds a decision into the state. Decisions come in order, without gaps.
+// It never decides: what was decided stands, whatever today's rules say.
+func (s *State) Evolve(d *engine.Decision) error {
+	if err := s.Fold(d); err != nil {
+		return err
+	}
+	b, batch := d.Command.(*engine.Batch)
+	if !batch {
+		s.charge(d.At, d.Command, d.Code)
+		return s.events(d, d.Events)
+	}
+	if len(d.Results) != len(b.Items) && d.Code == engine.OK {
+		return fmt.Errorf("%w: sequence %d: %d results of %d items", ErrFold, d.Seq, len(d.Results), len(b.Items))
+	}
+	for i := range d.Results {
+		if err := s.FoldItem(d, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Fold advances sequence and time, and remembers the request.
+func (s *State) Fold(d *engine.Decision) error {
+	if d.Seq != s.Seq+1 {
+		return fmt.Errorf("%w: sequence %d comes after sequence %d", ErrFold, d.Seq, s.Seq)
+	}
+	if d.At < s.At {
+		return fmt.Errorf("%w: sequence %d: its time %s is before %s", ErrFold, d.Seq, d.At, s.At)
+	}
+	s.Seq, s.At = d.Seq, d.At
+	if d.Key != (engine.Tag{}) {
+		s.Repeats.Remember(repeat.Tag(d.Key), repeat.Entry{Input: repeat.Tag(d.Input), Seq: uint64(d.Seq), At: int64(d.At)})
+	}
+	return nil
+}
+
+// FoldItem folds the result of one item of a batch.
+func (s *State) FoldItem(d *engine.Decision, i int) error {
+	first := 0
+	for _, r := range d.Results[:i] {
+		first += int(r.Events)
+	}
+	last := first + int(d.Results[i].Events)
+	if last > len(d.Events) {
+		return fmt.Errorf("%w: sequence %d: item %d has more events than there are", ErrFold, d.Seq, i)
+	}
+	s.charge(d.At, d.Command.(*engine.Batch).Items[i], d.Results[i].Code) //nolint:forcetypeassert,errcheck // the caller looked
+	return s.events(d, d.Events[first:last])
+}
+
+func (s *State) events(d *engine.Decision, events []engine.Event) error {
+	for _, e := range events {
+		if err := s.event(d, e); err != nil {
+			return fmt.Errorf("%w: sequence %d: %w", ErrFold, d.Seq, err)
+		}
+	}
+	if _, is := d.Command.(*engine.Tick); is && d.Code == engine.OK && len(events) == 0 {
+		s.Due.Pop() // nothing came of it: it must not come again
+	}
+	return nil
+}
+
+// charge counts an order against the rates of its account and its market. Orders
+// that a rate itself refused do not count, or a flood could keep its account shut
+// for ever.
+func (s *State) charge(at engine.Time, c engine.Command, code engine.Code) {
+	var of engine.AccountID
+	x, isOrder := c.(*engine.PlaceOrder)
+	if isOrder {
+		of = x.Account
+	} else if amend, is := c.(*engine.AmendOrder); is {
+		of = amend.Account
+	}
+	a, now := s.Account(of), int64(at)
+	if a == nil || code == engine.RateLimited {
+		return
+	}
+	a.Orders = s.OrderRate().Charge(a.Orders, now)
+	a.Flags &^= OrderRateOn
+	if code == engine.SelfTrades && s.Policy.SelfTrades.Times != 0 {
+		a.Attempts.Charge(s.SelfParams(), now)
+	}
+	if !isOrder {
+		return
+	}
+	m := s.Market(x.Market)
+	if m == nil {
+		return
+	}
+	if r := m.OrderRate(); r.Interval != 0 {
+		m.Rate = r.Charge(m.Rate, now)
+		m.Flags &^= MarketRateOn
+	}
+	if s.Policy.Burst.Sigmas != 0 && code == engine.OK {
+		m.Burst.Charge(s.BurstParams(), now)
+	}
+}
+
+func (s *State) event(d *engine.Decision, e engine.Event) error {
+	switch x := e.(type) {
+	case *engine.OrderFilled:
+		return s.orderFilled(d, x)
+	case *engine.OrderRested:
+		return s.orderRested(d, x)
+	case *engine.OrdersClosed:
+		return s.ordersClosed(d, x)
+	case *engine.OrderReduced:
+		return s.orderReduced(d, x)
+	case *engine.AbuseRaised:
+		return s.abuseRaised(d, x)
+	case *engine.AccountOpened:
+		if int(x.Account) != len(s.Accounts)+1 || s.Ledger.OpenAccount() != uint32(x.Account) {
+			return fmt.Errorf("account %s is not the next one", x.Account)
+		}
+		s.Accounts = append(s.Accounts, Account{})
+		return nil
+	case *engine.CreditsGranted:
+		s.scratch.p = s.scratch.p[:0]
+		s.scratch.move(credits, issuance, holds(x.Account), int64(x.Amount))
+		return s.Ledger.Apply(int64(d.At), 0, s.scratch.p)
+	case *engine.MarketOpened:
+		return s.opened(d, x)
+	}
+	if done, err := s.houseEvent(d, e); done || err != nil {
+		return err
+	}
+	return s.marketEvent(d, e)
+}
+
+// houseEvent folds what is of no market; done says that it was such an event.
+func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err error) {
+	switch x := e.(type) {
+	case *engine.PolicySet:
+		switch {
+		case x.Rollback && len(s.Before) > 0:
+			s.Before = s.Before[:len(s.Before)-1]
+		case s.Init:
+			if len(s.Before) == maxPolicies {
+				s.Before = append(s.Before[:0], s.Before[1:]...)
+			}
+			s.Before = append(s.Before, s.Policy)
+		}
+		s.Policy, s.Init = x.Policy, true
+	case *engine.TemplateAdded:
+		t := x.Template
+		s.Templates = append(s.Templates, &t)
+	case *engine.KeyAdded:
+		k := x.Key
+		s.Keys[k.SHA256] = &k
+		s.Added = append(s.Added, k.SHA256)
+	case *engine.KeyRevoked:
+		s.Keys[x.SHA256] = nil
+	case *engine.ModeSet:
+		s.Mode = x.Mode
+	case *engine.EngineUpgraded:
+		s.Version = x.Version
+	case *engine.Moderated:
+		c := *x
+		s.Moderations[d.Seq] = &c
+		if a := s.Account(x.Account); x.Action == engine.LimitAccount && a != nil {
+			a.Limited, a.by = x.Until, d.Seq
+		} else if x.Action == engine.DismissAbuse {
+			s.Abuses[x.Abuse] = true
+		}
+	case *engine.ModerationUndone:
+		return true, s.undone(x)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func (s *State) undone(x *engine.ModerationUndone) error {
+	m := s.Moderations[x.Decision]
+	if m == nil {
+		return fmt.Errorf("there is no moderation at sequence %d", x.Decision)
+	}
+	delete(s.Moderations, x.Decision)
+	if a := s.Account(m.Account); m.Action == engine.LimitAccount && a != nil && a.by == x.Decision {
+		a.Limited, a.by = s.limited(m.Account)
+	} else if m.Action == engine.DismissAbuse {
+		s.Abuses[m.Abuse] = false
+	}
+	return nil
+}
+
+// limited is until when, and by which decision, an account is limited: by the
+// latest that was not taken back.
+func (s *State) limited(id engine.AccountID) (until engine.Time, by engine.Seq) {
+	for seq, m := range s.Moderations { // the largest sequence, in whatever order they come
+		if m.Action == engine.LimitAccount && m.Account == id && seq > by {
+			until, by = m.Until, seq
+		}
+	}
+	return until, by
+}
+
+func (s *State) abuseRaised(d *engine.Decision, x *engine.AbuseRaised) error {
+	if _, known := s.Abuses[d.Seq]; !known {
+		s.Abuses[d.Seq] = false
+	}
+	a, m := s.Account(x.Account), s.Market(x.Market)
+	switch {
+	case x.Rule == engine.RuleOrderRate && a != nil:
+		a.Flags |= OrderRateOn
+	case x.Rule == engine.RuleTradeRate && a != nil:
+		a.Flags |= TradeRateOn
+	case x.Rule == engine.RuleMarketRate && m != nil:
+		m.Flags |= MarketRateOn
+	}
+	return nil
+}
+
+func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
+	t := s.Template(x.Template)
+	n := len(x.Pools)
+	if int(x.Market) != len(s.Markets)+1 || t == nil || s.Account(x.Creator) == nil || n < 2 || n > engine.MaxOutcomes || len(x.Prices) != n ||
+		t.Kind != engine.Categorical && n != 2 {
+		return fmt.Errorf("market %s does not fit", x.Market)
+	}
+	if s.Ledger.OpenMarket(n, ledger.RingLimits{Deltas: int(t.End.VoidTrades), Window: t.End.VoidWindow}) != uint32(x.Market) {
+		return fmt.Errorf("market %s is not the ledger's next one", x.Market)
+	}
+	m := &Market{
+		ID: x.Market, Template: t, Title: x.Title, Kind: t.Kind, Labels: x.Outcomes, Creator: x.Creator, Min: x.Min, Max: x.Max,
+		OpenedAt: d.At, CloseAt: x.CloseAt, State: engine.Open, since: d.At, Balance: s.Ledger.Market(uint32(x.Market)),
+		claimOf: map[engine.AccountID]int32{},
+	}
+	if x.Draft {
+		m.State = engine.Draft
+	}
+	books := n
+	if n == 2 && t.Kind != engine.Categorical {
+		books = 1
+	}
+	m.Books, m.Guards, m.Spikes = make([]book.Book, books), make([]twap.Guard, books), make([]guard.Spike, books)
+	s.Markets = append(s.Markets, m)
+	if err := s.Ledger.Apply(int64(d.At), uint32(x.Market), s.opening(x)); err != nil {
+		return err
+	}
+	m.settleClaim(x.Creator)
+	m.Prices = amm.Prices(m.Balance.Pools(), nil)
+	for i := range m.Guards {
+		m.Guards[i].Start(0, x.Prices[i])
+		m.Spikes[i].Charge(m.SpikeParams(), int64(d.At), x.Prices[i])
+	}
+	for _, p := range m.Balance.Pools() {
+		if p < 1 {
+			return fmt.Errorf("market %s has an empty pool", x.Market)
+		}
+	}
+	if m.CloseAt != 0 {
+		s.Due.Set(due.Entry{At: int64(m.CloseAt), Kind: DueClose, ID: uint64(m.ID)})
+	}
+	return nil
+}
+
+// stopClock and startClock keep the market's open time.
+func (m *Market) stopClock(now engine.Time) { m.open = m.OpenTime(now) }
+
+func (s *State) stateChanged(d *engine.Decision, m *Market, x *engine.MarketStateChanged) error {
+	if m.State != x.From || x.To < engine.Open || x.To > engine.Canceled {
+		return fmt.Errorf("market %s cannot go from %s to %s", x.Market, x.From, x.To)
+	}
+	if m.State == engine.Open {
+		m.stopClock(d.At)
+	}
+	if m.State == engine.Frozen {
+		s.Due.Drop(DueReopen, uint64(m.ID))
+	}
+	m.State = x.To
+	if err := s.entered(d, m, x.From); err != nil {
+		return err
+	}
+	if x.Drain {
+		m.Drain = drainReason(x.To)
+	}
+	if x.Drain || x.To == engine.Settling {
+		s.owes(m)
+	}
+	return nil
+}
+
+// entered does what goes with a market's new state: clocks and deadlines.
+func (s *State) entered(d *engine.Decision, m *Market, from engine.MarketState) error {
+	id, t := uint64(m.ID), &m.Template.Truth
+	switch m.State {
+	case engine.Open:
+		m.since = d.At
+		if from == engine.Frozen {
+			for i := range m.Guards {
+				m.Guards[i].Restart(m.open)
+			}
+		}
+	case engine.Frozen:
+		if after := m.Template.Guard.ReopenAfter; after != 0 {
+			s.Due.Set(due.Entry{At: int64(d.At) + after, Kind: DueReopen, ID: id})
+		}
+	case engine.Closed:
+		s.Due.Drop(DueClose, id)
+		if t.SLA != 0 {
+			s.Due.Set(due.Entry{At: int64(d.At) + t.SLA, Kind: DueSLA, ID: id})
+		}
+	case engine.Paused:
+		if m.CloseAt != 0 {
+			s.Due.Set(due.Entry{At: int64(m.CloseAt), Kind: DueClose, ID: id})
+		}
+	case engine.Proposed:
+		s.Due.Drop(DueClose, id)
+	case engine.Disputed:
+		s.Due.Drop(DueFinal, id)
+	case engine.Settling:
+		for kind := DueClose; kind <= DueSLA; kind++ {
+			s.Due.Drop(kind, id)
+		}
+	case engine.Resolved, engine.Canceled:
+		if m.Balance.Collateral() != 0 || m.Balance.Supply(0) != 0 {
+			return fmt.Errorf("%w: market %s ends with %d of collateral", ErrLedger, m.ID, m.Balance.Collateral())
+		}
+		m.End.past = nil
+		m.Balance.Seal()
+		s.finished(m)
+	}
+	return nil
+}
+
+// owes puts a market behind those that owe work, unless it is there.
+func (s *State) owes(m *Market) {
+	for _, id := range s.Work {
+		if id == m.ID {
+			return
+		}
+	}
+	s.Work = append(s.Work, m.ID)
+}
+
+func drainReason(to engine.MarketState) engine.Reason {
+	if to == engine.Paused {
+		return engine.ByPause
+	}
+	return engine.ByEnd
+}
+
+// finished takes a market out of those that owe work.
+func (s *State) finished(m *Market) {
+	for i, id := range s.Work {
+		if id == m.ID {
+			s.Work = append(s.Work[:i], s.Work[i+1:]...)
+			return
+		}
+	}
+}
+
+// priced notes what the pools' new prices mean for the averages.
+func (s *State) priced(m *Market, at engine.Time) {
+	m.Prices = amm.Prices(m.Balance.Pools(), m.Prices[:0])
+	p, now := m.GuardParams(), m.OpenTime(at)
+	for i := range m.Guards {
+		if p.Window != 0 {
+			m.Guards[i].Observe(p, now)
+		}
+		m.Guards[i].Set(now, m.Prices[i])
+	}
+}

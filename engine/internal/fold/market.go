@@ -1,0 +1,245 @@
+package fold
+
+import (
+	"slices"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/engine/internal/settle"
+	"github.com/mbp-market/mbp/engine/internal/twap"
+)
+
+// OrderRate is the limit on the orders of an account.
+func (s *State) OrderRate() guard.Rate {
+	return guard.Rate{Interval: s.Policy.OrderInterval, Burst: s.Policy.OrderBurst}
+}
+
+// TradeRate is the limit on the trading orders of an account; none if zero.
+func (s *State) TradeRate() guard.Rate {
+	return guard.Rate{Interval: s.Policy.TradeInterval, Burst: s.Policy.TradeBurst}
+}
+
+// OrderRate is the limit on the orders of a market; none if zero.
+func (m *Market) OrderRate() guard.Rate {
+	return guard.Rate{Interval: m.Template.Risk.OrderInterval, Burst: m.Template.Risk.OrderBurst}
+}
+
+func (s *State) BurstParams() guard.BurstParams {
+	p := guard.Defaults().MarketBurst
+	p.Sigmas, p.Floor = s.Policy.Burst.Sigmas, s.Policy.Burst.Floor
+	return p
+}
+
+func (s *State) WashParams() guard.WashParams {
+	p := guard.Defaults().Wash
+	p.Times, p.Window = s.Policy.Wash.Times, s.Policy.Wash.Window
+	return p
+}
+
+func (s *State) SelfParams() guard.SelfParams {
+	return guard.SelfParams{Times: s.Policy.SelfTrades.Times, Window: s.Policy.SelfTrades.Window}
+}
+
+func (m *Market) SpikeParams() guard.SpikeParams {
+	r := &m.Template.Risk
+	return guard.SpikeParams{Move: r.SpikeMove, Span: r.SpikeSpan, Cool: r.CoolDown}
+}
+
+// Watched is the index of the guards and spikes that watch an outcome, and its
+// price there: the second of two outcomes is the mirror of the first.
+func (m *Market) Watched(outcome int, p engine.Price) (int, engine.Price) {
+	if m.Mirrored(outcome) {
+		return 0, engine.One - p
+	}
+	return outcome, p
+}
+
+func PartyOf(m *Market, outcome int, sell bool, other engine.AccountID, q engine.Shares, taker bool) guard.Fill {
+	bid := sell == m.Mirrored(outcome) // the taker's side in the book
+	i, _ := m.Watched(outcome, 0)
+	if bid != taker {
+		q = -q
+	}
+	return guard.Fill{Party: uint32(other), Market: uint32(m.ID), Outcome: uint16(i), Shares: q} //nolint:gosec // below 64
+}
+
+// GuardParams is the template's price guard; off if its window is 0.
+func (m *Market) GuardParams() twap.Params {
+	g := &m.Template.Guard
+	return twap.Params{Window: g.Window, Bound: g.Bound, Relative: g.Relative, Outliers: g.Outliers, Floor: g.Floor}
+}
+
+// Uniform returns n prices that sum to one and differ by at most one.
+func Uniform(n int) []engine.Price {
+	prices := make([]engine.Price, n)
+	for i := range prices {
+		prices[i] = engine.Price(engine.One / n)
+		if i < engine.One%n {
+			prices[i]++
+		}
+	}
+	return prices
+}
+
+// Move adds the event of a market that goes to another state.
+func (m *Market) Move(d *engine.Decision, to engine.MarketState, drain bool) {
+	d.Add(&engine.MarketStateChanged{Market: m.ID, From: m.State, To: to, Drain: drain && m.Resting() != 0})
+}
+
+// Resting is how many orders wait in the market's books.
+func (m *Market) Resting() (n int) {
+	for i := range m.Books {
+		n += m.Books[i].Len()
+	}
+	return n
+}
+
+// Over reports whether the market's close time has come.
+func (m *Market) Over(now engine.Time) bool { return m.CloseAt != 0 && now >= m.CloseAt }
+
+// Payouts is what a share of each outcome is worth if the market resolves so.
+func (m *Market) Payouts(o engine.Outcome, value int64) []engine.Price {
+	v := make([]engine.Price, m.Outcomes())
+	if m.Kind == engine.Scalar {
+		v[0] = settle.Linear(value, m.Min, m.Max)
+		v[1] = engine.One - v[0]
+		return v
+	}
+	v[o.Index()] = engine.One
+	return v
+}
+
+// Pot is everything that the market holds.
+func (m *Market) Pot() engine.Micros {
+	return m.Balance.Collateral() + m.Balance.Fees() + m.Balance.Rounding()
+}
+
+// Agreeing lists the reporters that say the same as mine, mine first: reports by
+// the same rule that are fresh, of the same outcome, and of a scalar market with
+// values that all lie within the template's part of the range. Of several such
+// groups with mine in them it is the largest, the lowest among equals.
+func (m *Market) Agreeing(mine Fact, now engine.Time) []Fact {
+	same := []Fact{mine}
+	for _, f := range m.facts {
+		if f.Principal != mine.Principal && f.Outcome == mine.Outcome && f.Rule == mine.Rule && m.fresh(f, now) {
+			same = append(same, f)
+		}
+	}
+	best := []Fact{}
+	for _, low := range same { // a group begins at one of its values
+		group := []Fact{}
+		for _, f := range same {
+			if f.Value >= low.Value && m.near(low.Value, f.Value) {
+				group = append(group, f)
+			}
+		}
+		if low.Value <= mine.Value && m.near(low.Value, mine.Value) &&
+			(len(group) > len(best) || len(group) == len(best) && lowest(group) < lowest(best)) {
+			best = group
+		}
+	}
+	return best
+}
+
+// Against counts the fresh reports that are not of a group.
+func (m *Market) Against(group []Fact, now engine.Time) (n int64) {
+	for _, f := range m.facts {
+		in := false
+		for _, g := range group {
+			in = in || g.Principal == f.Principal
+		}
+		if !in && m.fresh(f, now) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *Market) fresh(f Fact, now engine.Time) bool {
+	return int64(now-f.At) <= m.Template.Truth.MaxAge
+}
+
+// near reports whether two values, the lower one first, are within the template's
+// part of the range.
+func (m *Market) near(low, high int64) bool {
+	bound := fixed.Mul(uint64(m.Max-m.Min), uint64(m.Template.Truth.MaxDivergence)) //nolint:gosec // not negative
+	return !bound.Less(fixed.Mul(uint64(high-low), engine.One))                     //nolint:gosec // not negative
+}
+
+func lowest(group []Fact) int64 {
+	low := group[0].Value
+	for _, f := range group {
+		low = min(low, f.Value)
+	}
+	return low
+}
+
+// Median is the middle value of a group, the lower one of two.
+func Median(group []Fact) int64 {
+	values := make([]int64, len(group))
+	for i, f := range group {
+		values[i] = f.Value
+	}
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
+}
+
+// TWAPWindow is the length of the average that counts, in seconds.
+const TWAPWindow = 300
+
+// LastPrices is what shares are worth in a market that is cancelled: the last
+// five-minute averages, or the same for all.
+func (m *Market) LastPrices(now engine.Time) []engine.Price {
+	n := m.Outcomes()
+	if m.Template.End.Uniform {
+		return Uniform(n)
+	}
+	t := m.OpenTime(now)
+	if len(m.Guards) == 1 {
+		p := m.Guards[0].Mean(t, TWAPWindow)
+		return []engine.Price{p, engine.One - p}
+	}
+	means := make([]engine.Price, n)
+	for i := range m.Guards {
+		means[i] = m.Guards[i].Mean(t, TWAPWindow)
+	}
+	return settle.Normalise(means)
+}
+
+// Truth returns what is wrong with an outcome or a value for the market.
+func (m *Market) Truth(o engine.Outcome, value int64) string {
+	switch {
+	case m.Kind == engine.Scalar && o != engine.Long:
+		return "a scalar market resolves to a value; its outcome is LONG"
+	case m.Kind == engine.Scalar && (value < -1<<53 || value > 1<<53):
+		return "value lies within ±2^53"
+	case m.Kind != engine.Scalar && value != 0:
+		return "value is of scalar markets"
+	case !m.Kind.Has(o, m.Outcomes()):
+		return "the market has no such outcome"
+	}
+	return ""
+}
+
+// Best returns the best resting bid and ask of an outcome, 0 for none.
+func (m *Market) Best(outcome int) (bid, ask engine.Price) {
+	b := m.Book(outcome)
+	if p, ok := b.Best(true); ok {
+		bid = p
+	}
+	if p, ok := b.Best(false); ok {
+		ask = p
+	}
+	if m.Mirrored(outcome) {
+		bid, ask = mirror(ask), mirror(bid)
+	}
+	return bid, ask
+}
+
+func mirror(p engine.Price) engine.Price {
+	if p == 0 {
+		return 0
+	}
+	return engine.One - p
+}

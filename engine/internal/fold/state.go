@@ -1,0 +1,241 @@
+// Package fold is the state that decisions make true, and how each event changes
+// it. It promises that folding a journal from the start always gives the same
+// state, to the byte of its hash, whoever decided and by which rules; that every
+// event's postings go through the ledger; and that what does not follow is an
+// error, never a guess. It refuses to decide anything.
+//
+// Its fields are for package core, which decides by looking at them, and for
+// nobody else: that is what the internal path is for.
+package fold
+
+import (
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/book"
+	"github.com/mbp-market/mbp/engine/internal/due"
+	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/repeat"
+	"github.com/mbp-market/mbp/engine/internal/twap"
+)
+
+// State is everything that the decisions so far have made true. One goroutine
+// owns it; it is not safe for concurrent use. The zero value is not usable.
+type State struct {
+	Seq     engine.Seq
+	At      engine.Time
+	Init    bool
+	Version uint32
+
+	Policy      engine.Policy
+	Before      []engine.Policy // bundles that were in force before, the last one last
+	Mode        engine.Mode
+	Templates   []*engine.Template // in the order of their registration
+	Keys        map[engine.Digest]*engine.Key
+	Added       []engine.Digest // keys ever added, in order; revoked ones too
+	Accounts    []Account
+	Markets     []*Market
+	Ledger      *ledger.Ledger
+	Orders      *book.Store
+	Due         *due.Queue
+	Work        []engine.MarketID // markets with orders to cancel or holders to pay, in order
+	Moderations map[engine.Seq]*engine.Moderated
+	Abuses      map[engine.Seq]bool // decisions that raised abuse; true: dismissed
+	Repeats     *repeat.Set
+
+	scratch entry
+	pools   [engine.MaxOutcomes]engine.Shares
+}
+
+// maxPolicies bounds how many bundles back a rollback can go.
+const maxPolicies = 16
+
+// Account is what a trading account has besides its balances, which lie in the
+// ledger.
+type Account struct {
+	Orders   int64 // theoretical arrival time of its order rate, µs
+	Trades   int64 // the same of its trades
+	Flags    flags // abuse episodes that are on
+	Limited  engine.Time
+	by       engine.Seq // the decision that limited it
+	Wash     *guard.Wash
+	Attempts guard.Self
+}
+
+// Flags are rules whose episode is on.
+type flags uint8
+
+const (
+	OrderRateOn flags = 1 << iota
+	TradeRateOn
+	MarketRateOn
+)
+
+type Market struct {
+	ID       engine.MarketID
+	Template *engine.Template
+	Title    string
+	Kind     engine.MarketKind
+	Labels   []string
+	Creator  engine.AccountID
+	Min, Max int64
+	OpenedAt engine.Time // when it was made
+	CloseAt  engine.Time
+	State    engine.MarketState
+	Books    []book.Book // one for two outcomes, one for each otherwise
+	Balance  *ledger.Market
+
+	Guards   []twap.Guard  // of outcome 0 of two, of each otherwise
+	Prices   []engine.Price // published; they follow the pools
+	open     int64         // µs of open time before the present stretch
+	since    engine.Time   // begin of the present stretch, if it is open
+	Spikes   []guard.Spike // as many as guards
+	Cooling  engine.Time   // orders are refused until then
+	Rate     int64         // theoretical arrival time of its order rate, µs
+	Burst    guard.Burst
+	Flags    flags
+	Volume   engine.Micros
+	Trades   int64
+	lpHeld   engine.Micros // of the fees it holds, what is for its liquidity
+	lpRate   fixed.U128    // fees per unit of liquidity so far, times 2^64
+	claims   []claim       // of providers, in order of their first units
+	claimOf  map[engine.AccountID]int32
+	facts    []Fact
+	Proposal proposal
+	Drain    engine.Reason // why its orders are being cancelled; 0: they are not
+	End      ending
+}
+
+// claim is what a provider of liquidity earned of the fees.
+type claim struct {
+	account engine.AccountID
+	rate    fixed.U128    // lpRate when its units last changed
+	owed    engine.Micros // earned until then
+}
+
+// Fact is a reporter's last word on the truth.
+type Fact struct {
+	Principal string
+	Outcome   engine.Outcome
+	Value     int64
+	At        engine.Time   // when it was observed
+	Rule      engine.Digest // by which it was found
+}
+
+// proposal is a resolution on its way. The zero value is none.
+type proposal struct {
+	Outcome     engine.Outcome
+	Value       int64
+	URI         string
+	Evidence    engine.Digest
+	EffectiveAt engine.Time
+	At          engine.Time
+	FinalAt     engine.Time
+	Backers     []string // principals behind it, its proposer first
+}
+
+// ending is how a market is paid out. The zero value is not yet.
+type ending struct {
+	How         engine.Ending
+	Outcome     engine.Outcome
+	Payouts     []engine.Price
+	evidence    engine.Digest
+	effectiveAt engine.Time
+	pot         engine.Micros // what there is to pay from, recoveries not counted
+	recovered   engine.Micros
+	due         engine.Micros // Σ of what is due, counted while collecting
+	Phase       engine.Phase
+	next        int // holders worked on in this phase
+	past        *ledger.Past
+	fees        engine.Micros // that were held when it ended
+	portions    portions
+}
+
+// New returns the state before the first decision.
+func New() *State {
+	return &State{
+		Version: 1,
+		Keys:    map[engine.Digest]*engine.Key{}, Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
+		Moderations: map[engine.Seq]*engine.Moderated{}, Abuses: map[engine.Seq]bool{},
+		Repeats: repeat.New(int64(RepeatWindow), RepeatLimit),
+	}
+}
+
+// Kinds of deadline, in the order in which those of one time are acted on.
+const (
+	DueExpiry uint8 = 1 // of an order
+	DueClose  uint8 = 2 // of a market, as the following
+	DueReopen uint8 = 3
+	DueFinal  uint8 = 4
+	DueSLA    uint8 = 5
+)
+
+func (s *State) Account(id engine.AccountID) *Account {
+	if id == 0 || int(id) > len(s.Accounts) {
+		return nil
+	}
+	return &s.Accounts[id-1]
+}
+
+func (s *State) Market(id engine.MarketID) *Market {
+	if id == 0 || int(id) > len(s.Markets) {
+		return nil
+	}
+	return s.Markets[id-1]
+}
+
+func (s *State) Template(name string) *engine.Template {
+	for _, t := range s.Templates {
+		if t.Name() == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// Outcomes returns how many outcomes the market has.
+func (m *Market) Outcomes() int { return m.Balance.Outcomes() }
+
+// Mirrored reports whether orders of the outcome stand on the other side of the
+// book: those of the second outcome of two.
+func (m *Market) Mirrored(outcome int) bool { return len(m.Books) == 1 && outcome == 1 }
+
+// Book returns the book in which an outcome trades.
+func (m *Market) Book(outcome int) *book.Book {
+	if len(m.Books) == 1 {
+		return &m.Books[0]
+	}
+	return &m.Books[outcome]
+}
+
+// Bounds returns the prices between which the walk for an outcome must stay.
+func (m *Market) Bounds(outcome int) (low, high engine.Price) {
+	if m.Mirrored(outcome) {
+		return engine.One - m.Template.MaxPrice, engine.One - m.Template.MinPrice
+	}
+	return m.Template.MinPrice, m.Template.MaxPrice
+}
+
+// OpenTime returns how long the market has been open, µs.
+func (m *Market) OpenTime(now engine.Time) int64 {
+	if m.State != engine.Open {
+		return m.open
+	}
+	return m.open + int64(max(now, m.since)-m.since)
+}
+
+// Held returns the shares of an outcome that an account could sell, and those
+// that are reserved for open sales.
+func (m *Market) Held(a engine.AccountID, outcome int) (free, reserved engine.Shares) {
+	i, ok := m.Balance.Index(uint32(a))
+	if !ok {
+		return 0, 0
+	}
+	return m.Balance.Shares(i, outcome), m.Balance.Held(i, outcome)
+}
+
+// How long and how many answered requests are remembered.
+const (
+	RepeatWindow = engine.Time(24 * 3600 * 1_000_000) // µs
+	RepeatLimit  = 1_000_000
+)
