@@ -1,6 +1,7 @@
 package analytics_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,18 +17,18 @@ type values map[string]any
 var defaults = map[string]values{
 	"mbp_markets": {
 		"template": "binary@1.0.0", "title": "Planted?", "state": "open", "creator": "acc_1", "liquidity_micros": int64(100e6),
-		"cause": "market_state_changed", "op": "u",
+		"cause": "market_state_changed", "op": "u", "kind": "binary", "outcomes": int64(2),
 	},
 	"mbp_quotes": {
 		"outcome": "YES", "price_micros": int64(500_000), "pool_yes_micros": int64(100e6), "pool_no_micros": int64(100e6),
-		"cause": "order_filled", "twap_micros": int64(500_000), "depth_micros": int64(1e6), "op": "u",
+		"cause": "order_filled", "twap_micros": int64(500_000), "depth_micros": int64(1e6), "pool_micros": int64(100e6), "op": "u",
 	},
 	"mbp_resolutions": {
 		"phase": "proposed", "outcome": "YES", "evidence_sha256": "00000000000000000000000000000000000000000000000000000000000000aa",
-		"principal": "res-1", "payout_micros": int64(0), "accounts_paid": int64(0), "op": "u",
+		"principal": "res-1", "payout_micros": int64(0), "accounts_paid": int64(0), "recovered_micros": int64(0), "op": "u",
 	},
 	"mbp_abuse_events": {
-		"account": "acc_1", "rule": "order_rate", "severity": "low", "action": "limit", "observed": int64(31), "bound": int64(30), "op": "c",
+		"account": "acc_1", "rule": "order_rate", "severity": "low", "action": "limit", "observed": int64(31), "bound": int64(30), "events": int64(1), "op": "c",
 	},
 }
 
@@ -65,6 +66,30 @@ func (p *planter) quotes(market string, yes, no int64, both values) *planter {
 	return p
 }
 
+// many opens a categorical market of three outcomes at one third each, and
+// changes the price of the first two.
+func (p *planter) many(market string, change int64, pools ...int64) *planter {
+	p.next().put("mbp_markets", values{"market": market, "op": "c", "cause": "market_opened", "kind": "categorical", "outcomes": int64(3)})
+	for i, price := range []int64{333_334, 333_333, 333_333} {
+		p.put("mbp_quotes", values{
+			"market": market, "outcome": fmt.Sprint("O", i+1), "price_micros": price, "pool_yes_micros": nil, "pool_no_micros": nil, "op": "c",
+		})
+	}
+	p.next()
+	for i, price := range []int64{333_334 + change, 333_333 - change} {
+		p.put("mbp_quotes", values{
+			"market": market, "outcome": fmt.Sprint("O", i+1), "price_micros": price, "pool_yes_micros": nil, "pool_no_micros": nil, "pool_micros": pools[i],
+		})
+	}
+	return p
+}
+
+// step takes a step of a resolution that leaves the market in its state.
+func (p *planter) step(market string, resolution values) *planter {
+	resolution["market"] = market
+	return p.next().put("mbp_resolutions", resolution)
+}
+
 // state moves a market, with the step of its resolution if there is one.
 func (p *planter) state(market, state string, resolution values) *planter {
 	p.next().put("mbp_markets", values{"market": market, "state": state})
@@ -83,7 +108,7 @@ var faults = []struct {
 	plant      func(*planter)
 	want       map[string]int
 }{
-	{"A87-01", "an unknown state", func(p *planter) { p.open("mkt_201").state("mkt_201", "frozen", nil) }, map[string]int{
+	{"A87-01", "an unknown state", func(p *planter) { p.open("mkt_201").state("mkt_201", "melted", nil) }, map[string]int{
 		"mbp_markets_state_is_registered": 1, "mbp_markets_mart_state_is_registered": 1, "markets_follow_their_life": 1, "resolutions_agree_with_their_market": 1,
 	}},
 	{"A87-01", "prices outside their bounds", func(p *planter) { p.open("mkt_202").next().quotes("mkt_202", 0, 1_000_000, nil) }, map[string]int{
@@ -92,10 +117,18 @@ var faults = []struct {
 	{"A87-01", "a name where an account's id belongs", func(p *planter) { p.next().put("mbp_abuse_events", values{"account": "ana"}) }, map[string]int{
 		"mbp_abuse_events_account_matches": 1,
 	}},
+	{"A87-01", "a rule that nobody knows", func(p *planter) { p.next().put("mbp_abuse_events", values{"rule": "luck"}) }, map[string]int{
+		"mbp_abuse_events_rule_is_known": 1,
+	}},
+	{"A87-01", "an outcome beyond the last", func(p *planter) {
+		p.open("mkt_213").next().put("mbp_resolutions", values{"market": "mkt_213", "phase": "reported", "outcome": "O65"})
+	}, map[string]int{
+		"mbp_resolutions_outcome_is_registered": 1,
+	}},
 	{"A87-02", "a duplicate row", func(p *planter) {
 		p.open("mkt_203").next().quotes("mkt_203", 500_000, 500_000, nil).put("mbp_quotes", values{"market": "mkt_203"})
 	}, map[string]int{
-		"mbp_quotes_key_is_unique": 1, "quotes_prices_sum_to_one": 1, "quotes_of_both_outcomes_mirror": 1,
+		"mbp_quotes_key_is_unique": 1, "quotes_of_both_outcomes_mirror": 1,
 	}},
 	{"A87-03", "time that runs backwards", func(p *planter) {
 		p.open("mkt_204").next().put("mbp_markets", values{"market": "mkt_204", "state": "paused", "decided_at": p.at - 60e6})
@@ -118,6 +151,24 @@ var faults = []struct {
 	{"A87-06", "prices that do not sum to one credit", func(p *planter) { p.open("mkt_205").next().quotes("mkt_205", 500_000, 400_000, nil) }, map[string]int{
 		"quotes_prices_sum_to_one": 1, "mbp_markets_prices_sum_to_one": 1, "quotes_price_is_that_of_the_pools": 1, "quotes_of_both_outcomes_mirror": 1,
 	}},
+	{"A87-06", "an opening that leaves out an outcome", func(p *planter) {
+		p.next().put("mbp_markets", values{"market": "mkt_214", "op": "c", "kind": "categorical", "outcomes": int64(3)})
+		for _, o := range []string{"O1", "O2"} {
+			p.put("mbp_quotes", values{"market": "mkt_214", "outcome": o, "pool_yes_micros": nil, "pool_no_micros": nil, "op": "c"})
+		}
+	}, map[string]int{
+		"quotes_prices_sum_to_one": 1,
+	}},
+	{"A87-07", "two of many prices that are not those of the pools", func(p *planter) {
+		p.many("mkt_215", 16_665, 100e6, 110_525_535).many("mkt_216", 16_665, 100e6, 110_530_535)
+	}, map[string]int{
+		"quotes_price_is_that_of_the_pools": 1,
+	}},
+	{"A87-07", "a pool that is not the outcome's own", func(p *planter) {
+		p.open("mkt_217").next().quotes("mkt_217", 500_000, 500_000, values{"pool_micros": int64(100e6 + 1)})
+	}, map[string]int{
+		"quotes_price_is_that_of_the_pools": 2,
+	}},
 	{"A87-07", "a price that is not that of the pools", func(p *planter) { p.open("mkt_206").next().quotes("mkt_206", 500_002, 499_998, nil) }, map[string]int{
 		"quotes_price_is_that_of_the_pools": 2,
 	}},
@@ -136,21 +187,34 @@ var faults = []struct {
 		"mbp_quotes_market_exists": 2,
 	}},
 	{"A87-12", "an approval of other evidence", func(p *planter) {
-		p.open("mkt_210").state("mkt_210", "proposed", values{"op": "c"}).state("mkt_210", "settling", values{
+		p.open("mkt_210").state("mkt_210", "proposed", values{"op": "c"}).step("mkt_210", values{
 			"phase": "approved", "principal": "res-2", "evidence_sha256": "00000000000000000000000000000000000000000000000000000000000000bb",
 		})
 	}, map[string]int{
 		"resolution_steps_follow_a_proposal": 1,
 	}},
-	{"A87-13", "a proposer who approves", func(p *planter) {
-		p.open("mkt_211").state("mkt_211", "proposed", values{"op": "c"}).state("mkt_211", "settling", values{"phase": "approved"})
+	{"A87-12", "a settlement of what was not cancelled", func(p *planter) {
+		p.open("mkt_218").state("mkt_218", "settling", values{"phase": "settled", "step": "pay", "outcome": "NONE", "ending": "price"})
 	}, map[string]int{
-		"mbp_resolutions_have_two_principals": 1,
+		"resolution_steps_follow_a_proposal": 1, "mbp_resolutions_times_are_ordered": 1, "resolutions_agree_with_their_market": 1,
+	}},
+	{"A87-13", "a proposer who approves", func(p *planter) {
+		p.open("mkt_211").state("mkt_211", "proposed", values{"op": "c"}).step("mkt_211", values{"phase": "approved"})
+	}, map[string]int{
+		"resolutions_have_two_principals": 1,
 	}},
 	{"A87-14", "a payout before the settlement", func(p *planter) {
 		p.open("mkt_212").state("mkt_212", "proposed", values{"op": "c", "payout_micros": int64(5), "accounts_paid": int64(1)})
 	}, map[string]int{
 		"resolutions_pay_only_when_settled": 1,
+	}},
+	{"A87-14", "a cancelled market that says it resolved", func(p *planter) {
+		p.open("mkt_219").next().put("mbp_markets", values{"market": "mkt_219", "state": "settling", "ending": "refund"}).
+			put("mbp_resolutions", values{"market": "mkt_219", "phase": "canceled", "outcome": "NONE", "ending": "refund"}).
+			next().put("mbp_markets", values{"market": "mkt_219", "state": "resolved", "ending": "refund"}).
+			put("mbp_resolutions", values{"market": "mkt_219", "phase": "settled", "outcome": "NONE", "ending": "refund", "step": "pay"})
+	}, map[string]int{
+		"resolutions_agree_with_their_market": 1,
 	}},
 	{"A87-15", "an abuse event within its bound", func(p *planter) { p.next().put("mbp_abuse_events", values{"observed": int64(30)}) }, map[string]int{
 		"mbp_abuse_events_cross_their_bound": 1,

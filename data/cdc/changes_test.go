@@ -2,11 +2,9 @@ package cdc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,6 +16,7 @@ import (
 	"github.com/mbp-market/mbp/data/cdc/cdctest"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 )
@@ -41,107 +40,9 @@ func openLog(t testing.TB) *file.Log {
 	return log
 }
 
-// told is a row as the API tells the decision: an account of the four tables
-// that reads the public JSON of decisions and knows nothing of change.go.
-type told map[string]any
-
-// tell folds the JSON of decisions. Only TWAP and depth, which no event says,
-// come from a state folded beside.
-func tell(t *testing.T, log []*engine.Decision) map[string][]told {
-	t.Helper()
-	out, markets, state := map[string][]told{}, map[string]told{}, engine.NewState()
-	for _, d := range log {
-		if err := state.Evolve(d); err != nil {
-			t.Fatal(err)
-		}
-		raw, err := json.Marshal(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var doc struct {
-			Seq       float64 `json:"seq"`
-			At        string  `json:"decided_at"`
-			Principal string  `json:"principal"`
-			Events    []told  `json:"events"`
-		}
-		if err := json.Unmarshal(raw, &doc); err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range doc.Events {
-			emit := func(table, op string, row told, copied ...string) {
-				row["seq"], row["decided_at"], row["op"] = doc.Seq, doc.At, op
-				for _, c := range copied {
-					row[c] = e[c]
-				}
-				out[table] = append(out[table], row)
-			}
-			market, _ := e["market"].(string)
-			quotes := func(op string, yes float64) {
-				var id engine.MarketID
-				if err := id.UnmarshalText([]byte(market)); err != nil {
-					t.Fatal(err)
-				}
-				m, _ := state.Market(id, d.At)
-				emit(tableQuotes, op, told{"outcome": "YES", "price_micros": yes, "cause": e["type"], "twap_micros": float64(m.TWAP), "depth_micros": float64(m.Depth)}, "market", "pool_yes_micros", "pool_no_micros")
-				emit(tableQuotes, op, told{"outcome": "NO", "price_micros": 1e6 - yes, "cause": e["type"], "twap_micros": 1e6 - float64(m.TWAP), "depth_micros": float64(m.Depth)}, "market", "pool_yes_micros", "pool_no_micros")
-			}
-			resolution := func(op, phase string, paid, accounts float64) {
-				emit(tableResolutions, op, told{"phase": phase, "principal": doc.Principal, "payout_micros": paid, "accounts_paid": accounts}, "market", "outcome", "evidence_sha256")
-			}
-			switch e["type"] {
-			case "market_opened":
-				markets[market] = told{}
-				for _, c := range []string{"market", "template", "title", "creator", "liquidity_micros", "close_at"} {
-					markets[market][c] = e[c]
-				}
-				row := maps.Clone(markets[market])
-				row["state"], row["cause"] = "open", e["type"]
-				emit(tableMarkets, "c", row)
-				quotes("c", e["price_micros"].(float64))
-			case "market_state_changed":
-				row := maps.Clone(markets[market])
-				row["state"], row["cause"] = e["to"], e["type"]
-				emit(tableMarkets, "u", row)
-			case "order_filled":
-				after := e["price_after_micros"].(float64)
-				if after == e["price_before_micros"].(float64) {
-					continue
-				}
-				if e["outcome"] == "NO" {
-					after = 1e6 - after
-				}
-				quotes("u", after)
-			case "resolution_proposed":
-				resolution("c", "proposed", 0, 0)
-			case "resolution_rejected":
-				resolution("u", "rejected", 0, 0)
-			case "resolution_approved":
-				resolution("u", "approved", 0, 0)
-			case "payouts_made":
-				paid, got := e["pool_credits_micros"].(float64), map[any]bool{markets[market]["creator"]: true}
-				for _, p := range e["payouts"].([]any) {
-					payout := p.(map[string]any)
-					paid += payout["credits_micros"].(float64)
-					if payout["credits_micros"].(float64) > 0 {
-						got[payout["account"]] = true
-					}
-				}
-				resolution("u", "settled", paid, float64(len(got)))
-			case "abuse_raised":
-				row := told{"market": nil}
-				if markets[market] != nil {
-					row["market"] = market
-				}
-				emit(tableAbuse, "c", row, "account", "rule", "severity", "action", "observed", "bound")
-			}
-		}
-	}
-	return out
-}
-
 // written reads every row of a table that a reader who globs would see, in the
-// form of told.
-func written(t *testing.T, p *Pipeline, dir, table string) []told {
+// form of line.
+func written(t *testing.T, p *Pipeline, dir, table string) []line {
 	t.Helper()
 	s, err := p.reg.Latest(table)
 	if err != nil {
@@ -151,7 +52,7 @@ func written(t *testing.T, p *Pipeline, dir, table string) []told {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []told
+	var rows []line
 	for _, name := range files {
 		raw, err := os.ReadFile(name)
 		if err != nil {
@@ -162,7 +63,7 @@ func written(t *testing.T, p *Pipeline, dir, table string) []told {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, r := range got {
-			row := told{}
+			row := line{}
 			for i, c := range s.Columns {
 				v := r.Values[i]
 				if n, ok := v.(int64); ok {
@@ -185,7 +86,7 @@ func written(t *testing.T, p *Pipeline, dir, table string) []told {
 	return rows
 }
 
-func lines(rows []told) []string {
+func lines(rows []line) []string {
 	var out []string
 	for _, r := range rows {
 		out = append(out, fmt.Sprint(map[string]any(r)))
@@ -269,20 +170,37 @@ func TestHistoryTouchesEveryPhase(t *testing.T) {
 	for table, rows := range tell(t, newHistory(t, 1, 200)) {
 		for _, r := range rows {
 			seen[table+" "+r["op"].(string)]++
-			for _, c := range []string{"phase", "state"} {
+			for _, c := range []string{"phase", "state", "kind", "ending", "step", "rule"} {
 				if v, ok := r[c].(string); ok {
-					seen[v]++
+					seen[c+" "+v]++
 				}
+			}
+			if v, ok := r["outcome"].(string); ok {
+				seen[table+" of "+v]++
 			}
 			if table == tableAbuse {
 				seen[fmt.Sprint("abuse on ", r["market"])]++
+				seen[fmt.Sprint("abuse with ", r["other_account"] != nil, ", events ", r["events"])]++
+			}
+			if r["recovered_micros"] != nil && r["recovered_micros"] != 0.0 {
+				seen["recovered"]++
 			}
 		}
 	}
-	for _, what := range []string{
+	var want []string
+	for _, s := range engine.States() {
+		want = append(want, "state "+s.String())
+	}
+	for _, r := range engine.Rules() {
+		want = append(want, "rule "+r)
+	}
+	for _, what := range append(want,
 		"mbp_markets c", "mbp_markets u", "mbp_quotes c", "mbp_quotes u", "mbp_resolutions c", "mbp_resolutions u", "mbp_abuse_events c",
-		"open", "paused", "proposed", "settling", "resolved", "rejected", "approved", "settled", "abuse on mkt_1", "abuse on <nil>",
-	} {
+		"kind binary", "kind categorical", "kind scalar", "ending outcome", "ending void", "ending price", "ending refund",
+		"phase reported", "phase proposed", "phase rejected", "phase approved", "phase disputed", "phase started", "phase canceled", "phase settled",
+		"step rewind", "step collect", "step pay", "mbp_quotes of SHORT", "mbp_quotes of O64", "mbp_resolutions of NONE", "mbp_resolutions of LONG", "mbp_resolutions of O3",
+		"abuse on mkt_1", "abuse on <nil>", "abuse with true, events 1", "abuse with false, events 2", "recovered",
+	) {
 		if seen[what] == 0 {
 			t.Errorf("the history has no %q", what)
 		}
@@ -335,11 +253,10 @@ func TestWhatDoesNotFoldStopsThePipeline(t *testing.T) {
 		i++
 		return Committed{gap[i-1], int64(gap[i-1].At)}, nil
 	}))
-	if !errors.Is(err, engine.ErrFold) {
+	if !errors.Is(err, core.ErrFold) {
 		t.Errorf("a gap: %v", err)
 	}
-	f := fold{engine.NewState()}
-	if _, err := f.changes(history[0], unknownEvent{history[0].Events[0]}); err == nil || !strings.Contains(err.Error(), "unknown to the change capture") {
+	if err := newFold().event(&touched{d: history[0]}, unknownEvent{history[0].Events[0]}); err == nil || !strings.Contains(err.Error(), "unknown to the change capture") {
 		t.Errorf("an unknown event: %v", err)
 	}
 }

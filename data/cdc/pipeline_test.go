@@ -272,7 +272,7 @@ func TestInvalidRowBecomesADeadLetter(t *testing.T) {
 		t.Errorf("rows %q, letters %q", rows, letters)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "_dead_letter", tableQuotes, "0000000000000001-1.json"))
-	if err != nil || !strings.Contains(string(raw), "price_micros") || !strings.Contains(string(raw), `"schema_version": "1.2.0"`) {
+	if err != nil || !strings.Contains(string(raw), "price_micros") || !strings.Contains(string(raw), `"schema_version": "1.3.0"`) {
 		t.Errorf("%v: %s", err, raw)
 	}
 	want := `# HELP cdc_dead_letters_total Rows that violated their schema.

@@ -56,7 +56,7 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 	if p.cfg.Head != nil && p.cfg.Head()+1 < from {
 		return fmt.Errorf("cdc: %w: the lake is at %d, the journal at %d", ErrAhead, from-1, p.cfg.Head())
 	}
-	f := fold{state: engine.NewState()}
+	f := newFold()
 	next := func(ctx context.Context) (decided, error) {
 		for {
 			c, err := first, error(nil)

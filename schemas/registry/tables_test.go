@@ -72,7 +72,7 @@ func TestRegisteredSchemasAreCompatible(t *testing.T) {
 	for _, table := range rep.Tables {
 		got = append(got, table.Table+" "+strings.Join(table.Versions, " "))
 	}
-	want := []string{"mbp_abuse_events 1.0.0", "mbp_markets 1.0.0", "mbp_quotes 1.0.0 1.1.0 1.2.0", "mbp_resolutions 1.0.0"}
+	want := []string{"mbp_abuse_events 1.0.0 1.1.0", "mbp_markets 1.0.0 1.1.0", "mbp_quotes 1.0.0 1.1.0 1.2.0 1.3.0", "mbp_resolutions 1.0.0 1.1.0"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -95,9 +95,10 @@ func TestLatestQuotes(t *testing.T) {
 		"1 seq int64 false", "2 market string false", "3 outcome string false", "4 price_micros int64 false",
 		"5 decided_at timestamp false", "6 committed_at timestamp false", "7 op string false",
 		"8 pool_yes_micros int64 true", "9 pool_no_micros int64 true", "10 cause string true",
-		"11 twap_micros int64 true", "12 depth_micros int64 true",
+		"11 twap_micros int64 true", "12 depth_micros int64 true", "13 pool_micros int64 true",
+		"14 best_bid_micros int64 true", "15 best_ask_micros int64 true",
 	}
-	if s.Version != "1.2.0" || !slices.Equal(got, want) {
+	if s.Version != "1.3.0" || !slices.Equal(got, want) {
 		t.Errorf("version %s, columns %q", s.Version, got)
 	}
 	row := map[string]any{
@@ -127,14 +128,14 @@ func TestCheckAllNamesTheDamage(t *testing.T) {
 			m["quotes/v1.2.0.json"].Data = bytes.Replace(m["quotes/v1.2.0.json"].Data, []byte("999999"), []byte("1000000"), 1)
 		}},
 		{"version removed", "VERSION_REMOVED", func(m fstest.MapFS) { delete(m, "quotes/v1.1.0.json") }},
-		{"not pinned", "VERSION_UNPINNED", func(m fstest.MapFS) { derive(m, "quotes", "1.2.0", "1.3.0") }},
+		{"not pinned", "VERSION_UNPINNED", func(m fstest.MapFS) { derive(m, "quotes", "1.3.0", "1.4.0") }},
 		{"pins gone", "SUMS_INVALID", func(m fstest.MapFS) { delete(m, sumsFile) }},
 		{"type changed in a minor", "TYPE_WIDENED", func(m fstest.MapFS) {
-			derive(m, "markets", "1.0.0", "1.1.0", `"type": "integer"`, `"type": ["integer", "null"]`)
+			derive(m, "markets", "1.1.0", "1.2.0", `"type": "integer"`, `"type": ["integer", "null"]`)
 			repin(m)
 		}},
 		{"narrowed against an older version only", "MAXIMUM_DECREASED", func(m fstest.MapFS) {
-			derive(m, "quotes", "1.2.0", "1.3.0", `999999`, `999998`)
+			derive(m, "quotes", "1.3.0", "1.4.0", `999999`, `999998`)
 			repin(m)
 		}},
 		{"patch with a new enum value", "PATCH_ENUM_EXTENDED", func(m fstest.MapFS) {
@@ -142,11 +143,11 @@ func TestCheckAllNamesTheDamage(t *testing.T) {
 			repin(m)
 		}},
 		{"wrong id", "ID_MISMATCH", func(m fstest.MapFS) {
-			m["quotes/v1.3.0.json"] = &fstest.MapFile{Data: m["quotes/v1.2.0.json"].Data}
+			m["quotes/v1.4.0.json"] = &fstest.MapFile{Data: m["quotes/v1.3.0.json"].Data}
 			repin(m)
 		}},
 		{"wrong title", "TITLE_MISMATCH", func(m fstest.MapFS) {
-			derive(m, "quotes", "1.2.0", "1.3.0", `"mbp_quotes"`, `"mbp_quote"`)
+			derive(m, "quotes", "1.3.0", "1.4.0", `"mbp_quotes"`, `"mbp_quote"`)
 			repin(m)
 		}},
 		{"key not required", "COLUMN_NOT_REQUIRED", func(m fstest.MapFS) {
@@ -164,7 +165,7 @@ func TestCheckAllNamesTheDamage(t *testing.T) {
 		{"stranger", "UNEXPECTED_FILE", func(m fstest.MapFS) { m["quotes/v01.2.0.json"] = &fstest.MapFile{Data: []byte("{}")} }},
 		{"nested stranger", "UNEXPECTED_FILE", func(m fstest.MapFS) { m["quotes/old/v1.0.0.json"] = &fstest.MapFile{Data: []byte("{}")} }},
 		{"not JSON", "DOCUMENT_INVALID", func(m fstest.MapFS) {
-			m["quotes/v1.3.0.json"] = &fstest.MapFile{Data: []byte("{")}
+			m["quotes/v1.4.0.json"] = &fstest.MapFile{Data: []byte("{")}
 			repin(m)
 		}},
 		{"empty", "REGISTRY_EMPTY", func(m fstest.MapFS) { clear(m) }},
@@ -192,7 +193,7 @@ func TestGoodEvolutionPasses(t *testing.T) {
 			derive(m, "quotes", "1.2.0", "1.2.1", "Sequence of the decision", "Number of the decision")
 		},
 		"wider enum in a minor": func(m fstest.MapFS) {
-			derive(m, "abuse_events", "1.0.0", "1.1.0", `"alert"`, `"alert", "mute"`)
+			derive(m, "abuse_events", "1.1.0", "1.2.0", `"alert"`, `"alert", "mute"`)
 		},
 		"type change in a major": func(m fstest.MapFS) {
 			derive(m, "quotes", "1.2.0", "2.0.0", `"type": "integer"`, `"type": ["integer", "null"]`)
@@ -210,7 +211,7 @@ func TestGoodEvolutionPasses(t *testing.T) {
 func TestCompat(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	m := tree(t)
-	derive(m, "quotes", "1.2.0", "1.3.0", `"twap_micros"`, `"mean_micros"`)
+	derive(m, "quotes", "1.3.0", "1.4.0", `"twap_micros"`, `"mean_micros"`)
 	repin(m)
 	if err := os.CopyFS(filepath.Join(dir, "mbp"), m); err != nil {
 		t.Fatal(err)
@@ -220,7 +221,7 @@ func TestCompat(t *testing.T) {
 	for _, d := range []string{dir, filepath.Join(dir, "mbp")} {
 		var stdout bytes.Buffer
 		rep, err := Compat(os.DirFS(d), &stdout, Options{JSON: jsonPath, Diff: diffPath})
-		if err != nil || rep.Breaking != 2 || rep.Checked != 7 {
+		if err != nil || rep.Breaking != 4 || rep.Checked != 11 {
 			t.Fatalf("breaking %d of %d, %v\n%s", rep.Breaking, rep.Checked, err, &stdout)
 		}
 		text, err := os.ReadFile(diffPath)
@@ -245,7 +246,7 @@ func TestCompat(t *testing.T) {
 		Checked, Breaking int
 		Drift             *int
 	}
-	if err := json.Unmarshal(raw, &rep); err != nil || rep.Checked != 7 || rep.Breaking != 2 || rep.Drift == nil || rep.Tables[2].Findings[0].To != "1.3.0" {
+	if err := json.Unmarshal(raw, &rep); err != nil || rep.Checked != 11 || rep.Breaking != 4 || rep.Drift == nil || rep.Tables[2].Findings[0].To != "1.4.0" {
 		t.Errorf("%v: %s", err, raw)
 	}
 	if _, err := Compat(os.DirFS(filepath.Join(dir, "absent")), io.Discard, Options{}); err == nil {

@@ -39,13 +39,14 @@ func quote(seq uint64, at int64, outcome string) Row {
 	}
 	return Row{Seq: seq, DecidedAt: at, Values: []any{
 		int64(seq), fmt.Sprintf("mkt_%d", seq%3+1), outcome, int64(500000) + int64(seq), at, at + 5, "u", int64(7), int64(8), "trade", twap, nil,
+		int64(7), nil, int64(500001),
 	}}
 }
 
 // script is a sequence of batches; the third spans an hour's end.
 func script() []Batch {
 	abuse := func(seq uint64, at int64) Row {
-		return Row{Seq: seq, DecidedAt: at, Values: []any{int64(seq), "acc_1", nil, "order_rate", "low", "limit", int64(31), int64(30), at, at + 9, "c"}}
+		return Row{Seq: seq, DecidedAt: at, Values: []any{int64(seq), "acc_1", nil, "order_rate", "low", "limit", int64(31), int64(30), at, at + 9, "c", nil, int64(1)}}
 	}
 	return []Batch{
 		{Through: 3, Rows: map[string][]Row{"mbp_quotes": {quote(1, midday, "YES"), quote(1, midday, "NO"), quote(3, midday+1, "YES")}}},
@@ -282,7 +283,7 @@ func TestDrifts(t *testing.T) {
 		}, ""},
 		"edited": {func(c *crashFS, _ *Lake) { c.live[at+"part-0000000000000006.parquet"].data[9] ^= 1 }, "bytes are not those"},
 		"unregistered version": {func(_ *crashFS, l *Lake) {
-			l.reg = mustLoad(t, "quotes/v1.2.0.json")
+			l.reg = mustLoad(t, "quotes/v1.3.0.json")
 		}, "no registered version"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -370,7 +371,7 @@ func TestParquetTypes(t *testing.T) {
 		"price_micros INT64 INT(64,true) REQUIRED id 4", "decided_at INT64 TIMESTAMP(isAdjustedToUTC=true,unit=MICROS) REQUIRED id 5",
 	}
 	got, err := wantColumns(s)
-	if err != nil || len(got) != 12 || !slices.Equal(got[:5], want) || got[11] != "depth_micros INT64 INT(64,true) OPTIONAL id 12" {
+	if err != nil || len(got) != 15 || !slices.Equal(got[:5], want) || got[14] != "best_ask_micros INT64 INT(64,true) OPTIONAL id 15" {
 		t.Errorf("%v\n%s", err, strings.Join(got, "\n"))
 	}
 	for i, bad := range []any{nil, "7", 7, 1.5} {

@@ -1,6 +1,6 @@
--- A market's states follow one another as the engine allows: open and paused
--- alternate, either leads to proposed, that to paused or settling, that to
--- resolved, and nothing follows.
+-- A market's states follow one another as the engine allows. A decision that
+-- takes a market through several states has one row, so a report that completes
+-- a quorum may lead from open to settling at once.
 with steps as (
     select
         market,
@@ -13,6 +13,13 @@ with steps as (
 select *
 from steps
 where coalesce(before, 'none') || ' ' || state not in (
-    'none open', 'open paused', 'paused open', 'open proposed', 'paused proposed',
-    'proposed paused', 'proposed settling', 'settling resolved'
+    'none draft', 'none open',
+    'draft open', 'draft settling',
+    'open paused', 'open frozen', 'open closed', 'open proposed', 'open settling',
+    'paused open', 'paused closed', 'paused proposed', 'paused settling',
+    'frozen open', 'frozen paused', 'frozen closed', 'frozen proposed', 'frozen settling',
+    'closed proposed', 'closed settling',
+    'proposed paused', 'proposed closed', 'proposed disputed', 'proposed settling',
+    'disputed paused', 'disputed closed', 'disputed proposed', 'disputed settling',
+    'settling resolved', 'settling canceled'
 )

@@ -21,6 +21,11 @@ with totals as (
         (select sum(payout_micros) from {{ ref('mbp_resolutions') }}) as in_mart
     union all
     select
+        'recoveries' as what,
+        (select sum(recovered_micros) from {{ ref('stg_mbp__resolutions') }}) as in_lake,
+        (select sum(recovered_micros) from {{ ref('mbp_resolutions') }}) as in_mart
+    union all
+    select
         'abuse events' as what,
         (select count(*) from {{ ref('stg_mbp__abuse_events') }}) as in_lake,
         (select count(*) from {{ ref('mbp_abuse_events') }}) as in_mart

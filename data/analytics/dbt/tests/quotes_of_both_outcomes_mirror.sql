@@ -1,10 +1,10 @@
--- The bars of YES and NO are each other's mirror: every open, high, low and
--- close has its complement to one credit.
+-- The bars of YES and NO, and of LONG and SHORT, are each other's mirror: every
+-- open, high, low and close has its complement to one credit.
 select
     yes.market,
     yes.minute_at
-from (select * from {{ ref('mbp_quotes') }} where outcome = 'YES') as yes
-full outer join (select * from {{ ref('mbp_quotes') }} where outcome = 'NO') as no
+from (select * from {{ ref('mbp_quotes') }} where outcome in ('YES', 'LONG')) as yes
+full outer join (select * from {{ ref('mbp_quotes') }} where outcome in ('NO', 'SHORT')) as no
     on yes.market = no.market and yes.minute_at = no.minute_at
 where (
         yes.quotes = no.quotes

@@ -1,5 +1,5 @@
--- Invariant I1 seen from the lake: a price changes only on a market that is
--- open at that decision.
+-- Invariant I1 seen from the lake: a price changes only on a market that was open
+-- before that decision. The decision that freezes a market is its last trade.
 with lives as (
     select
         market,
@@ -17,6 +17,6 @@ select
 from {{ ref('stg_mbp__quotes') }} as quotes
 inner join lives
     on quotes.market = lives.market
-    and quotes.seq >= lives.from_seq
-    and (quotes.seq < lives.to_seq or lives.to_seq is null)
+    and quotes.seq > lives.from_seq
+    and (quotes.seq <= lives.to_seq or lives.to_seq is null)
 where lives.state <> 'open'

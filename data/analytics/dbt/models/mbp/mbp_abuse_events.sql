@@ -1,7 +1,8 @@
--- One row per abuse event, with how often and how soon the account did it before.
+-- One row per decision, account and rule that was tripped, with how often and how soon the account did it before.
 select
     seq,
     account,
+    other_account,
     market,
     rule,
     severity,
@@ -10,6 +11,7 @@ select
     observed,
     bound,
     observed - bound as excess,
+    events,
     row_number() over (partition by account, rule order by seq) as offence_number,
     {{ dbt.datediff('lag(decided_at) over (partition by account, rule order by seq)', 'decided_at', 'second') }} as seconds_since_previous,
     decided_at

@@ -1,5 +1,6 @@
 -- One row per market, outcome and minute in which its price changed: the first,
--- highest, lowest and last price, and pool, TWAP and depth at the end.
+-- highest, lowest and last price, and pools, TWAP, depth and the best waiting orders
+-- at the end.
 with quotes as (
     select
         *,
@@ -25,6 +26,9 @@ select
     {{ from_row('price_micros', 'nth_last') }} as close_price_micros,
     {{ from_row('twap_micros', 'nth_last') }} as twap_micros,
     {{ from_row('depth_micros', 'nth_last') }} as depth_micros,
+    {{ from_row('best_bid_micros', 'nth_last') }} as best_bid_micros,
+    {{ from_row('best_ask_micros', 'nth_last') }} as best_ask_micros,
+    {{ from_row('pool_micros', 'nth_last') }} as pool_micros,
     {{ from_row('pool_yes_micros', 'nth_last') }} as pool_yes_micros,
     {{ from_row('pool_no_micros', 'nth_last') }} as pool_no_micros,
     count(*) as quotes,
