@@ -191,14 +191,15 @@ func (g *Guard) step(p *Params, e int64, level bool) (t Trip) {
 	switch {
 	case level:
 		g.run = 0
-		g.learn(distance{})
+		g.learn(true, 0)
 	case (e-1)*SlotMicros > g.start: // a whole slot with an average before it
 		sample, ref := mean{g.marks[e%slots] - g.marks[(e-1)%slots], SlotMicros}, g.average(e-1)
-		d := sample.distance(ref)
+		d := sample.ofSample(ref)
+		q := d.fine()
 		if p != nil && e > g.begin {
-			t = g.judgeSample(p, sample, ref, d)
+			t = g.judgeSample(p, sample, ref, d, q)
 		}
-		g.learn(d)
+		g.learn(d.zero(), q)
 	}
 	switch {
 	case e == g.begin:

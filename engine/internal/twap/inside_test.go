@@ -42,6 +42,9 @@ func read(b []byte) (g Guard) {
 	}
 	g.marks[g.edge%slots] = at
 	g.at = max(g.edge*SlotMicros, g.start)
+	if lacks != 0 { // there was another price earlier in this slot
+		g.at = max(g.edge*SlotMicros+1, g.start)
+	}
 	g.cum = at + lacks + uint64(g.price)*uint64(g.at-g.edge*SlotMicros)
 	for i, s := range sums {
 		at -= s

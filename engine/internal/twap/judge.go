@@ -21,15 +21,21 @@ type distance struct {
 }
 
 func (m mean) distance(o mean) distance {
-	if m.span == SlotMicros && o.span == twapSlots*SlotMicros { // nearly all: reduced by a slot
-		x, y := m.sum*twapSlots, o.sum
-		return distance{fixed.U128{Lo: max(x, y) - min(x, y)}, o.span}
-	}
 	x, y := fixed.Mul(m.sum, o.span), fixed.Mul(o.sum, m.span)
 	if x.Less(y) {
 		x, y = y, x
 	}
 	return distance{x.Sub(y), m.span * o.span}
+}
+
+// ofSample is the distance of a sample, reduced by the length of the slot where the
+// average is a full one.
+func (m mean) ofSample(ref mean) distance {
+	if ref.span != twapSlots*SlotMicros {
+		return m.distance(ref)
+	}
+	x, y := m.sum*twapSlots, ref.sum
+	return distance{fixed.U128{Lo: max(x, y) - min(x, y)}, ref.span}
 }
 
 func (d distance) zero() bool { return d.num == fixed.U128{} }
@@ -68,18 +74,11 @@ const (
 )
 
 // judgeSample says whether a sample is the last of enough in a row outside the
-// band, which the samples before it made. The distance n/m is outside if
-// (125·2^10·n)² > 322²·variance·m²: n < 2^74 and m < 2^53 for a sample, so that the
-// left side is below 2^182 and the right side below 2^183.
-func (g *Guard) judgeSample(p *Params, sample, ref mean, d distance) (t Trip) {
-	if p.Outliers <= 0 || g.samples < armSamples || d.zero() {
-		g.run = 0
-		return Trip{}
-	}
+// band, which the samples before it made; q is its distance in 2^-10 ppm, rounded
+// down.
+func (g *Guard) judgeSample(p *Params, sample, ref mean, d distance, q uint64) (t Trip) {
 	variance := max(g.variance, uint64(p.Floor)*uint64(p.Floor)<<20)
-	n := d.num.MulSmall(bandDen << 10)
-	m := fixed.U128{Lo: d.den}.MulSmall(bandNum)
-	if !m.Mul(m).MulSmall(variance).Less(n.Mul(n)) {
+	if p.Outliers <= 0 || g.samples < armSamples || !d.outside(variance, q) {
 		g.run = 0
 		return Trip{}
 	}
@@ -87,30 +86,49 @@ func (g *Guard) judgeSample(p *Params, sample, ref mean, d distance) (t Trip) {
 	if int64(g.run) < p.Outliers {
 		return Trip{}
 	}
-	// σ in 2^-10 ppm is the root of the variance; the root of its 2^40-fold keeps
+	// The standard deviation in 2^-10 ppm is the root of the variance; the root of its 2^40-fold keeps
 	// 20 bits more.
 	sigma := fixed.Mul(variance, 1<<40).Sqrt()
 	return Trip{Band, int64(d.num.CeilDiv(d.den)), int64(fixed.Mul(sigma, bandNum).Rsh(30).Lo / bandDen), sample.price(), ref.price()}
 }
 
-// learn takes a sample's distance from the average into the variance:
-// v += 2·(d² − v)/91, towards zero, with d in 2^-10 ppm rounded down. d < 2^30
-// bounds d² and v by 2^60, twice their difference by 2^61.
-func (g *Guard) learn(d distance) {
-	g.samples = min(g.samples+1, armSamples)
-	var square int64
-	switch {
-	case d.zero():
-		if g.still++; g.still >= memorySlots {
-			g.still, g.variance = memorySlots, 0
-			return
-		}
-	case d.num.Hi == 0 && d.num.Lo < 1<<54: // nearly all
-		q := d.num.Lo << 10 / d.den
-		g.still, square = 0, int64(q*q)
-	default:
-		q, _ := d.num.MulSmall(1 << 10).QuoRem(d.den)
-		g.still, square = 0, int64(q.Lo*q.Lo)
+// outside says whether a distance is more than the band's half width. The distance
+// n/m is if (125·2^10·n)² > 322²·variance·m²: n < 2^74 and m < 2^53 for a sample, so
+// that the left side is below 2^182 and the right side below 2^183. Nearly always
+// q² or (q+1)² decides, below 2^75 against 2^77.
+func (d distance) outside(variance, q uint64) bool {
+	width := fixed.Mul(variance, bandNum*bandNum)
+	if least := fixed.Mul(q*q, bandDen*bandDen); width.Less(least) {
+		return true
 	}
-	g.variance = uint64(int64(g.variance) + 2*(square-int64(g.variance))/(memorySlots+1))
+	if most := fixed.Mul((q+1)*(q+1), bandDen*bandDen); !width.Less(most) {
+		return false
+	}
+	n := d.num.MulSmall(bandDen << 10)
+	m := fixed.U128{Lo: d.den}.MulSmall(bandNum)
+	return m.Mul(m).MulSmall(variance).Less(n.Mul(n))
+}
+
+// fine returns a distance in 2^-10 ppm, below 2^30, rounded down.
+func (d distance) fine() uint64 {
+	if d.num.Hi == 0 && d.num.Lo < 1<<54 { // nearly all
+		return d.num.Lo << 10 / d.den
+	}
+	q, _ := d.num.MulSmall(1 << 10).QuoRem(d.den)
+	return q.Lo
+}
+
+// learn takes a sample's distance from the average into the variance:
+// v += 2·(q² − v)/91, towards zero. q < 2^30 bounds q² and v by 2^60 and twice
+// their difference by 2^61. Samples that do not deviate at all clear it after 15
+// minutes.
+func (g *Guard) learn(zero bool, q uint64) {
+	g.samples = min(g.samples+1, armSamples)
+	if !zero {
+		g.still = 0
+	} else if g.still++; g.still >= memorySlots {
+		g.still, g.variance = memorySlots, 0
+		return
+	}
+	g.variance = uint64(int64(g.variance) + 2*(int64(q*q)-int64(g.variance))/(memorySlots+1))
 }
