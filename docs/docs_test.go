@@ -29,6 +29,7 @@ func read(t *testing.T, path string) string {
 var watchers = map[string]string{
 	"DECP95High": "slo_budget_breach", "SLOBudgetBreach": "slo_budget_breach", "CDCLagHigh": "cdc_lag",
 	"SchemaDrift": "schema_registry_drift", "DataContractBreak": "data_contract_break", "DbtTestFailure": "dbt_test_failure",
+	"ResolutionSLA": "mbp_resolution_sla", "TwapDivergence": "mbp_price_spike_divergence",
 	"WebCWVRegression": "web_cwv_regression", "DecisionGapHigh": "metrics_decision_hook_gap",
 	"Watchdog": "watchdog", "TargetDown": "watchdog", "TargetMissing": "watchdog", "SeriesAbsent": "watchdog", "SeriesLate": "watchdog",
 }
@@ -161,7 +162,7 @@ func TestEveryAlertWasSeenToFire(t *testing.T) {
 }
 
 // ourSeries are the names that alerts read and rules do not record.
-var ourSeries = regexp.MustCompile(`\b(?:dec|cdc|http|registry|data|dbt|web)_[a-z0-9_]+\b`)
+var ourSeries = regexp.MustCompile(`\b(?:dec|cdc|http|registry|data|dbt|web|mbp)_[a-z0-9_]+\b`)
 
 // TestNoAlertIsBlindInSilence: whatever series an alert or a rule reads, its
 // absence raises an alert of its own.
