@@ -17,11 +17,12 @@
 // are comments. MBP_REWRITE=1 writes what happens into the scripts, to be
 // reviewed as a diff.
 //
-// The form follows the data-driven tests of CockroachDB and Pebble.
+// testdata/README.md lists the verbs. The form follows the data-driven tests of CockroachDB and Pebble.
 package enginetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,6 +34,10 @@ import (
 )
 
 const separator = "----"
+
+// ErrBroken wraps what no script can be to blame for: a command that broke an
+// invariant of the engine, or a journal that does not fold to the same state.
+var ErrBroken = errors.New("the engine is broken")
 
 // Run runs every *.txt script of a folder as a subtest. It is an error if there
 // are none.
@@ -49,7 +54,7 @@ func Run(t *testing.T, folder string) {
 
 func runFile(t *testing.T, path string) {
 	t.Helper()
-	before, err := os.ReadFile(path) //nolint:gosec // a script of the repository
+	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func runFile(t *testing.T, path string) {
 		return
 	}
 	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(path, after, 0o644); err != nil { //nolint:gosec // a script of the repository
+		if err := os.WriteFile(path, after, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -88,12 +93,12 @@ func firstDifference(want, got []byte) string {
 }
 
 // Play runs a script and returns it with what happened in place of what was
-// expected. The error names the line that is not of the language, or the
-// invariant that broke.
+// expected. The error names the line that is not of the language, or wraps
+// ErrBroken.
 func Play(script []byte) ([]byte, error) {
 	w := newWorld()
 	var out bytes.Buffer
-	lines := strings.Split(strings.TrimRight(string(script), "\n"), "\n")
+	lines := strings.Split(strings.TrimSpace(string(script)), "\n")
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSpace(lines[i])
 		switch {
@@ -108,7 +113,7 @@ func Play(script []byte) ([]byte, error) {
 		default:
 			items := []string{}
 			for line == "batch" || strings.HasPrefix(line, "batch ") {
-				if i+1 >= len(lines) || !strings.HasPrefix(lines[i+1], "  ") {
+				if i+1 >= len(lines) || !strings.HasPrefix(lines[i+1], "  ") || strings.TrimSpace(lines[i+1]) == "" {
 					break
 				}
 				i++
@@ -123,7 +128,7 @@ func Play(script []byte) ([]byte, error) {
 			}
 			continue
 		}
-		fmt.Fprintln(&out, strings.TrimRight(lines[i], " "))
+		fmt.Fprintln(&out, line)
 	}
 	if rest := w.said(); rest != "" {
 		return nil, fmt.Errorf("the script ends without a line %s for:\n%s", separator, rest)
@@ -195,14 +200,20 @@ func (w *world) dues() error {
 	return nil
 }
 
+// longest is how many decisions a script may take.
+const longest = 20_000
+
 func (w *world) step(principal string, c engine.Command) error {
+	if len(w.journal) >= longest {
+		return fmt.Errorf("a script takes at most %d decisions", longest)
+	}
 	if err := w.state.Step(engine.Request{At: w.now, Principal: principal, Command: c}, &w.d); err != nil {
-		return err
+		return fmt.Errorf("%w: %s: %w", ErrBroken, c.Type(), err)
 	}
 	w.journal = append(w.journal, w.d.Append(nil))
 	w.tell(&w.d)
 	if err := w.state.Check(); err != nil {
-		return fmt.Errorf("after %s: %w", c.Type(), err)
+		return fmt.Errorf("%w: after %s: %w", ErrBroken, c.Type(), err)
 	}
 	return nil
 }
@@ -213,22 +224,22 @@ func (w *world) refold() error {
 	folded, again := core.New(), core.New()
 	var d engine.Decision
 	for i, record := range w.journal {
-		read, err := engine.Decode(engine.Seq(i+1), record) //nolint:gosec // not negative
+		read, err := engine.Decode(engine.Seq(i+1), record)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrBroken, err)
 		}
 		if err := again.Step(read.Request, &d); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrBroken, err)
 		}
 		if !bytes.Equal(d.Append(nil), record) {
-			return fmt.Errorf("sequence %d is decided otherwise the second time", i+1)
+			return fmt.Errorf("%w: sequence %d is decided otherwise the second time", ErrBroken, i+1)
 		}
 		if err := folded.Evolve(read); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrBroken, err)
 		}
 	}
 	if folded.Hash() != w.state.Hash() || again.Hash() != w.state.Hash() {
-		return fmt.Errorf("the journal does not fold to the state that decided it")
+		return fmt.Errorf("%w: the journal does not fold to the state that decided it", ErrBroken)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (w *world) openAccounts(a *args, _ []string) error {
 		if err := w.do("admin", &engine.OpenAccount{}); err != nil {
 			return err
 		}
-		id := engine.AccountID(w.state.AccountCount()) //nolint:gosec // a few
+		id := engine.AccountID(w.state.AccountCount())
 		w.accounts[n], w.names[id] = id, n
 		if err := w.do("admin", &engine.GrantCredits{Account: id, Amount: engine.Micros(amount)}); err != nil {
 			return err
@@ -88,7 +88,7 @@ func (w *world) openMarket(a *args, _ []string) error {
 	if err := a.done(); err != nil {
 		return err
 	}
-	next := engine.MarketID(w.state.MarketCount() + 1) //nolint:gosec // a few
+	next := engine.MarketID(w.state.MarketCount() + 1)
 	w.titles[next] = name
 	if err := w.do("operator", x); err != nil {
 		return err
@@ -178,8 +178,13 @@ func (w *world) batch(a *args, items []string) error {
 		words := strings.Fields(item)
 		x := w.parse(words[1:])
 		c, _ := w.command(words[0], x)
-		if err := x.done(); err != nil || c == nil {
-			return fmt.Errorf("%q: %w", item, err)
+		if err := x.done(); err != nil {
+			return err
+		}
+		switch c.(type) {
+		case *engine.PlaceOrder, *engine.CancelOrder, *engine.CancelAll, *engine.AmendOrder:
+		default:
+			return fmt.Errorf("%q cannot be in a batch", item)
 		}
 		b.Items = append(b.Items, c)
 	}
@@ -336,11 +341,11 @@ func (w *world) operation(verb string, m engine.MarketID, a *args) (engine.Comma
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
 		return x, moderator
 	case "dismiss":
-		x := &engine.Moderate{Action: engine.DismissAbuse, Abuse: engine.Seq(a.number("abuse", 0))} //nolint:gosec // bits
+		x := &engine.Moderate{Action: engine.DismissAbuse, Abuse: engine.Seq(a.number("abuse", 0))}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
 		return x, moderator
 	case "undo":
-		return &engine.UndoModeration{Decision: engine.Seq(a.number("decision", 0))}, moderator //nolint:gosec // bits
+		return &engine.UndoModeration{Decision: engine.Seq(a.number("decision", 0))}, moderator
 	}
 	return w.ending(verb, m, a, resolver)
 }
