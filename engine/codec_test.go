@@ -2,87 +2,229 @@ package engine
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 )
 
-// sampleLog is a log in which every command and every event occurs.
-func sampleLog(t testing.TB) [][]byte {
-	d := newDesk(t, DefaultTemplate())
-	a := d.rich(3, 1000*One)
-	second := DefaultTemplate()
-	second.Version = "1.1.0"
-	d.ok("ops", &AddTemplate{Template: second})
-	d.ok("ops", &AddKey{Key: Key{SHA256: digest(4), Principal: "ana", Roles: RoleTrader, Account: a[1]}})
-	d.ok("ops", &RevokeKey{SHA256: digest(4)})
-	m := d.open(a[0], 100*One, 500_000)
-	d.give("ops", &Malformed{})
-	d.ok("ops", &PauseMarket{Market: m})
-	d.ok("ops", &ResumeMarket{Market: m})
-	for range DefaultPolicy().OrderBurst + 1 {
-		d.give("ana", &PlaceOrder{Account: a[1], Market: m, Outcome: No, Side: Buy, TIF: FOK, Amount: One})
+// fill writes a value into every field, each one different from its neighbours.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch x := v.Addr().Interface().(type) {
+	case *Time:
+		*x = 1_767_355_200_000_000 + Time(*n)
+		return
+	case *OrderID:
+		*x = OrderOf(Seq(*n), *n%3)
+		return
+	case *[]Command:
+		for _, c := range []Command{&PlaceOrder{}, &CancelOrder{}, &CancelAll{}, &AmendOrder{}} {
+			fill(reflect.ValueOf(c).Elem(), n)
+			*x = append(*x, c)
+		}
+		return
 	}
-	d.give("bob", &PlaceOrder{Account: a[2], Market: m, Outcome: Yes, Side: Sell, TIF: IOC, Shares: One, Limit: 400_000})
-	d.ok("ana", &ProposeResolution{Market: m, Outcome: No, EvidenceURI: "https://example.org/e", EvidenceSHA256: digest(3)})
-	d.ok("ana", &RejectResolution{Market: m})
-	d.ok("ana", &ProposeResolution{Market: m, Outcome: Yes, EvidenceURI: "https://example.org/e", EvidenceSHA256: digest(3)})
-	d.ok("bob", &ApproveResolution{Market: m})
-	d.settle()
-	return d.log
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int64:
+		v.SetInt(int64(1000**n + 7))
+	case reflect.Uint8:
+		v.SetUint(uint64(1 + *n%2))
+	case reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(*n))
+	case reflect.String:
+		v.SetString(fmt.Sprint("text ", *n))
+	case reflect.Array:
+		for i := range v.Len() {
+			v.Index(i).SetUint(uint64(*n + i&0xff))
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	default:
+		panic(v.Kind())
+	}
 }
 
-func TestSampleLogHasEveryKind(t *testing.T) {
-	commands, events := map[uint8]bool{}, map[uint8]bool{}
-	for i, b := range sampleLog(t) {
-		d, err := Decode(Seq(i+1), b)
-		if err != nil {
+// samples are decisions in which every command and every event occurs, with all
+// fields set, and again with none.
+func samples() (out []*Decision) {
+	n := 0
+	add := func(c Command, e Event) *Decision {
+		d := &Decision{}
+		d.Reset(Seq(len(out)+1), Request{At: 1_767_355_200_000_000 + Time(len(out)), Principal: "ana", Command: c})
+		if e != nil {
+			d.Add(e)
+		}
+		out = append(out, d)
+		return d
+	}
+	for kind := uint8(1); kind != 0; kind++ {
+		if c := newCommand(kind); c != nil {
+			add(newCommand(kind), nil)
+			fill(reflect.ValueOf(c).Elem(), &n)
+			d := add(c, nil)
+			d.Key, d.Input, d.Code, d.Detail = Tag{1: 2}, Tag{3: 4}, InvalidCommand, "what is wrong"
+			if b, is := c.(*Batch); is {
+				for i := range b.Items {
+					d.Results = append(d.Results, Result{Code: Code(i), Detail: "so", Events: uint32(i)})
+				}
+			}
+		}
+		if e := newEvent(kind); e != nil {
+			add(&Tick{}, newEvent(kind))
+			fill(reflect.ValueOf(e).Elem(), &n)
+			add(&Tick{}, e)
+		}
+	}
+	return out
+}
+
+// Kinds and words are unique, and there is a sample of each.
+func TestKinds(t *testing.T) {
+	words, commands, events := map[string]bool{}, 0, 0
+	for kind := uint8(1); kind != 0; kind++ {
+		if c := newCommand(kind); c != nil {
+			if commands++; c.commandKind() != kind || words["command "+c.Type()] {
+				t.Errorf("%s is %d and says %d", c.Type(), kind, c.commandKind())
+			}
+			words["command "+c.Type()] = true
+		}
+		if e := newEvent(kind); e != nil {
+			if events++; e.eventKind() != kind || words["event "+e.Type()] {
+				t.Errorf("%s is %d and says %d", e.Type(), kind, e.eventKind())
+			}
+			words["event "+e.Type()] = true
+		}
+	}
+	if got := len(samples()); got != 2*(commands+events) {
+		t.Errorf("%d samples of %d commands and %d events", got, commands, events)
+	}
+}
+
+// golden compares with a file that MBP_REWRITE=1 writes.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if os.Getenv("MBP_REWRITE") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		commands[d.Command.commandKind()] = true
-		for _, e := range d.Events {
-			events[e.eventKind()] = true
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(want), "\n")
+	for i, line := range strings.Split(got, "\n") {
+		if i >= len(lines) || lines[i] != line {
+			t.Fatalf("differs from %s in line %d; MBP_REWRITE=1 rewrites it:\n%s", path, i+1, line)
 		}
 	}
-	for kind := uint8(1); newCommand(kind) != nil; kind++ {
-		if c := newCommand(kind); !commands[kind] || c.commandKind() != kind {
-			t.Errorf("%s (%d, says %d) does not occur", c.Type(), kind, c.commandKind())
+	if len(got) != len(want) {
+		t.Fatalf("%s has more", path)
+	}
+}
+
+// The records of every command and event: a journal is read for years, so what
+// is written here must never change.
+func TestRecords(t *testing.T) {
+	var out strings.Builder
+	for i, d := range samples() {
+		b := d.Append(nil)
+		got, err := Decode(d.Seq, b)
+		if err != nil {
+			t.Fatalf("%s: %v", d.Command.Type(), err)
+		}
+		if !bytes.Equal(got.Append(nil), b) {
+			t.Errorf("%s: %x encodes to %x", d.Command.Type(), b, got.Append(nil))
+		}
+		what := "command " + d.Command.Type()
+		if len(d.Events) != 0 {
+			what = "event " + d.Events[0].Type()
+		}
+		fmt.Fprintf(&out, "%s\n%s\n", what, hex.EncodeToString(b))
+		a, _ := json.Marshal(d)
+		c, err := json.Marshal(got)
+		if err != nil || i%2 == 1 && !bytes.Equal(a, c) { // empty lists are made so by who decides
+			t.Errorf("%s: written %s, read %s (%v)", what, a, c, err)
+		}
+		if b[0] != recordVersion {
+			t.Errorf("%s: version %d", what, b[0])
 		}
 	}
-	for kind := uint8(1); newEvent(kind) != nil; kind++ {
-		if e := newEvent(kind); !events[kind] || e.eventKind() != kind {
-			t.Errorf("%s (%d, says %d) does not occur", e.Type(), kind, e.eventKind())
+	golden(t, "testdata/records.txt", out.String())
+}
+
+// The API's form of every command and event.
+func TestDecisionJSON(t *testing.T) {
+	docs := []*Decision{}
+	for i, d := range samples() {
+		if i%2 == 1 { // those with all fields set
+			docs = append(docs, d)
+		}
+	}
+	got, err := json.MarshalIndent(docs, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/decisions.json", string(got)+"\n")
+}
+
+// Record version 2 is the only one; nothing was released with another.
+func TestOtherVersionsAreRefused(t *testing.T) {
+	b := samples()[0].Append(nil)
+	for version := range 256 {
+		b[0] = byte(version)
+		_, err := Decode(1, b)
+		if (err == nil) != (version == recordVersion) || err != nil && !errors.Is(err, ErrEncoding) {
+			t.Errorf("version %d: %v", version, err)
 		}
 	}
 }
 
 // A changed bit is refused or gives another decision; a cut is always refused.
 func TestTamperedRecords(t *testing.T) {
-	for i, b := range sampleLog(t) {
-		d, err := Decode(Seq(i+1), b)
+	for i, d := range samples() {
+		b := d.Append(nil)
+		whole, err := Decode(d.Seq, b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for n := range b {
-			if _, err := Decode(1, b[:n]); err == nil {
-				t.Fatalf("record %d cut to %d of %d bytes is accepted", i+1, n, len(b))
+			if _, err := Decode(1, b[:n]); !errors.Is(err, ErrEncoding) {
+				t.Fatalf("sample %d cut to %d of %d bytes: %v", i, n, len(b), err)
 			}
 			for bit := range 8 {
 				c := bytes.Clone(b)
 				c[n] ^= 1 << bit
-				other, err := Decode(Seq(i+1), c)
-				if err == nil && reflect.DeepEqual(other, d) {
-					t.Fatalf("record %d with bit %d of byte %d turned is the same decision", i+1, bit, n)
+				other, err := Decode(d.Seq, c)
+				if err == nil && reflect.DeepEqual(other, whole) {
+					t.Fatalf("sample %d with bit %d of byte %d turned is the same decision", i, bit, n)
 				}
 			}
+		}
+		if _, err := Decode(d.Seq, append(b, 0)); !errors.Is(err, ErrEncoding) {
+			t.Fatalf("sample %d with a byte more: %v", i, err)
 		}
 	}
 }
 
 // Whatever decodes encodes to the same bytes: one decision has one encoding.
-// Whatever folds keeps the ledger whole.
 func FuzzDecode(f *testing.F) {
-	for _, b := range sampleLog(f) {
-		f.Add(b)
+	for _, d := range samples() {
+		f.Add(d.Append(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := Decode(1, b)
@@ -95,46 +237,37 @@ func FuzzDecode(f *testing.F) {
 		if _, err := d.MarshalJSON(); err != nil {
 			t.Fatal(err)
 		}
-		s := NewState()
-		if s.Evolve(d) == nil {
-			if err := s.audit(); err != nil {
-				t.Fatal(err)
-			}
-		}
 	})
 }
 
-// FuzzCommands reads bytes as a sequence of commands for a small market.
-func FuzzCommands(f *testing.F) {
-	f.Add([]byte{9, 1, 1, 0, 1, 1, 100, 9, 1, 1, 0, 2, 1, 200, 0, 4, 1, 1, 0, 0, 0, 0, 5, 1, 1, 0, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		d := newDesk(t, DefaultTemplate())
-		d.rich(3, 1000*One)
-		d.open(1, 100*One, 500_000)
-		for ; len(b) >= 7 && len(d.log) < 200; b = b[7:] {
-			d.now += Time(b[6]) * 10_000
-			size := int64(1+b[5]) << (b[6] % 48)
-			x := &PlaceOrder{Account: AccountID(b[1] % 5), Market: MarketID(b[2] % 4), Outcome: Outcome(b[3] % 3), Side: Side(b[4] % 3), TIF: TIF(b[4] / 3 % 3)}
-			if b[4]&64 != 0 && x.Side == Buy {
-				x.Amount = Micros(size)
-			} else {
-				x.Shares = Shares(size)
-			}
-			if b[4]&128 != 0 {
-				x.Limit = Price(size % (One + 1))
-			}
-			commands := []Command{
-				&PauseMarket{Market: x.Market}, &ResumeMarket{Market: x.Market}, &ApproveResolution{Market: x.Market}, &RejectResolution{Market: x.Market},
-				&ProposeResolution{Market: x.Market, Outcome: x.Outcome, EvidenceURI: "a:b", EvidenceSHA256: digest(1)},
-				&GrantCredits{Account: x.Account, Amount: Micros(size)},
-				&OpenMarket{Template: "binary@1.0.0", Title: "x", Creator: x.Account, Liquidity: Micros(size), Price: Price(size % One)}, x, x, x, x, x,
-			}
-			principal := "ana"
-			if b[1]&1 != 0 {
-				principal = "bob"
-			}
-			d.give(principal, commands[int(b[0])%len(commands)])
-			d.settle()
+// Every text form that is written is read back, and nothing else is.
+func TestTextForms(t *testing.T) {
+	for _, o := range []OrderID{OrderOf(1, 0), OrderOf(1, 49), OrderOf(1<<58-1, 7)} {
+		var got OrderID
+		if err := got.UnmarshalText([]byte(o.String())); err != nil || got != o {
+			t.Errorf("%s: %d, %v", o, got, err)
 		}
-	})
+	}
+	for _, s := range []string{"", "ord_", "ord_0", "ord_01", "ord_+1", "ord_1.", "ord_1.0", "ord_1.50", "ord_1.01", "ord_1.+1", "ord_1.1.1", "ord_288230376151711744", "mkt_1"} {
+		var got OrderID
+		if err := got.UnmarshalText([]byte(s)); err == nil {
+			t.Errorf("%q is read as %s", s, got)
+		}
+	}
+	for k := range 256 {
+		o := Outcome(k)
+		b, _ := o.MarshalText()
+		var got Outcome
+		err := got.UnmarshalText(b)
+		known := o <= Short || o >= first && o < first+MaxOutcomes
+		if known != (err == nil) || known && got != o {
+			t.Errorf("outcome %d is %s, read as %d (%v)", k, b, got, err)
+		}
+	}
+	for _, s := range []string{"", "yes", "O0", "O65", "O01", "O+1", "O"} {
+		var got Outcome
+		if err := got.UnmarshalText([]byte(s)); err == nil {
+			t.Errorf("%q is read as %s", s, got)
+		}
+	}
 }

@@ -60,6 +60,7 @@ func templates() []engine.Template {
 	many := engine.DefaultTemplate()
 	many.ID, many.Kind, many.MinPrice, many.MaxPrice = "many", engine.Categorical, 100, 999_900
 	many.Fee = engine.FeeRule{Kind: engine.FeeCurve, Rate: 70_000, LP: 1_000_000}
+	many.Truth.Approvals = 3
 	many.Guard = engine.GuardRule{Window: int64(60 * sec), Bound: 50_000, Relative: true}
 	many.End = engine.EndRule{Uniform: true, Clawback: true, VoidTrades: 1000, VoidWindow: int64(3600 * sec)}
 
@@ -87,12 +88,13 @@ func tight() engine.Policy {
 	return p
 }
 
-// small is the world in which histories play: five accounts, a market of each
+// small is the world in which histories play: five accounts, one of them poor, a market of each
 // template and one that is a draft.
 func small(t failer) *world {
 	w := newWorld(t, tight(), templates()...)
 	w.watch = newWatch()
-	w.rich(5, 20_000*one)
+	w.rich(4, 20_000*one)
+	w.rich(1, 30*one) // meets the ends of its means
 	w.open(engine.OpenMarket{Price: 300_000, CloseAt: w.now + 1800*sec})
 	w.open(engine.OpenMarket{Template: "charged@1.0.0", Liquidity: 300 * one})
 	w.open(engine.OpenMarket{Template: "many@1.0.0", Creator: 2, Outcomes: []string{"a", "b", "c", "d"}, Liquidity: 400 * one})

@@ -18,6 +18,15 @@ func (c claims) add(a engine.AccountID, v *big.Rat) {
 	c[a].Add(c[a], v)
 }
 
+// copied returns a copy that later additions do not change.
+func (c claims) copied() claims {
+	out := make(claims, len(c))
+	for a, v := range c {
+		out[a] = new(big.Rat).Set(v)
+	}
+	return out
+}
+
 // positive is the sum of what is above zero.
 func (c claims) positive() *big.Rat {
 	sum := new(big.Rat)
@@ -74,6 +83,9 @@ func (k *watch) ending(w *world, x *engine.SettlementStarted) error {
 		return fmt.Errorf("the market ends twice")
 	}
 	k.ends[x.Market] = r
+	if err := stoodBehind(w, m, x); err != nil {
+		return err
+	}
 	if len(x.Payouts) != 0 {
 		sum := engine.Price(0)
 		for _, v := range x.Payouts {
@@ -93,7 +105,7 @@ func (k *watch) ending(w *world, x *engine.SettlementStarted) error {
 		}
 	case engine.EndByVoid:
 		then := k.at(x.Market, x.EffectiveAt)
-		r.due(k, m, then, x.Payouts)
+		r.due(m, then, x.Payouts)
 		for i, h := range was.of {
 			if net := -int64(h.net); i < len(then.of) {
 				r.claims.add(h.account, whole(net+int64(then.of[i].net)).Neg(whole(net+int64(then.of[i].net))))
@@ -102,7 +114,26 @@ func (k *watch) ending(w *world, x *engine.SettlementStarted) error {
 			}
 		}
 	default:
-		r.due(k, m, was, x.Payouts)
+		r.due(m, was, x.Payouts)
+	}
+	return nil
+}
+
+// stoodBehind checks that as many different principals as the template asks for
+// stand behind an outcome, and that its dispute window is over.
+func stoodBehind(w *world, m *fold.Market, x *engine.SettlementStarted) error {
+	if x.Ending != engine.EndByOutcome && x.Ending != engine.EndByVoid {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, b := range m.Proposal.Backers {
+		seen[b] = true
+	}
+	if int64(len(seen)) < m.Template.Truth.Approvals {
+		return fmt.Errorf("only %v stand behind it", m.Proposal.Backers)
+	}
+	if w.s.At() < m.Proposal.FinalAt || x.Outcome != m.Proposal.Outcome || x.Value != m.Proposal.Value || x.EvidenceSHA256 != m.Proposal.Evidence {
+		return fmt.Errorf("it is not what was proposed, or too early")
 	}
 	return nil
 }
@@ -119,7 +150,7 @@ func (k *watch) at(id engine.MarketID, s engine.Time) (h holdings) {
 
 // due adds what holdings are worth under a vector of payouts, with the parts of
 // the fees.
-func (r *reckoning) due(k *watch, m *fold.Market, h holdings, payouts []engine.Price) {
+func (r *reckoning) due(m *fold.Market, h holdings, payouts []engine.Price) {
 	value := func(shares []engine.Shares) *big.Rat {
 		sum := new(big.Rat)
 		for o, q := range shares {
@@ -129,7 +160,7 @@ func (r *reckoning) due(k *watch, m *fold.Market, h holdings, payouts []engine.P
 	}
 	pools := value(h.pools)
 	fees, rule := whole(int64(h.fees)), m.Template.Fee
-	earned := k.earned[m.ID]
+	earned := h.earned
 	all := earned.positive()
 	for _, x := range h.of {
 		r.claims.add(x.account, value(x.shares))

@@ -248,7 +248,7 @@ func TestVectorsSellBook(t *testing.T) {
 	fills := 0
 	for _, v := range rows {
 		w := desk(t, v, clamped())
-			w.bulk = true
+		w.bulk = true
 		q := exact(t, v.Shares)
 		w.ok("t", &engine.SplitSets{Account: 2, Market: 1, Amount: engine.Micros(q)})
 		names := v.place(t, w)

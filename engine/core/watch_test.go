@@ -39,8 +39,10 @@ type holdings struct {
 	orders int
 	pools  []engine.Shares
 	fees   engine.Micros
+	dust   engine.Micros
 	units  engine.Shares
 	of     []holding // by holder
+	earned claims    // what providers earned of the fees
 }
 
 type holding struct {
@@ -59,7 +61,7 @@ func newWatch() *watch {
 
 func holdingsOf(m *fold.Market, at engine.Time) holdings {
 	b := m.Balance
-	h := holdings{at: at, state: m.State, orders: m.Resting(), pools: slices.Clone(b.Pools()), fees: b.Fees(), units: b.Units()}
+	h := holdings{at: at, state: m.State, orders: m.Resting(), pools: slices.Clone(b.Pools()), fees: b.Fees(), dust: b.Rounding(), units: b.Units()}
 	for i := range b.Holders() {
 		x := holding{account: engine.AccountID(b.Holder(i)), units: b.UnitsOf(i), net: b.Net(i)}
 		for o := range b.Outcomes() {
@@ -74,7 +76,9 @@ func holdingsOf(m *fold.Market, at engine.Time) holdings {
 func (k *watch) before(w *world, c engine.Command) {
 	k.holdings = k.holdings[:0]
 	for _, m := range w.s.f.Markets {
-		k.holdings = append(k.holdings, holdingsOf(m, 0))
+		h := holdingsOf(m, 0)
+		h.earned = k.earned[m.ID].copied()
+		k.holdings = append(k.holdings, h)
 	}
 	k.quote = nil
 	x, isOrder := c.(*engine.PlaceOrder)
@@ -121,14 +125,18 @@ func (k *watch) after(w *world, d *engine.Decision) {
 		if i < len(k.holdings) {
 			k.stands(w, d, m, k.holdings[i], now)
 		}
+		now.earned = k.earned[m.ID].copied()
 		k.past[m.ID] = append(k.past[m.ID], now)
 	}
 }
 
 // stands checks that a market which is neither open nor being paid keeps what
-// everybody holds, and gains no orders.
+// everybody holds, and gains no orders; and that rounding never pays anybody.
 func (k *watch) stands(w *world, d *engine.Decision, m *fold.Market, was, is holdings) {
 	w.t.Helper()
+	if is.state != engine.Settling && was.state != engine.Settling && is.dust < was.dust {
+		w.t.Fatalf("%s took %d micros out of the dust of %s", show(d.Command), was.dust-is.dust, m.ID)
+	}
 	if was.state == engine.Open || was.state == engine.Settling {
 		return
 	}
@@ -226,6 +234,9 @@ func (k *watch) adds(w *world, d *engine.Decision, x *engine.OrderFilled) error 
 			pool += f.Shares
 		}
 	}
+	if met := int64(len(x.Met)) + count(x.Fills); met > w.s.Policy().MaxFills {
+		return fmt.Errorf("it met %d orders", met)
+	}
 	if len(x.Fills) != 0 && (amount != x.Amount || shares != x.Shares || pool != x.PoolShares) {
 		return fmt.Errorf("the fills sum to %d for %d", shares, amount)
 	}
@@ -251,6 +262,16 @@ func (k *watch) adds(w *world, d *engine.Decision, x *engine.OrderFilled) error 
 		return fmt.Errorf("below the limit")
 	}
 	return nil
+}
+
+// count is how many fills are with resting orders.
+func count(fills []engine.Fill) (n int64) {
+	for _, f := range fills {
+		if f.Maker != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // exceeds reports amount·10⁶ > shares·limit + slack.

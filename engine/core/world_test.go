@@ -2,11 +2,13 @@ package core
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
 // failer is what a test, a benchmark and a drawn history have in common.
@@ -119,7 +121,11 @@ func (w *world) give(principal string, c engine.Command) *engine.Decision {
 		w.watch.before(w, c)
 	}
 	var live engine.Decision
-	if err := w.s.Step(engine.Request{At: w.now, Principal: principal, Command: c}, &live); err != nil {
+	req := engine.Request{At: w.now, Principal: principal, Command: c}
+	if n := len(w.log); n%3 == 0 { // some can be repeated
+		req.Key, req.Input = engine.Tag{1, byte(n), byte(n >> 8), byte(n >> 16)}, engine.Tag{2, byte(n)}
+	}
+	if err := w.s.Step(req, &live); err != nil {
 		w.t.Fatalf("%s: %v", show(c), err)
 	}
 	b := live.Append(nil)
@@ -129,6 +135,7 @@ func (w *world) give(principal string, c engine.Command) *engine.Decision {
 		w.t.Fatalf("%s: %v", show(c), err)
 	}
 	if w.watch != nil {
+		w.shown(&live, d)
 		w.watch.after(w, d)
 	}
 	if !w.bulk {
@@ -137,6 +144,19 @@ func (w *world) give(principal string, c engine.Command) *engine.Decision {
 		}
 	}
 	return d
+}
+
+// shown checks that a decision looks the same fresh and read from the journal.
+func (w *world) shown(live, read *engine.Decision) {
+	w.t.Helper()
+	a, err := json.Marshal(live)
+	if err != nil {
+		w.t.Fatalf("%v", err)
+	}
+	b, err := json.Marshal(read)
+	if err != nil || !bytes.Equal(a, b) {
+		w.t.Fatalf("made %s, read %s (%v)", a, b, err)
+	}
 }
 
 // fold puts a forged decision into the state, for what commands alone cannot
@@ -264,10 +284,11 @@ func (w *world) refold() error {
 }
 
 // bare is the digest of the state without what every refusal may change: the
-// sequence, the time, what is counted of orders against their rates, and abuse.
+// sequence, the time, the request's key, what is counted of orders against their
+// rates, and abuse.
 func (s *State) bare(orders bool) engine.Digest {
 	c := *s.f
-	c.Seq, c.At = 0, 0
+	c.Seq, c.At, c.Repeats = 0, 0, repeat.New(1, 1)
 	if !orders {
 		return c.Hash()
 	}
