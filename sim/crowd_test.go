@@ -64,7 +64,7 @@ func TestCrowd(t *testing.T) {
 	}
 	for _, m := range r.Markets {
 		now, err := s.admin.Market(context.Background(), m.Market)
-		if err != nil || now.PriceYes != m.PriceAfter || now.Trades != int64(m.Accepted) {
+		if err != nil || now.PriceOf(engine.Yes) != m.PriceAfter || now.Trades != int64(m.Accepted) {
 			t.Errorf("the report says %+v, the server %+v, %v", m, now, err)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -125,7 +126,7 @@ func checkMarkets(t *testing.T, s *server, w *world.World) {
 	for i, m := range w.Markets {
 		sum += m.Weight
 		got, err := s.admin.Market(context.Background(), m.Market)
-		if err != nil || got.State != engine.Open || got.PriceYes < 149_000 || got.PriceYes > 851_000 {
+		if err != nil || got.State != engine.Open || got.PriceOf(engine.Yes) < 149_000 || got.PriceOf(engine.Yes) > 851_000 {
 			t.Errorf("%+v, %v", got, err)
 			continue
 		}
@@ -134,7 +135,7 @@ func checkMarkets(t *testing.T, s *server, w *world.World) {
 		}
 		// An hour of 120 orders of five credits a second, all on one side, stays
 		// inside the bounds; one credit moves the price.
-		pool, hour := float64(min(got.PoolYes, got.PoolNo)), m.Weight*120*3600*5e6
+		pool, hour := float64(min(got.Outcomes[0].Pool, got.Outcomes[1].Pool)), m.Weight*120*3600*5e6
 		if (pool+hour)*(pool+hour)/(pool*pool+(pool+hour)*(pool+hour)) > 0.99 {
 			t.Errorf("market %d runs into its bound: pool %.0f, flow %.0f", i, pool, hour)
 		}
@@ -210,7 +211,7 @@ func titles(t *testing.T, s *server) string {
 	}
 	var all []string
 	for _, m := range page.Markets {
-		all = append(all, fmt.Sprint(m.Title, m.PriceYes, m.Liquidity))
+		all = append(all, fmt.Sprint(m.Title, m.PriceOf(engine.Yes), m.Liquidity))
 	}
 	return strings.Join(all, "\n")
 }
@@ -263,7 +264,7 @@ func TestImportTwice(t *testing.T) {
 		return playback.Play(context.Background(), playback.NewRemote(s.admin), playback.Config{Tape: tp, Options: opt, Concurrency: 3, Wait: true})
 	}
 	hash := func() (h engine.Digest) {
-		s.seq.View(func(st *engine.State) { h = st.Hash() })
+		s.seq.View(func(st *core.State) { h = st.Hash() })
 		return h
 	}
 	first, err := play()

@@ -10,6 +10,7 @@ import (
 	"regexp"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -31,7 +32,7 @@ var secretForm = regexp.MustCompile(`^mbp_[A-Za-z0-9_-]{43}\n$`)
 // it to a safe place loses nothing.
 func bootstrap(ctx context.Context, q *sequencer.Sequencer, data string) error {
 	done := false
-	q.View(func(s *engine.State) { done = s.Initialised() })
+	q.View(func(s *core.State) { done = s.Initialised() })
 	if done {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
@@ -151,10 +152,10 @@ func codeOf(err error) int {
 	switch {
 	case !errors.As(err, &p):
 		if isNetwork(err) {
-			return exitNoAnswer
+			return exit.NoAnswer
 		}
 	case p.Code == "unauthenticated", p.Status >= 500:
-		return exitNoAnswer
+		return exit.NoAnswer
 	}
-	return exitRejected
+	return exit.Rejected
 }

@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": scriptServer, "exit": scriptExit},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": scriptServer, "exit": scriptExit, "stop": scriptStop},
 	})
 }
 
@@ -59,12 +59,26 @@ func scriptServer(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the server did not start: %v %v", err, <-done)
 	}
 	ts.Setenv("MBP_URL", strings.Fields(line)[2])
-	ts.Defer(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			ts.Fatalf("the server ended with %v\n%s", err, logs.String())
 		}
 	})
+	stops.Store(ts, stop)
+	ts.Defer(stop)
+}
+
+// stops holds how to stop the server of each running script.
+var stops sync.Map
+
+// scriptStop stops the server before the script ends.
+func scriptStop(ts *testscript.TestScript, _ bool, _ []string) {
+	stop, ok := stops.Load(ts)
+	if !ok {
+		ts.Fatalf("there is no server")
+	}
+	stop.(func())() //nolint:forcetypeassert,errcheck // see scriptServer
 }
 
 // scriptExit runs a program and wants exactly this status: `exit CODE PROGRAM

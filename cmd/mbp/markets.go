@@ -28,12 +28,14 @@ func marketCommand() *cobra.Command {
 			return cl.Market(ctx, id)
 		}, showMarket),
 	}
-	cmd.AddCommand(marketCreateCommand(c), marketListCommand(c), show, marketProposeCommand(c))
+	cmd.AddCommand(marketCreateCommand(c), marketListCommand(c), show, marketPauseCommand(c), marketProposeCommand(c))
 	for _, v := range []struct {
 		use, short string
 		do         func(*client.Client, context.Context, engine.MarketID, ...client.Call) (*client.Decision, error)
 	}{
-		{"pause", "Halt trading until it is resumed", (*client.Client).Pause},
+		{"activate", "Open a draft", (*client.Client).Activate},
+		{"reopen", "Reopen a market that its price guard froze", (*client.Client).Reopen},
+		{"close", "End trading for good; it is not a resolution", (*client.Client).Close},
 		{"resume", "Reopen a paused market", (*client.Client).Resume},
 		{"approve", "Accept the proposed outcome; needs another principal than the proposer", (*client.Client).Approve},
 		{"reject", "Drop the proposed outcome; the market is paused then", (*client.Client).Reject},
@@ -54,11 +56,28 @@ func marketCommand() *cobra.Command {
 	return cmd
 }
 
+func marketPauseCommand(c *connection) *cobra.Command {
+	orders := false
+	cmd := &cobra.Command{
+		Use: "pause MARKET", Short: "Halt trading until it is resumed", Args: cobra.ExactArgs(1),
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			id, err := idArg[engine.MarketID](args)
+			if err != nil {
+				return nil, err
+			}
+			return cl.Pause(ctx, id, orders, c.calls()...)
+		}, showDecision),
+	}
+	cmd.Flags().BoolVar(&orders, "cancel-orders", false, "cancel what waits in the book, too")
+	c.bindKey(cmd)
+	return cmd
+}
+
 func marketCreateCommand(c *connection) *cobra.Command {
 	m := engine.OpenMarket{}
 	var creator, closeAt string
 	var liquidity amountFlag
-	price := priceFlag{price: engine.One / 2}
+	var price priceFlag
 	cmd := &cobra.Command{
 		Use:     "create --title TEXT --creator ACCOUNT --liquidity CREDITS",
 		Short:   "Open a market with the creator's credits as its liquidity",
@@ -74,6 +93,9 @@ func marketCreateCommand(c *connection) *cobra.Command {
 				}
 			}
 			m.Liquidity, m.Price = engine.Micros(liquidity.micros), price.price
+			if m.Price == 0 && len(m.Outcomes) == 0 {
+				m.Price = engine.One / 2
+			}
 			return cl.OpenMarket(ctx, m, c.calls()...)
 		}, showDecision),
 	}
@@ -82,7 +104,11 @@ func marketCreateCommand(c *connection) *cobra.Command {
 	f.StringVar(&m.Title, "title", "", "the question, one line")
 	f.StringVar(&creator, "creator", "", "`account` that seeds the pool")
 	f.Var(&liquidity, "liquidity", "credits that seed the pool")
-	f.Var(&price, "price", "opening price of YES, between 0 and 1")
+	f.Var(&price, "price", "opening price of YES or LONG, between 0 and 1; 0.5 by default")
+	f.StringArrayVar(&m.Outcomes, "outcome", nil, "a `label` of a categorical market, once for each of its outcomes")
+	f.Int64Var(&m.Min, "min", 0, "`value` at which LONG of a scalar market pays nothing")
+	f.Int64Var(&m.Max, "max", 0, "`value` at which LONG of a scalar market pays one credit")
+	f.BoolVar(&m.Draft, "draft", false, "do not open it before mbp market activate")
 	f.StringVar(&closeAt, "close-at", "", "when trading ends, RFC 3339 `time`; never by default")
 	for _, name := range []string{"title", "creator", "liquidity"} {
 		_ = cmd.MarkFlagRequired(name) // fails only for a flag that is not there
@@ -118,9 +144,9 @@ func marketListCommand(c *connection) *cobra.Command {
 
 func marketProposeCommand(c *connection) *cobra.Command {
 	p := engine.ProposeResolution{}
-	var outcome, digest, evidence string
+	var outcome, digest, evidence, effective string
 	cmd := &cobra.Command{
-		Use:   "propose MARKET --outcome YES|NO --evidence-uri URI (--evidence FILE | --evidence-sha256 HEX)",
+		Use:   "propose MARKET (--outcome OUTCOME | --value N) --evidence-uri URI (--evidence FILE | --evidence-sha256 HEX)",
 		Short: "Name the outcome with its evidence; trading halts",
 		Example: `  mbp market propose mkt_1 --outcome YES --evidence-uri https://example.org/report.pdf --evidence report.pdf
   MBP_KEY_FILE=second.key mbp market approve mkt_1`,
@@ -130,8 +156,16 @@ func marketProposeCommand(c *connection) *cobra.Command {
 			if p.Market, err = idArg[engine.MarketID](args); err != nil {
 				return nil, err
 			}
+			if outcome == "" {
+				outcome = engine.Long.String()
+			}
 			if err := p.Outcome.UnmarshalText([]byte(outcome)); err != nil {
 				return nil, usage(err)
+			}
+			if effective != "" {
+				if err := p.EffectiveAt.UnmarshalText([]byte(effective)); err != nil {
+					return nil, usage(err)
+				}
 			}
 			if p.EvidenceSHA256, err = evidenceDigest(evidence, digest); err != nil {
 				return nil, usage(err)
@@ -140,13 +174,15 @@ func marketProposeCommand(c *connection) *cobra.Command {
 		}, showDecision),
 	}
 	f := cmd.Flags()
-	f.StringVar(&outcome, "outcome", "", "YES or NO")
+	f.StringVar(&outcome, "outcome", "", "YES, NO, or O1, O2, … of a categorical market")
+	f.Int64Var(&p.Value, "value", 0, "the `value` of a scalar market")
+	f.StringVar(&effective, "effective-at", "", "void what was traded after this `time`, RFC 3339")
 	f.StringVar(&p.EvidenceURI, "evidence-uri", "", "where the evidence is published")
 	f.StringVar(&evidence, "evidence", "", "the evidence as a `file`, to compute its digest")
 	f.StringVar(&digest, "evidence-sha256", "", "its SHA-256 in `hex`, without the file")
-	for _, name := range []string{"outcome", "evidence-uri"} {
-		_ = cmd.MarkFlagRequired(name) // fails only for a flag that is not there
-	}
+	_ = cmd.MarkFlagRequired("evidence-uri") // fails only for a flag that is not there
+	cmd.MarkFlagsOneRequired("outcome", "value")
+	cmd.MarkFlagsMutuallyExclusive("outcome", "value")
 	cmd.MarkFlagsOneRequired("evidence", "evidence-sha256")
 	cmd.MarkFlagsMutuallyExclusive("evidence", "evidence-sha256")
 	c.bindKey(cmd)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -60,7 +62,11 @@ func table(w io.Writer, rows [][]string) {
 }
 
 func showAccount(w io.Writer, a *client.Account) {
-	fmt.Fprintf(w, "%s has %s credits available\n", paint(w, bold, a.Account.Account.String()), formatMicros(a.Available))
+	fmt.Fprintf(w, "%s has %s credits available", paint(w, bold, a.Account.Account.String()), formatMicros(a.Available))
+	if a.Reserved != 0 {
+		fmt.Fprintf(w, ", %s reserved for open orders", formatMicros(a.Reserved))
+	}
+	fmt.Fprintln(w)
 	if len(a.Positions) == 0 {
 		return
 	}
@@ -75,7 +81,7 @@ func showTemplates(w io.Writer, l *client.TemplateList) {
 	rows := [][]string{{"TEMPLATE", "CATEGORY", "TRUTH", "LIQUIDITY", "PRICES", "LARGEST ORDER"}}
 	for _, t := range l.Templates {
 		rows = append(rows, []string{
-			t.Name(), t.Category, t.TruthSource, formatMicros(t.MinLiquidity) + ".." + formatMicros(t.MaxLiquidity),
+			t.Name(), t.Category, word(t.Truth.Source), formatMicros(t.MinLiquidity) + ".." + formatMicros(t.MaxLiquidity),
 			formatMicros(t.MinPrice) + ".." + formatMicros(t.MaxPrice), formatMicros(t.MaxOrder),
 		})
 	}
@@ -83,13 +89,41 @@ func showTemplates(w io.Writer, l *client.TemplateList) {
 }
 
 func showMarkets(w io.Writer, markets []engine.Market) {
-	rows := [][]string{{"MARKET", "STATE", "YES", "NO", "VOLUME", "TRADES", "TITLE"}}
+	rows := [][]string{{"MARKET", "STATE", "PRICES", "VOLUME", "TRADES", "TITLE"}}
 	for _, m := range markets {
 		rows = append(rows, []string{
-			m.Market.String(), m.State.String(), formatMicros(m.PriceYes), formatMicros(m.PriceNo), formatMicros(m.Volume), fmt.Sprint(m.Trades), m.Title,
+			m.Market.String(), m.State.String(), prices(m.Outcomes), formatMicros(m.Volume), fmt.Sprint(m.Trades), m.Title,
 		})
 	}
 	table(w, rows)
+}
+
+// prices lists the three likeliest outcomes.
+func prices(all []engine.OutcomeState) string {
+	all = slices.Clone(all)
+	if len(all) > 2 {
+		slices.SortStableFunc(all, func(a, b engine.OutcomeState) int { return int(b.Price - a.Price) })
+	}
+	var b strings.Builder
+	for i, o := range all[:min(3, len(all))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(formatMicros(o.Price) + " " + firstOf(o.Label, o.Outcome.String()))
+	}
+	if len(all) > 3 {
+		b.WriteString(", …")
+	}
+	return b.String()
+}
+
+// word is the stable word of a value of the engine's vocabulary.
+func word(v encoding.TextMarshaler) string {
+	b, err := v.MarshalText()
+	if err != nil {
+		return "unknown"
+	}
+	return string(b)
 }
 
 func showMarket(w io.Writer, m *client.Market) {
@@ -107,13 +141,27 @@ func showMarket(w io.Writer, m *client.Market) {
 	}
 	for _, line := range [][2]string{
 		{"template", m.Template}, {"creator", m.Creator.String()}, {"closes", closes}, {"outcome", outcome},
-		{"price", formatMicros(m.PriceYes) + " YES, " + formatMicros(m.PriceNo) + " NO, average " + formatMicros(m.TWAP) + " YES"},
-		{"pool", formatMicros(m.PoolYes) + " YES, " + formatMicros(m.PoolNo) + " NO"},
-		{"depth", formatMicros(m.Depth) + " credits move the price by two points"},
-		{"traded", fmt.Sprintf("%s credits in %d trades", formatMicros(m.Volume), m.Trades)},
+		{"traded", fmt.Sprintf("%s credits in %d trades, %s sets exist, %d orders wait", formatMicros(m.Volume), m.Trades, formatMicros(m.Interest), m.Orders)},
 	} {
 		fmt.Fprintf(w, "  %-9s %s\n", line[0], line[1])
 	}
+	if p := m.Proposal; p != nil {
+		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s\n", "proposed", p.Outcome, p.Approvals, p.Needed, p.FinalAt)
+	}
+	rows := [][]string{{"OUTCOME", "PRICE", "AVERAGE 5M", "BID", "ASK", "POOL", "DEPTH", "LABEL"}}
+	for _, o := range m.Outcomes {
+		rows = append(rows, []string{
+			o.Outcome.String(), formatMicros(o.Price), formatMicros(o.TWAP), orNone(o.Bid), orNone(o.Ask), formatMicros(o.Pool), formatMicros(o.Depth), o.Label,
+		})
+	}
+	table(w, rows)
+}
+
+func orNone(p engine.Price) string {
+	if p == 0 {
+		return "-"
+	}
+	return formatMicros(p)
 }
 
 func showQuote(w io.Writer, q *client.Quote) {
@@ -123,6 +171,37 @@ func showQuote(w io.Writer, q *client.Quote) {
 	}
 	fmt.Fprintf(w, "%s %s %s of %s for %s credits, average %s; price %s -> %s\n", q.Side, formatMicros(q.Shares), q.Outcome, q.Market,
 		formatMicros(q.Amount), formatMicros(q.Average), formatMicros(q.PriceBefore), formatMicros(q.PriceAfter))
+	if q.Fee != 0 {
+		fmt.Fprintf(w, "  fee %s credits on top\n", formatMicros(q.Fee))
+	}
+	if q.Rests != 0 {
+		fmt.Fprintf(w, "  %s shares would wait in the book\n", formatMicros(q.Rests))
+	}
+}
+
+func showOrders(w io.Writer, l *client.OrderList) {
+	rows := [][]string{{"ORDER", "MARKET", "OUTCOME", "SIDE", "SHARES", "LIMIT", "FILLED", "EXPIRES"}}
+	for _, o := range l.Orders {
+		expires := "never"
+		if o.Expires != 0 {
+			expires = o.Expires.String()
+		}
+		rows = append(rows, []string{
+			o.Order.String(), o.Market.String(), o.Outcome.String(), o.Side.String(), formatMicros(o.Shares), formatMicros(o.Limit), formatMicros(o.Filled), expires,
+		})
+	}
+	table(w, rows)
+}
+
+func showBook(w io.Writer, b *client.Book) {
+	rows := [][]string{{"SIDE", "PRICE", "SHARES", "ORDERS"}}
+	for _, l := range slices.Backward(b.Asks) {
+		rows = append(rows, []string{"ask", formatMicros(l.Price), formatMicros(l.Shares), fmt.Sprint(l.Orders)})
+	}
+	for _, l := range b.Bids {
+		rows = append(rows, []string{"bid", formatMicros(l.Price), formatMicros(l.Shares), fmt.Sprint(l.Orders)})
+	}
+	table(w, rows)
 }
 
 // showDecision writes a decision as one line, and one for each of its events.
@@ -186,8 +265,8 @@ func eventLine(raw json.RawMessage) string {
 		}
 	case "market_opened":
 		var e engine.MarketOpened
-		if into(&e) {
-			return fmt.Sprintf("%s opened at %s with %s credits: %s", e.Market, formatMicros(e.Price), formatMicros(e.Liquidity), e.Title)
+		if into(&e) && len(e.Prices) > 0 {
+			return fmt.Sprintf("%s opened at %s with %s credits: %s", e.Market, formatMicros(e.Prices[0]), formatMicros(e.Liquidity), e.Title)
 		}
 	case "market_state_changed":
 		var e engine.MarketStateChanged
@@ -199,6 +278,11 @@ func eventLine(raw json.RawMessage) string {
 		if into(&e) {
 			return fmt.Sprintf("%s: %s %s %s of %s for %s credits, average %s; price %s -> %s", e.Order, e.Side, formatMicros(e.Shares), e.Outcome,
 				e.Market, formatMicros(e.Amount), formatMicros(e.Average), formatMicros(e.PriceBefore), formatMicros(e.PriceAfter))
+		}
+	case "order_rested":
+		var e engine.OrderRested
+		if into(&e) {
+			return fmt.Sprintf("%s waits: %s %s %s of %s at %s", e.Order, e.Side, formatMicros(e.Shares), e.Outcome, e.Market, formatMicros(e.Limit))
 		}
 	case "resolution_proposed":
 		var e engine.ResolutionProposed

@@ -7,17 +7,12 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/offline"
 )
 
-// The exit codes.
-const (
-	exitOK       = 0
-	exitRejected = 1 // the server said no, or the work failed
-	exitUsage    = 2 // the command line or the configuration is wrong
-	exitNoAnswer = 3 // the server cannot be reached, or does not know the key
-)
-
-func usage(err error) error { return exitError{exitUsage, err} }
+func usage(err error) error { return exit.BadUsage(err) }
 
 // run is the whole program; tests call it, too.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -27,7 +22,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var e exitError
+	var e exit.Error
 	if err != nil && !started && !errors.As(err, &e) { // cobra refused the command line
 		return usage(fmt.Errorf("%w; see mbp --help", err))
 	}
@@ -37,12 +32,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // exitCode prints an error and says which code the process ends with.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
-		return exitOK
+		return exit.OK
 	}
 	fmt.Fprintln(stderr, "mbp:", describe(err))
-	var e exitError
+	var e exit.Error
 	if errors.As(err, &e) {
-		return e.code
+		return e.Code
 	}
 	return codeOf(err)
 }
@@ -73,7 +68,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 		}
 	}
 	add("run", serveCommand())
-	add("trade", accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), decisionCommand())
-	add("load", seedCommand(), importCommand(), simulateCommand(), schemaCommand())
+	add("trade", accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), decisionCommand())
+	add("load", seedCommand(), importCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand())
 	return root
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"pgregory.net/rapid"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
@@ -213,10 +214,10 @@ func TestExitCodes(t *testing.T) {
 		return &client.Problem{Status: status, Code: code, Title: "title"}
 	}
 	for want, errs := range map[int][]error{
-		exitOK:       {nil},
-		exitRejected: {problem(422, "insufficient_funds"), problem(403, "forbidden"), problem(429, "overloaded"), errors.New("x"), exitError{1, errors.New("x")}, &os.PathError{Op: "open", Err: syscall.EEXIST}},
-		exitUsage:    {usage(errors.New("x")), fmt.Errorf("y: %w", usage(errors.New("x")))},
-		exitNoAnswer: {problem(401, "unauthenticated"), problem(503, "failed"), problem(500, "internal"), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}), context.DeadlineExceeded},
+		exit.OK:       {nil},
+		exit.Rejected: {problem(422, "insufficient_funds"), problem(403, "forbidden"), problem(429, "overloaded"), errors.New("x"), exit.Error{Code: 1, Err: errors.New("x")}, &os.PathError{Op: "open", Err: syscall.EEXIST}},
+		exit.Usage:    {usage(errors.New("x")), fmt.Errorf("y: %w", usage(errors.New("x")))},
+		exit.NoAnswer: {problem(401, "unauthenticated"), problem(503, "failed"), problem(500, "internal"), fmt.Errorf("x: %w", &net.OpError{Op: "dial", Err: errors.New("refused")}), context.DeadlineExceeded},
 	} {
 		for _, err := range errs {
 			var b bytes.Buffer

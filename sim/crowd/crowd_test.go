@@ -45,7 +45,10 @@ type answers struct {
 func newAnswers(markets int, say func(engine.PlaceOrder) (engine.OrderFilled, error)) *answers {
 	v := &answers{say: say, keys: map[string]bool{}, at: map[engine.AccountID][]time.Time{}}
 	for i := range markets {
-		v.markets = append(v.markets, engine.Market{Market: engine.MarketID(i + 1), State: engine.Open, PriceYes: engine.One / 2})
+		v.markets = append(v.markets, engine.Market{
+			Market: engine.MarketID(i + 1), State: engine.Open,
+			Outcomes: []engine.OutcomeState{{Outcome: engine.Yes, Price: engine.One / 2}, {Outcome: engine.No, Price: engine.One / 2}},
+		})
 	}
 	return v
 }
@@ -68,7 +71,7 @@ func (v *answers) Order(_ context.Context, _ playback.Account, o engine.PlaceOrd
 	v.at[o.Account] = append(v.at[o.Account], time.Now())
 	f, err := v.say(o)
 	if err == nil {
-		v.markets[o.Market-1].PriceYes = yes(f.PriceAfter, f.Outcome)
+		v.markets[o.Market-1].Outcomes[0].Price = yes(f.PriceAfter, f.Outcome)
 	}
 	return playback.Fill{OrderFilled: f}, err
 }

@@ -116,7 +116,7 @@ func (p *player) look(ctx context.Context) error {
 	views, seen, open := make([]view, len(p.index)), 0, false
 	for _, m := range all {
 		if i, ours := p.index[m.Market]; ours {
-			views[i] = view{open: m.State == engine.Open, price: m.PriceYes}
+			views[i] = view{open: m.State == engine.Open, price: m.PriceOf(engine.Yes)}
 			open = open || views[i].open
 			seen++
 		}

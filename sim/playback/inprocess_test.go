@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
@@ -15,7 +16,7 @@ import (
 // run is the same every time.
 type inProcess struct {
 	mu    sync.Mutex
-	state *engine.State
+	state *core.State
 	now   engine.Time
 	step  engine.Time
 	log   map[string]*engine.Decision // by account and key, as the journal remembers them
@@ -27,7 +28,7 @@ var admin = engine.Key{SHA256: engine.Digest{1}, Principal: "admin", Roles: engi
 
 func newInProcess(step time.Duration) *inProcess {
 	v := &inProcess{
-		state: engine.NewState(), now: 1_767_355_200_000_000, step: engine.Time(step.Microseconds()),
+		state: core.New(), now: 1_767_355_200_000_000, step: engine.Time(step.Microseconds()),
 		log: map[string]*engine.Decision{}, owner: map[string]Account{},
 	}
 	v.give("", &engine.Initialise{Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(), Admin: admin})
@@ -41,10 +42,10 @@ func (v *inProcess) give(key string, c engine.Command) (d *engine.Decision, repl
 	if d = v.log[key]; d == nil || key == "" {
 		d = &engine.Decision{}
 		v.now += v.step
-		v.state.Decide(engine.Request{At: v.now, Principal: "admin", Command: c}, d)
-		if err := v.state.Evolve(d); err != nil {
+		if err := v.state.Step(engine.Request{At: v.now, Principal: "admin", Command: c}, d); err != nil {
 			return nil, false, err
 		}
+		d = d.Clone()
 		v.log[key] = d
 		v.fresh++
 	} else {

@@ -144,8 +144,8 @@ func TestShortSale(t *testing.T) {
 	sold := newInProcess(time.Second)
 	mustPlay(t, sold, config(record(t, "lmsr,m,ana,YES,BUY,50,,,0.5,0.6,,filled", "lmsr,m,ana,YES,SELL,,20,,0.6,0.55,,filled", "lmsr,m,ana,YES,SELL,,20,,0.55,0.5,,filled")))
 	a, b := threeTrades(t, v), threeTrades(t, sold)
-	if d := a.PriceYes - b.PriceYes; d < -1 || d > 1 {
-		t.Errorf("YES at %d after a short sale, %d after a sale", a.PriceYes, b.PriceYes)
+	if d := a.PriceOf(engine.Yes) - b.PriceOf(engine.Yes); d < -1 || d > 1 {
+		t.Errorf("YES at %d after a short sale, %d after a sale", a.PriceOf(engine.Yes), b.PriceOf(engine.Yes))
 	}
 }
 

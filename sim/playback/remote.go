@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
@@ -22,7 +23,7 @@ type Remote struct {
 
 // maxAge is how long after its start a run may be repeated: half of what the
 // server remembers is left for the repetition itself.
-const maxAge = time.Duration(engine.RepeatWindow/2) * time.Microsecond
+const maxAge = time.Duration(core.RepeatWindow/2) * time.Microsecond
 
 // NewRemote returns the server behind a client that acts as an admin key.
 func NewRemote(admin *client.Client) *Remote {

@@ -96,7 +96,7 @@ func (b *builder) payouts(ctx context.Context, id engine.MarketID, after engine.
 		return 0, err
 	}
 	for i := range page.Decisions {
-		if x := page.Decisions[i].Payouts(); x != nil && x.Market == id {
+		if x := page.Decisions[i].Settled(); x != nil && x.Market == id && x.Phase == engine.PhasePay {
 			var paid engine.Micros
 			for _, p := range x.Payouts {
 				paid += p.Credits

@@ -1,4 +1,4 @@
-package main
+package offline
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 func compat(t *testing.T, args ...string) (status int, out string) {
 	t.Helper()
 	var b bytes.Buffer
-	cmd := schemaCommand()
+	cmd := SchemaCommand()
 	cmd.SetArgs(append([]string{"compat"}, args...))
 	cmd.SetOut(&b)
 	cmd.SetErr(&b)
@@ -31,7 +31,7 @@ func compat(t *testing.T, args ...string) (status int, out string) {
 }
 
 func TestSchemaCompat(t *testing.T) {
-	committed, out := filepath.Join("..", "..", "schemas", "mbp"), t.TempDir()
+	committed, out := filepath.Join("..", "..", "..", "schemas", "mbp"), t.TempDir()
 	jsonFile, diff := filepath.Join(out, "schema", "compat.json"), filepath.Join(out, "schema_diff.txt")
 	for _, args := range [][]string{nil, {"--dir", committed, "--base", committed, "--json", jsonFile, "--diff", diff}} {
 		if status, text := compat(t, args...); status != 0 || !strings.Contains(text, "breaking 0") {

@@ -1,4 +1,7 @@
-package main
+// Package offline holds the verbs of mbp that need no server: they judge schemas,
+// check resolution rules, and fold journals again. It promises that they change
+// nothing they read, and refuses to talk to a running platform.
+package offline
 
 import (
 	"fmt"
@@ -7,21 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/schemas"
 	"github.com/mbp-market/mbp/schemas/registry"
 )
-
-// exitError is an error that ends the program with a status of its own.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e exitError) Error() string { return e.err.Error() }
-func (e exitError) Unwrap() error { return e.err }
-
-// ExitCode is the status for os.Exit.
-func (e exitError) ExitCode() int { return e.code }
 
 // The statuses of mbp schema compat.
 const (
@@ -29,7 +21,8 @@ const (
 	exitNotChecked = 2 // not judged; fails like a breaking change
 )
 
-func schemaCommand() *cobra.Command {
+// SchemaCommand looks at schemas.
+func SchemaCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Look at the registered schemas of the hot tables",
@@ -50,7 +43,7 @@ Exit status 1: something breaks. Exit status 2: it was not checked.`,
 		SilenceUsage: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.NoArgs(cmd, args); err != nil {
-				return exitError{exitNotChecked, err}
+				return exit.Error{Code: exitNotChecked, Err: err}
 			}
 			return nil
 		},
@@ -64,10 +57,10 @@ Exit status 1: something breaks. Exit status 2: it was not checked.`,
 			}
 			rep, err := registry.Compat(tree, cmd.OutOrStdout(), o)
 			if err != nil {
-				return exitError{exitNotChecked, err}
+				return exit.Error{Code: exitNotChecked, Err: err}
 			}
 			if rep.Breaking > 0 {
-				return exitError{exitBreaking, fmt.Errorf("schema compat: %d breaking findings", rep.Breaking)}
+				return exit.Error{Code: exitBreaking, Err: fmt.Errorf("schema compat: %d breaking findings", rep.Breaking)}
 			}
 			return nil
 		},
@@ -77,6 +70,6 @@ Exit status 1: something breaks. Exit status 2: it was not checked.`,
 	f.StringVar(&base, "base", "", "folder of the schemas as published before; its versions must not change")
 	f.StringVar(&o.JSON, "json", "", "write the report as JSON to this file")
 	f.StringVar(&o.Diff, "diff", "", "write the report as text to this file")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exitError{exitNotChecked, err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Error{Code: exitNotChecked, Err: err} })
 	return cmd
 }
