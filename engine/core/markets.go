@@ -236,11 +236,12 @@ func (s *State) overweight(m *fold.Market, a engine.AccountID, amount engine.Mic
 	return false
 }
 
-const roundingCrosses = "rounding would move the price across a waiting order"
+const dustCrosses = "so little liquidity would move the price across a waiting order"
 
 // crosses reports whether the pools, with so much more or less in each, would
-// publish a price on the wrong side of a waiting order. In proportion they would
-// not, but dust is not in proportion.
+// publish a price on the wrong side of a waiting order. Amounts below a credit are
+// asked: rounded up to a micro they are out of proportion, and many of them would
+// walk the price for nothing.
 func crosses(m *fold.Market, change []engine.Shares, sign engine.Shares) bool {
 	var pools [engine.MaxOutcomes]engine.Shares
 	var room [engine.MaxOutcomes]engine.Price
@@ -249,7 +250,7 @@ func crosses(m *fold.Market, change []engine.Shares, sign engine.Shares) bool {
 		pools[o] += sign * q
 	}
 	for o, p := range amm.Prices(pools[:n], room[:0]) {
-		if bid, ask := m.Best(o); bid > p+1 || ask != 0 && ask < p-1 {
+		if bid, ask := m.Best(o); bid > p || ask != 0 && ask < p {
 			return true
 		}
 	}
@@ -277,8 +278,8 @@ func (s *State) addLiquidity(d *engine.Decision, x *engine.AddLiquidity) {
 		d.Reject(engine.InterestLimit, "")
 	case s.overweight(m, x.Account, x.Amount, taken):
 		d.Reject(engine.PositionLimit, "")
-	case crosses(m, taken, 1):
-		d.Reject(engine.TooSmall, roundingCrosses)
+	case x.Amount < engine.One && crosses(m, taken, 1):
+		d.Reject(engine.TooSmall, dustCrosses)
 	default:
 		d.Add(&engine.LiquidityAdded{Account: x.Account, Market: x.Market, Amount: x.Amount, Taken: taken, Units: units})
 		s.trip(d, m)
@@ -304,8 +305,8 @@ func (s *State) removeLiquidity(d *engine.Decision, x *engine.RemoveLiquidity) {
 	switch {
 	case engine.Micros(left) < m.Template.MinLiquidity || x.Units == total:
 		d.Reject(engine.TemplateBounds, "what stays would be below the template's min_liquidity_micros")
-	case crosses(m, given, -1):
-		d.Reject(engine.TooSmall, roundingCrosses)
+	case x.Units < engine.One && x.Units != m.Balance.UnitsOf(i) && crosses(m, given, -1):
+		d.Reject(engine.TooSmall, dustCrosses)
 	default:
 		d.Add(&engine.LiquidityRemoved{
 			Account: x.Account, Market: x.Market, Units: x.Units, Given: given, Amount: engine.Micros(amount),

@@ -160,7 +160,7 @@ func (s *State) cancelMarket(d *engine.Decision, x *engine.CancelMarket) {
 		return
 	}
 	e := &engine.SettlementStarted{
-		Market: m.ID, Ending: engine.EndByRefund, Outcome: m.Kind.Of(0), EvidenceSHA256: x.EvidenceSHA256, Pot: m.Pot(),
+		Market: m.ID, Ending: engine.EndByRefund, Outcome: m.Kind.Of(0), Payouts: []engine.Price{}, EvidenceSHA256: x.EvidenceSHA256, Pot: m.Pot(),
 	}
 	if x.Kind == engine.CancelPrice {
 		e.Ending, e.Payouts = engine.EndByPrice, m.LastPrices(d.At)

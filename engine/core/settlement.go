@@ -44,14 +44,14 @@ func (s *State) drained(m *fold.Market) *engine.OrdersClosed {
 
 // rewound goes back to the effective time, some movements at a time.
 func rewound(m *fold.Market) *engine.SettlementStepped {
-	return &engine.SettlementStepped{Market: m.ID, Phase: engine.PhaseRewind, Work: engine.WorkLimit}
+	return &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhaseRewind, Work: engine.WorkLimit}
 }
 
 // collected adds up what the next holders are due, and recovers what those
 // received above it, as far as they have it available.
 func (s *State) collected(m *fold.Market) *engine.SettlementStepped {
 	from, to := m.Span()
-	e := &engine.SettlementStepped{Market: m.ID, Phase: engine.PhaseCollect, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
+	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhaseCollect, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
 	claw := m.End.How == engine.EndByVoid || m.Template.End.Clawback
 	for i := from; i < to; i++ {
 		due, account := m.Due(i), m.Balance.Holder(i)
@@ -67,7 +67,7 @@ func (s *State) collected(m *fold.Market) *engine.SettlementStepped {
 // paid pays the next holders; the last decision ends the market.
 func (s *State) paid(d *engine.Decision, m *fold.Market) {
 	from, to := m.Span()
-	e := &engine.SettlementStepped{Market: m.ID, Phase: engine.PhasePay, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
+	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhasePay, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
 	sum := engine.Micros(0)
 	for i := from; i < to; i++ {
 		if due := m.End.Ratio(m.Due(i)); due > 0 {

@@ -53,9 +53,65 @@ func (s *State) portion(m *Market) {
 	p.creator = engine.Micros(Scaled(engine.Shares(fees), engine.Price(rule.Creator), false))
 	p.fees = min(m.lpHeld, engine.Micros(Scaled(engine.Shares(fees), engine.Price(rule.LP), false)))
 	for i := range m.claims {
-		m.claims[i].owed, m.claims[i].rate = m.earned(&m.claims[i]), m.lpRate
-		p.earned += m.claims[i].owed
+		c := &m.claims[i]
+		if m.End.past != nil {
+			c.owed = m.earnedThen(c)
+		} else {
+			c.owed = m.earned(c)
+		}
+		c.rate = m.lpRate
+		p.earned += c.owed
 	}
+}
+
+// earnedThen is what a provider had earned of the fees at the effective time. How
+// far the fees per unit had come since the units changed last follows from the
+// fees that were held.
+func (m *Market) earnedThen(c *claim) engine.Micros {
+	then := m.End.effectiveAt
+	mine, known := last(c.past, then)
+	all, _ := last(m.marks, then)
+	i, holds := m.Balance.Index(uint32(c.account))
+	if !known || !holds || all.of < 1 {
+		return 0
+	}
+	since := Scaled(engine.Shares(m.End.past.Fees()-all.sum), engine.Price(m.Template.Fee.LP), false)
+	grown, _ := fixed.U128{Hi: uint64(since)}.QuoRem(uint64(all.of)) //nolint:gosec // positive
+	return mine.sum + settle.Accrued(int64(m.End.past.UnitsOf(i)), all.rate.Add(grown).Sub(mine.rate))
+}
+
+// last returns the newest mark at or before a time.
+func last(marks []mark, t engine.Time) (mark, bool) {
+	for i := len(marks) - 1; i >= 0; i-- {
+		if marks[i].at <= t {
+			return marks[i], true
+		}
+	}
+	return mark{}, false
+}
+
+// remembers is how long, in µs, a market knows what it was.
+func remembers(t *engine.Template) int64 {
+	if t.End.VoidWindow == 0 {
+		return 24 * 3600 * engine.One
+	}
+	return t.End.VoidWindow
+}
+
+// noted adds a mark, and forgets those that no effective time can need any more.
+func (m *Market) noted(marks []mark, x mark) []mark {
+	for len(marks) > 1 && int64(x.at-marks[1].at) > remembers(m.Template) {
+		marks = marks[1:]
+	}
+	if n := len(marks); n > 0 && marks[n-1].at == x.at { // nothing comes between two of one time
+		marks = marks[:n-1]
+	}
+	return append(marks, x)
+}
+
+// unitsChanged marks the market after its units changed.
+func (m *Market) unitsChanged(now engine.Time) {
+	m.marks = m.noted(m.marks, mark{now, m.lpRate, m.Balance.Fees(), m.Balance.Units()})
 }
 
 // Due is what holder i gets out of the market, below zero what it got above
@@ -118,12 +174,13 @@ func (m *Market) accrue(fee engine.Micros) {
 }
 
 // settleClaim brings a provider's claim up to date before its units change.
-func (m *Market) settleClaim(a engine.AccountID) {
+func (m *Market) settleClaim(a engine.AccountID, now engine.Time) {
 	c := m.claim(a)
 	if c == nil {
 		m.claimOf[a] = int32(len(m.claims)) //nolint:gosec // at most the number of accounts
 		m.claims = append(m.claims, claim{account: a, rate: m.lpRate})
-		return
+		c = &m.claims[len(m.claims)-1]
 	}
 	c.owed, c.rate = m.earned(c), m.lpRate
+	c.past = m.noted(c.past, mark{at: now, rate: c.rate, sum: c.owed})
 }

@@ -34,8 +34,8 @@ func (s *State) Evolve(d *engine.Decision) error {
 		s.charge(d.At, d.Command, d.Code)
 		return s.events(d, d.Events)
 	}
-	if len(d.Results) != len(b.Items) && d.Code == engine.OK {
-		return fmt.Errorf("%w: sequence %d: %d results of %d items", ErrFold, d.Seq, len(d.Results), len(b.Items))
+	if want := len(b.Items); len(d.Results) != want && (d.Code == engine.OK || len(d.Results) != 0) {
+		return fmt.Errorf("%w: sequence %d: %d results of %d items", ErrFold, d.Seq, len(d.Results), want)
 	}
 	for i := range d.Results {
 		if err := s.FoldItem(d, i); err != nil {
@@ -244,7 +244,7 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 		t.Kind != engine.Categorical && n != 2 {
 		return fmt.Errorf("market %s does not fit", x.Market)
 	}
-	if s.Ledger.OpenMarket(n, ledger.RingLimits{Deltas: int(t.End.VoidTrades), Window: t.End.VoidWindow}) != uint32(x.Market) {
+	if s.Ledger.OpenMarket(n, ledger.RingLimits{Deltas: int(t.End.VoidTrades), Window: remembers(t)}) != uint32(x.Market) {
 		return fmt.Errorf("market %s is not the ledger's next one", x.Market)
 	}
 	m := &Market{
@@ -264,7 +264,8 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 	if err := s.Ledger.Apply(int64(d.At), uint32(x.Market), s.opening(x)); err != nil {
 		return err
 	}
-	m.settleClaim(x.Creator)
+	m.settleClaim(x.Creator, d.At)
+	m.unitsChanged(d.At)
 	m.Prices = amm.Prices(m.Balance.Pools(), nil)
 	for i := range m.Guards {
 		m.Guards[i].Start(0, x.Prices[i])
@@ -324,6 +325,9 @@ func (s *State) entered(d *engine.Decision, m *Market, from engine.MarketState) 
 		}
 	case engine.Closed:
 		s.Due.Drop(DueClose, id)
+		if !m.Over(d.At) { // closed by command: its time is over now, whatever comes of a proposal
+			m.CloseAt = d.At
+		}
 		if t.SLA != 0 {
 			s.Due.Set(due.Entry{At: int64(d.At) + t.SLA, Kind: DueSLA, ID: id})
 		}

@@ -188,13 +188,11 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 		}
 	case *engine.LiquidityAdded:
 		if m := s.Market(x.Market); m != nil && len(x.Taken) == m.Outcomes() {
-			m.settleClaim(x.Account)
-			return s.apply(d, m, s.liquidity(m, x.Account, x.Amount, x.Taken, x.Units))
+			return s.unitsMoved(d, m, x.Account, s.liquidity(m, x.Account, x.Amount, x.Taken, x.Units))
 		}
 	case *engine.LiquidityRemoved:
 		if m := s.Market(x.Market); m != nil && len(x.Given) == m.Outcomes() {
-			m.settleClaim(x.Account)
-			return s.apply(d, m, s.withdrawal(m, x))
+			return s.unitsMoved(d, m, x.Account, s.withdrawal(m, x))
 		}
 	case *engine.GuardTripped, *engine.ResolutionDisputed:
 		return nil // the change of state goes with it
@@ -210,6 +208,17 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 		return s.endingEvent(d, e)
 	}
 	return fmt.Errorf("%s does not fit", e.Type())
+}
+
+// unitsMoved is apply for a change of the liquidity: what its provider earned so
+// far is reckoned before.
+func (s *State) unitsMoved(d *engine.Decision, m *Market, a engine.AccountID, e *entry) error {
+	m.settleClaim(a, d.At)
+	if err := s.apply(d, m, e); err != nil {
+		return err
+	}
+	m.unitsChanged(d.At)
+	return nil
 }
 
 // apply posts, and notes the prices if the pools moved.

@@ -112,8 +112,10 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 			h.num(int64(o.ID), int64(o.Account), int64(o.Outcome), int64(o.TIF), int64(o.Limit), int64(o.Shares), int64(o.Filled), o.Expires) //nolint:gosec // bits
 		})
 	}
+	h.marks(m.marks)
 	for _, c := range m.claims {
 		h.num(int64(c.account), int64(c.rate.Hi), int64(c.rate.Lo), int64(c.owed)) //nolint:gosec // bits, not a size
+		h.marks(c.past)
 	}
 	for _, f := range m.facts {
 		h.text(f.Principal)
@@ -160,6 +162,14 @@ func (s *State) hashModeration(h *hasher) {
 			dismissed = 1
 		}
 		h.num(int64(q), dismissed) //nolint:gosec // bits, not a size
+	}
+}
+
+func (h *hasher) marks(marks []mark) {
+	h.num(int64(len(marks)))
+	for i := range marks {
+		k := &marks[i]
+		h.num(int64(k.at), int64(k.rate.Hi), int64(k.rate.Lo), int64(k.sum), int64(k.of)) //nolint:gosec // bits, not a size
 	}
 }
 

@@ -85,13 +85,13 @@ type Market struct {
 	Books    []book.Book // one for two outcomes, one for each otherwise
 	Balance  *ledger.Market
 
-	Guards   []twap.Guard  // of outcome 0 of two, of each otherwise
+	Guards   []twap.Guard   // of outcome 0 of two, of each otherwise
 	Prices   []engine.Price // published; they follow the pools
-	open     int64         // µs of open time before the present stretch
-	since    engine.Time   // begin of the present stretch, if it is open
-	Spikes   []guard.Spike // as many as guards
-	Cooling  engine.Time   // orders are refused until then
-	Rate     int64         // theoretical arrival time of its order rate, µs
+	open     int64          // µs of open time before the present stretch
+	since    engine.Time    // begin of the present stretch, if it is open
+	Spikes   []guard.Spike  // as many as guards
+	Cooling  engine.Time    // orders are refused until then
+	Rate     int64          // theoretical arrival time of its order rate, µs
 	Burst    guard.Burst
 	Flags    flags
 	Volume   engine.Micros
@@ -99,6 +99,7 @@ type Market struct {
 	lpHeld   engine.Micros // of the fees it holds, what is for its liquidity
 	lpRate   fixed.U128    // fees per unit of liquidity so far, times 2^64
 	claims   []claim       // of providers, in order of their first units
+	marks    []mark        // at each change of its units
 	claimOf  map[engine.AccountID]int32
 	facts    []Fact
 	Proposal proposal
@@ -111,6 +112,16 @@ type claim struct {
 	account engine.AccountID
 	rate    fixed.U128    // lpRate when its units last changed
 	owed    engine.Micros // earned until then
+	past    []mark        // what it was at each change, for endings with an effective time
+}
+
+// mark is what a market's fees for the liquidity, or a provider's part of them,
+// were when units changed.
+type mark struct {
+	at   engine.Time
+	rate fixed.U128
+	sum  engine.Micros // of the market: all fees held; of a provider: what it earned
+	of   engine.Shares // of the market: units in existence
 }
 
 // Fact is a reporter's last word on the truth.
