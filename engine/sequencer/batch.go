@@ -95,9 +95,9 @@ func (b *batch) reset() {
 	b.buf = b.buf[:0]
 }
 
-// add encodes a decision and reads it back. What is returned, folded, shown and
-// answered is what was read: a decision that the next start could not read is
-// found here, before it is in the journal for ever.
+// add encodes a decision and reads it back. What is returned, shown and answered
+// is what was read: a decision that the next start could not read is found here,
+// before it is in the journal for ever. It keeps nothing of d.
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
 	b.buf = d.Append(b.buf)

@@ -10,6 +10,10 @@ import (
 // without a word about it: the disorder of synchronised clocks.
 const maxBehind = time.Second
 
+// maxSleep bounds one wait for a deadline. Nothing depends on it but that a
+// duration holds it.
+const maxSleep = 24 * time.Hour
+
 // clock is the source of engine time. It starts at the wall clock, or at the last
 // decision if that is later, and goes on with the monotonic clock: a wall clock
 // that is set while the process runs moves neither deadlines nor rates, and one
@@ -33,6 +37,12 @@ func startClock(wall func() time.Time, last engine.Time) clock {
 
 func (c *clock) now() engine.Time {
 	return c.base + engine.Time(c.wall().Sub(c.start).Microseconds())
+}
+
+// until is how long it is from now until a time, at most maxSleep.
+func (c *clock) until(at engine.Time) time.Duration {
+	left := min(at-c.now(), engine.Time(maxSleep/time.Microsecond))
+	return time.Duration(left) * time.Microsecond
 }
 
 // offset is how far the wall clock is ahead of engine time.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/faultfs"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -112,7 +113,7 @@ func shift(d defect, fs file.FS) (*promise, error) {
 		clients.Wait()
 	}
 	shown := h.Durable()
-	h.View(func(s *engine.State) {
+	h.View(func(s *core.State) {
 		if s.Seq() != shown {
 			errs = append(errs, fmt.Errorf("view of %d, durable is %d", s.Seq(), shown))
 		}
@@ -172,9 +173,12 @@ func compare(p *promise, log journal.Log) (b broken, err error) {
 
 // settled waits until market 1 is resolved: the settlement has no client that
 // would wait for it.
-func settled(ctx context.Context, h *hall) error {
+func settled(ctx context.Context, h *hall) error { return settledAfter(ctx, h, 1) }
+
+// settledAfter does not look at what was decided before a sequence.
+func settledAfter(ctx context.Context, h *hall, from engine.Seq) error {
 	end := errors.New("resolved")
-	err := h.Follow(ctx, 1, func(c sequencer.Committed) error {
+	err := h.Follow(ctx, from, func(c sequencer.Committed) error {
 		for _, e := range c.Decision.Events {
 			if x, ok := e.(*engine.MarketStateChanged); ok && x.To == engine.Resolved {
 				return end
@@ -233,7 +237,7 @@ func sound(h *hall) (err error) {
 			keyed++
 		}
 		for _, e := range d.Events {
-			if _, ok := e.(*engine.PayoutsMade); ok {
+			if _, ok := e.(*engine.SettlementStepped); ok {
 				payouts++
 			}
 		}
@@ -247,7 +251,7 @@ func sound(h *hall) (err error) {
 	if payouts != 1 || keyed != want {
 		err = errors.Join(err, fmt.Errorf("%d requests decided, want %d; market 1 paid in %d decisions, want 1", keyed, want, payouts))
 	}
-	h.View(func(s *engine.State) { err = errors.Join(err, conserved(s)) })
+	h.View(func(s *core.State) { err = errors.Join(err, conserved(s)) })
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -128,7 +129,7 @@ func TestFoldIsTheWritersState(t *testing.T) {
 		}
 	}
 	var before, after engine.Digest
-	h.View(func(s *engine.State) { before = s.Hash() })
+	h.View(func(s *core.State) { before = s.Hash() })
 	h.end()
 	if err := <-h.done; err != nil { // Run compares the writer's state with the view
 		t.Fatal(err)
@@ -137,7 +138,7 @@ func TestFoldIsTheWritersState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.View(func(s *engine.State) { after = s.Hash() })
+	q.View(func(s *core.State) { after = s.Hash() })
 	if before != after || q.Durable() != h.Durable() {
 		t.Errorf("%d decisions fold to %x, want %x", q.Durable(), after, before)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -233,7 +234,7 @@ func (k *killer) check() {
 		if len(now) != want || int(h.Durable()) != want+k.setup {
 			k.t.Errorf("%d keys in %d decisions, want %d and %d", len(now), h.Durable(), want, want+k.setup)
 		}
-		h.View(func(s *engine.State) {
+		h.View(func(s *core.State) {
 			if err := conserved(s); err != nil {
 				k.t.Error(err)
 			}

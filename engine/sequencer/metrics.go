@@ -17,6 +17,7 @@ type metrics struct {
 	codes         []prometheus.Counter // by code
 	trades        prometheus.Counter
 	journalled    prometheus.Counter
+	abuse         *prometheus.CounterVec // by rule
 	orchestration *prometheus.CounterVec
 	batchRecords  prometheus.Histogram
 	appendSeconds prometheus.Histogram
@@ -25,7 +26,7 @@ type metrics struct {
 // newMetrics registers the series and creates every label, so that what has not
 // happened reads as zero and not as absent. They count from the start of the
 // process, not from the start of the journal.
-func newMetrics(reg prometheus.Registerer, waiting, offset func() float64) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, gauges []prometheus.Collector) (*metrics, error) {
 	decisions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "decision_events_total", Help: "Durable decisions by code.",
 	}, []string{"code"})
@@ -39,6 +40,9 @@ func newMetrics(reg prometheus.Registerer, waiting, offset func() float64) (*met
 		orchestration: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dec_orchestration_errors_total", Help: "Admitted requests that ended without decision, record or answer.",
 		}, []string{"stage"}),
+		abuse: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "abuse_events_total", Help: "Durable abuse events by rule; each is the begin of an episode.",
+		}, []string{"rule"}),
 		batchRecords: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "mbp_journal_batch_records", Help: "Decisions of one append.", Buckets: prometheus.ExponentialBuckets(1, 2, 12),
 		}),
@@ -52,14 +56,11 @@ func newMetrics(reg prometheus.Registerer, waiting, offset func() float64) (*met
 	for _, s := range stages {
 		m.orchestration.WithLabelValues(s)
 	}
-	queue := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mbp_sequencer_waiting", Help: "Requests that wait for a batch.",
-	}, waiting)
-	skew := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mbp_clock_offset_seconds", Help: "How far the wall clock is ahead of engine time, which goes on with the monotonic clock.",
-	}, offset)
+	for _, r := range engine.Rules() {
+		m.abuse.WithLabelValues(r)
+	}
 	var errs []error
-	for _, c := range []prometheus.Collector{decisions, m.trades, m.journalled, m.orchestration, m.batchRecords, m.appendSeconds, queue, skew} {
+	for _, c := range append(gauges, decisions, m.trades, m.journalled, m.abuse, m.orchestration, m.batchRecords, m.appendSeconds) {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -74,8 +75,15 @@ func (m *metrics) appended(n int, took time.Duration) {
 // through an edge, so it is not a request that the edge has counted.
 func (m *metrics) folded(d *engine.Decision) {
 	m.codes[d.Code].Inc()
-	if d.Filled() != nil {
-		m.trades.Inc()
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.OrderFilled:
+			if x.Shares > 0 { // else it met own orders only
+				m.trades.Inc()
+			}
+		case *engine.AbuseRaised:
+			m.abuse.WithLabelValues(x.Rule).Inc()
+		}
 	}
 	if d.Principal != engine.System {
 		m.journalled.Inc()

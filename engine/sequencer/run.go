@@ -21,7 +21,7 @@ func (q *Sequencer) Run(ctx context.Context) (err error) {
 		return errors.New("sequencer: it runs only once")
 	}
 	defer close(q.ended)
-	c := committer{q: q, in: make(chan *batch), failed: make(chan struct{})}
+	c := committer{q: q, in: make(chan *batch), idle: make(chan struct{}, 1), failed: make(chan struct{})}
 	var committing sync.WaitGroup
 	committing.Go(c.run)
 	stage := "journal"
@@ -64,6 +64,8 @@ func recovered(err *error, stage string) {
 // is being committed while the other takes what comes.
 func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 	b, other := &batch{}, &batch{}
+	alarm := time.NewTimer(maxSleep)
+	defer alarm.Stop()
 	stage := "decide"
 	defer func() {
 		if !b.empty() || err != nil {
@@ -73,12 +75,11 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 	defer recovered(&err, "decide")
 	done, draining := ctx.Done(), false
 	for {
-		if b.empty() && !draining && q.writer.Due() == nil {
+		if b.empty() && !draining && !q.busy() {
 			select { // nothing to do
-			case t := <-q.intake:
-				if err := q.take(b, t); err != nil {
-					return err
-				}
+			case q.head = <-q.intake:
+			case <-q.deadline(alarm):
+			case <-c.idle: // bulk work may go on
 			case <-done:
 			case <-c.failed:
 				return nil
@@ -101,14 +102,15 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 		if b.full(q.cfg.MaxBatch) {
 			in = nil
 		}
+		bulk := b.due > 0
 		select {
 		case c.in <- b: // the committing stage has nothing else to do
+			if q.sent++; bulk {
+				q.bulkAt = q.sent
+			}
 			b, other = other, b
 			b.reset()
-		case t := <-in: // it syncs; the batch grows meanwhile
-			if err := q.take(b, t); err != nil {
-				return err
-			}
+		case q.head = <-in: // it syncs; the batch grows meanwhile
 		case <-done:
 		case <-c.failed:
 			stage = "journal"
@@ -117,41 +119,91 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 	}
 }
 
-// fill takes what waits, then the engine's own commands.
-func (q *Sequencer) fill(b *batch, due bool) error {
+// now is the time of the next decision.
+func (q *Sequencer) now() engine.Time { return max(q.clock.now(), q.writer.At()) }
+
+// busy reports whether the engine has something to decide by itself that need not
+// wait for a piece of bulk work on its way.
+func (q *Sequencer) busy() bool {
+	switch q.writer.Due(q.now()).(type) {
+	case nil:
+		return false
+	case *engine.SettleMarket:
+		return !q.working()
+	}
+	return true
+}
+
+// working reports whether a piece of bulk work is on its way to be shown.
+func (q *Sequencer) working() bool { return q.bulkAt > q.shown.Load() }
+
+// deadline returns what tells that something falls due, nil if nothing will.
+func (q *Sequencer) deadline(alarm *time.Timer) <-chan time.Time {
+	at, ok := q.writer.Deadline()
+	if !ok {
+		return nil
+	}
+	alarm.Reset(q.clock.until(at))
+	return alarm.C
+}
+
+// fill takes what waits, each request after what has fallen due by its time, and
+// then a piece of bulk work, if bulk is set. What falls due while a request's
+// deadlines are worked off waits behind that request, so deadlines without end
+// do not starve it.
+func (q *Sequencer) fill(b *batch, bulk bool) error {
+	now := q.now()
 	for !b.full(q.cfg.MaxBatch) {
-		select {
-		case t := <-q.intake:
-			if err := q.take(b, t); err != nil {
+		if c, ticks := q.writer.Due(now).(*engine.Tick); ticks {
+			if err := q.own(b, now, c); err != nil {
 				return err
 			}
 			continue
-		default:
 		}
-		break
-	}
-	for due && b.due < maxDue {
-		command := q.writer.Due()
-		if command == nil {
+		t := q.waiting()
+		if t == nil {
 			break
 		}
-		b.due++
-		d, err := q.give(b, engine.Request{Principal: engine.System, Command: command})
-		if err != nil {
+		if err := q.take(b, t, now); err != nil {
 			return err
 		}
-		if d.Code != engine.OK {
-			return fmt.Errorf("decision %d: the engine rejects its own %s with %s", d.Seq, command.Type(), d.Code)
-		}
+		now = q.now()
+	}
+	if c, work := q.writer.Due(now).(*engine.SettleMarket); work && bulk && !q.working() && b.due < maxDue {
+		b.due++
+		return q.own(b, now, c)
 	}
 	return nil
 }
 
+// waiting returns the next request, nil if none waits.
+func (q *Sequencer) waiting() *ticket {
+	if t := q.head; t != nil {
+		q.head = nil
+		return t
+	}
+	select {
+	case t := <-q.intake:
+		return t
+	default:
+		return nil
+	}
+}
+
+// own decides a command that the engine gives to itself.
+func (q *Sequencer) own(b *batch, now engine.Time, c engine.Command) error {
+	d, err := q.give(b, engine.Request{At: now, Principal: engine.System, Command: c})
+	if err == nil && d.Code != engine.OK {
+		err = fmt.Errorf("decision %d: the engine rejects its own %s with %s", d.Seq, c.Type(), d.Code)
+	}
+	return err
+}
+
 // take decides a ticket unless its API key is revoked or its idempotency key was
-// seen before. An error ends the writer;
-// what concerns the ticket alone waits for the batch, because a refusal or a
-// repetition may tell of a decision that is not durable yet.
-func (q *Sequencer) take(b *batch, t *ticket) error {
+// seen before. An error ends the writer; what concerns the ticket alone waits for
+// the batch, because a refusal or a repetition may tell of a decision that is not
+// durable yet.
+func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	if t.apiKey != (engine.Digest{}) {
 		if _, valid := q.writer.Key(t.apiKey); !valid {
 			b.acks = append(b.acks, ack{t: t, err: ErrRevoked})
@@ -168,19 +220,18 @@ func (q *Sequencer) take(b *batch, t *ticket) error {
 		}
 	}
 	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
-	_, err := q.give(b, engine.Request{Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
+	_, err := q.give(b, engine.Request{At: now, Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
 	return err
 }
 
-// give decides one request and evolves the writer's state.
+// give decides one request, which changes the writer's state, and adds it to the
+// batch. The decision may lie in memory that the next one uses again, so it is
+// encoded here.
 func (q *Sequencer) give(b *batch, r engine.Request) (*engine.Decision, error) {
-	r.At = max(q.clock.now(), q.writer.At())
-	q.writer.Decide(r, &q.scratch)
-	d, err := b.add(&q.scratch)
-	if err != nil {
+	if err := q.writer.Step(r, &q.scratch); err != nil {
 		return nil, err
 	}
-	return d, q.writer.Evolve(d)
+	return b.add(&q.scratch)
 }
 
 // abandon answers a batch that was not made durable, as far as anybody knows.
@@ -192,16 +243,12 @@ func (q *Sequencer) abandon(b *batch, stage string) {
 	b.reset()
 }
 
-// abandonIntake answers who waits for a batch that never comes.
+// abandonIntake answers who waits for a batch that never comes. The deciding
+// stage has ended.
 func (q *Sequencer) abandonIntake(stage string) {
-	for {
-		select {
-		case t := <-q.intake:
-			q.CountOrchestrationError(stage)
-			t.done <- outcome{err: ErrUnknown}
-		default:
-			return
-		}
+	for t := q.waiting(); t != nil; t = q.waiting() {
+		q.CountOrchestrationError(stage)
+		t.done <- outcome{err: ErrUnknown}
 	}
 }
 
@@ -210,6 +257,7 @@ func (q *Sequencer) abandonIntake(stage string) {
 type committer struct {
 	q      *Sequencer
 	in     chan *batch   // not buffered: who sends knows that the batch before is done
+	idle   chan struct{} // has room for one: told after each batch
 	failed chan struct{} // closed after a failure
 	err    error         // read after run has returned
 }
@@ -221,6 +269,11 @@ func (c *committer) run() {
 			c.q.abandon(b, "journal")
 			close(c.failed)
 			return
+		}
+		c.q.shown.Add(1)
+		select {
+		case c.idle <- struct{}{}:
+		default: // told, and nobody has listened yet
 		}
 	}
 }
@@ -293,6 +346,7 @@ func (q *Sequencer) evolve(b *batch) error {
 		if err := q.view.Evolve(d); err != nil {
 			return err
 		}
+		q.watch.see(d)
 		q.metrics.folded(d)
 	}
 	return nil

@@ -7,7 +7,10 @@
 // again, read back from the journal; readers see durable state only, and never
 // hold up the writer by more than the time of their own look; no decision
 // becomes durable that does not read back; a request waits for appends and for
-// nothing else, never for a timer or for a batch to fill.
+// nothing else, never for a timer or for a batch to fill; what falls due is
+// decided when its time comes, whether or not anybody asks for anything, and
+// before every request of the same or a later time. Nothing is written while
+// nothing falls due.
 //
 // It refuses at once when its intake is full, and everything after a failed
 // append, a panic, or a decision that does not fold: then it stops for good, what
@@ -31,6 +34,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 )
 
@@ -42,11 +46,14 @@ const (
 	// DefaultMaxBatch bounds the decisions of one append, and with it how long
 	// readers wait for the fold of a batch: below a millisecond.
 	DefaultMaxBatch = 512
-	// maxBatchBytes leaves room for the largest record after the limit is seen.
-	maxBatchBytes = journal.MaxBatchBytes - 2*journal.MaxRecord
-	// maxDue bounds the commands that the engine gives to itself in one batch: a
-	// settlement of SettleLimit holders takes about a millisecond, and the orders
-	// of other markets wait in the same batch.
+	// maxBatchBytes bounds the same of decisions that are large: a record's bytes
+	// are the orders and holders that its fold touches. It leaves room for the
+	// largest record after the limit is seen.
+	maxBatchBytes = 128 << 10
+	// maxDue bounds the pieces of bulk work in one batch, and a piece begins only
+	// when the one before is durable and shown. WorkLimit holders take each stage
+	// some hundred µs, for which the orders of other markets wait; and while one
+	// stage works on them, the other leaves a processor to whoever submits.
 	maxDue = 1
 	// progressEvery is how often a long fold says how far it is.
 	progressEvery = 2 * time.Second
@@ -155,11 +162,17 @@ type Sequencer struct {
 	ended   chan struct{} // closed when Run has returned; what is in the intake then was not decided
 
 	clock   clock
-	writer  *engine.State   // what was decided, durable or not; owned by the deciding stage
+	writer  *core.State     // what was decided, durable or not; owned by the deciding stage
 	scratch engine.Decision // owned by the deciding stage
+	sent    uint64          // batches handed over; owned by the deciding stage
+	bulkAt  uint64          // the last of them with bulk work; owned by the deciding stage
+	shown   atomic.Uint64   // batches that are committed
+	head    *ticket         // was taken from the intake and waits for the deadlines before it; owned by the deciding stage
 
-	mu   sync.RWMutex  // the committing stage takes it for the fold of a batch
-	view *engine.State // what is durable
+	mu      sync.RWMutex // the committing stage takes it for the fold of a batch
+	view    *core.State  // what is durable
+	watch   watch        // guarded by mu
+	quoting sync.Mutex   // for the scratch of view, which a dry run writes
 
 	durable atomic.Uint64 // sequence of the last decision in view
 	last    atomic.Int64  // its time, µs
@@ -174,7 +187,7 @@ func New(cfg Config) (*Sequencer, error) {
 	}
 	q := &Sequencer{
 		cfg: cfg, intake: make(chan *ticket, cfg.Queue), ended: make(chan struct{}),
-		writer: engine.NewState(), view: engine.NewState(),
+		writer: core.New(), view: core.New(), watch: newWatch(),
 	}
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
@@ -184,7 +197,7 @@ func New(cfg Config) (*Sequencer, error) {
 		cfg.Logger.Warn("the wall clock is behind the journal; engine time goes on from the last decision", "seconds", behind.Seconds())
 	}
 	q.feed.start(q.view.Seq() + 1)
-	if q.metrics, err = newMetrics(cfg.Registerer, func() float64 { return float64(len(q.intake)) }, func() float64 { return q.clock.offset().Seconds() }); err != nil {
+	if q.metrics, err = newMetrics(cfg.Registerer, q.gauges()); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	return q, nil
@@ -212,6 +225,7 @@ func (q *Sequencer) fold() (err error) {
 		if err := q.writer.Evolve(d); err != nil {
 			return err
 		}
+		q.watch.see(d)
 		return q.view.Evolve(d)
 	})
 	if err != nil {
@@ -237,11 +251,23 @@ func (q *Sequencer) Now() engine.Time {
 func (q *Sequencer) Durable() engine.Seq { return engine.Seq(q.durable.Load()) }
 
 // View calls fn with the durable state. fn is short, because the next batch
-// waits for it; it neither changes nor keeps the state and does not call View.
-func (q *Sequencer) View(fn func(*engine.State)) {
+// waits for it; it neither changes nor keeps the state, does not call View, and
+// has a dry run made by Quote, not by the state.
+func (q *Sequencer) View(fn func(*core.State)) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	fn(q.view)
+}
+
+// Quote is the dry run of an order on the durable state, now. at is the state's
+// sequence; for the rest see core.State.Quote.
+func (q *Sequencer) Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string) {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	q.quoting.Lock() // a dry run uses memory of the state that no other reader looks at
+	defer q.quoting.Unlock()
+	f, rest, code, detail = q.view.Quote(x, q.Now())
+	return q.view.Seq(), f, rest, code, detail
 }
 
 // Submit hands a request to the writer and waits for its durable decision. A

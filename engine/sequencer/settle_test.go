@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/faultfs"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -42,15 +43,16 @@ func crowd(t testing.TB, h *hall) {
 // returns the sequences of the payouts.
 func paid(log journal.Log) (at []engine.Seq, err error) {
 	times := map[engine.AccountID]int{}
-	last := 0
+	last, work := 0, 0
 	err = log.Read(1, func(r journal.Record) error {
 		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
 		if err != nil {
 			return err
 		}
 		for _, e := range d.Events {
-			if p, ok := e.(*engine.PayoutsMade); ok {
+			if p, ok := e.(*engine.SettlementStepped); ok {
 				at = append(at, d.Seq)
+				work += int(p.Work)
 				for _, x := range p.Payouts {
 					times[x.Account]++
 				}
@@ -66,8 +68,9 @@ func paid(log journal.Log) (at []engine.Seq, err error) {
 			err = errors.Join(err, fmt.Errorf("%s is paid %d times", a, n))
 		}
 	}
-	if len(times) < holders || last != 1 || len(at) != (holders+engine.SettleLimit)/engine.SettleLimit {
-		err = errors.Join(err, fmt.Errorf("%d holders paid in %d decisions, %d of them the last", len(times), len(at), last))
+	// Every second holder has the outcome that pays, and the creator the liquidity.
+	if work != holders+1 || len(times) != holders/2+1 || last != 1 || len(at) != (holders+engine.WorkLimit)/engine.WorkLimit {
+		err = errors.Join(err, fmt.Errorf("%d holders worked on and %d paid in %d decisions, %d of them the last", work, len(times), len(at), last))
 	}
 	return at, err
 }
@@ -97,7 +100,7 @@ func TestSettlementLeavesRoomForOthers(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		}
-		h.View(func(s *engine.State) {
+		h.View(func(s *core.State) {
 			if m, _ := s.Market(1, s.At()); m.State != engine.Settling {
 				t.Errorf("market 1 is %s while others have traded", m.State)
 			}
@@ -110,7 +113,7 @@ func TestSettlementLeavesRoomForOthers(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		h.View(func(s *engine.State) {
+		h.View(func(s *core.State) {
 			if err := conserved(s); err != nil {
 				t.Error(err)
 			}

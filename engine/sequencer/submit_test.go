@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -68,7 +69,7 @@ func TestSameKeyDecidesOnce(t *testing.T) {
 		if h.Durable() != before {
 			t.Error("an undurable decision is visible")
 		}
-		h.View(func(s *engine.State) {
+		h.View(func(s *core.State) {
 			if m, _ := s.Market(1, 0); m.Trades != 0 {
 				t.Error("an undurable trade is visible")
 			}
@@ -292,7 +293,7 @@ func TestFailedAppendStops(t *testing.T) {
 		}
 		before := h.Durable()
 		var state engine.Digest
-		h.View(func(s *engine.State) { state = s.Hash() })
+		h.View(func(s *core.State) { state = s.Hash() })
 		g.closed.Store(true)
 		var inside []<-chan result // with the journal, in the next batch, in the intake
 		for i := range 10 {
@@ -315,7 +316,7 @@ func TestFailedAppendStops(t *testing.T) {
 		if _, err := h.Decision(before + 1); !errors.Is(err, sequencer.ErrNotFound) || h.Durable() != before {
 			t.Errorf("decision %d is visible: %v", before+1, err)
 		}
-		h.View(func(s *engine.State) {
+		h.View(func(s *core.State) {
 			if s.Hash() != state {
 				t.Error("readers see more than before")
 			}
@@ -432,15 +433,19 @@ func TestManySubmittersAndReaders(t *testing.T) {
 			last := engine.Seq(0)
 			for ctx.Err() == nil {
 				at := h.Durable()
-				h.View(func(s *engine.State) {
+				h.View(func(s *core.State) {
 					if s.Seq() < last || s.Seq() < at {
 						t.Errorf("a view of %d after one of %d, durable %d", s.Seq(), last, at)
 					}
 					last = s.Seq()
 					s.Market(1, h.Now())
 					s.Account(1)
-					s.Quote(&engine.PlaceOrder{Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}, s.At())
+					s.Orders(1)
+					s.Book(1, engine.Yes, 5)
 				})
+				if at, f, _, code, _ := h.Quote(&engine.PlaceOrder{Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}); at < last || code != engine.OK || f.Shares == 0 {
+					t.Errorf("a quote at %d after a view of %d: %s, %d shares", at, last, code, f.Shares)
+				}
 			}
 		})
 	}

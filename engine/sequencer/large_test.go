@@ -1,0 +1,189 @@
+package sequencer_test
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/journal/file"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// large is a market with this many holders and its creator: a hundred pieces of
+// work.
+const large = 100_000
+
+// multitude gives every account but the first a share of market 1 and has its
+// outcome proposed; the orders of others go to market 2.
+func multitude(t testing.TB, log journal.Log) *hall {
+	t.Helper()
+	h, err := enter(sequencer.Config{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range opening(1) {
+		h.must(t, "boot", c)
+	}
+	every := func(c func(a engine.AccountID) engine.Command) {
+		var wg sync.WaitGroup
+		for w := range 256 {
+			wg.Go(func() {
+				for a := w + 2; a <= large+1; a += 256 {
+					got, err := h.Submit(context.Background(), sequencer.Request{Principal: "boot", Command: c(engine.AccountID(a))})
+					if err != nil || got.Decision.Code != engine.OK {
+						t.Errorf("account %d: %v %+v", a, err, got.Decision)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	every(func(engine.AccountID) engine.Command { return &engine.OpenAccount{} })
+	every(func(a engine.AccountID) engine.Command {
+		return &engine.GrantCredits{Account: a, Amount: 1000 * engine.One}
+	})
+	every(func(a engine.AccountID) engine.Command { return buy("", a, 1).Command })
+	h.must(t, "boot", market())
+	h.must(t, "ana", &engine.ProposeResolution{Market: 1, EvidenceURI: "https://example.org/1", EvidenceSHA256: engine.Digest{1}})
+	return h
+}
+
+// beside lets clients order in market 2, one order after the other, until the
+// settlement of market 1 ends. It returns how long each order took.
+func beside(t testing.TB, h *hall, clients int) []time.Duration {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	took := make([][]time.Duration, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				begin := time.Now()
+				a := engine.AccountID(2 + n%1000*clients + i)
+				got, err := h.Submit(context.Background(), buy("beside-"+strconv.Itoa(i)+"-"+strconv.Itoa(n), a, 2))
+				if err != nil || got.Decision.Code != engine.OK {
+					t.Errorf("an order beside the settlement: %v %+v", err, got.Decision)
+					return
+				}
+				took[i] = append(took[i], time.Since(begin))
+			}
+		})
+	}
+	from := h.Durable() // following from the start would read the whole journal meanwhile
+	if _, err := h.Submit(context.Background(), approve); err != nil {
+		t.Error(err)
+	}
+	if err := settledAfter(context.Background(), h, from); err != nil {
+		t.Error(err)
+	}
+	stop()
+	wg.Wait()
+	return slices.Concat(took...)
+}
+
+// A hundred thousand holders are paid in a chain of decisions, each of them once,
+// and the orders of another market go on between any two of them.
+func TestLargeSettlement(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred thousand accounts take some seconds")
+	}
+	h := multitude(t, memory(t, 8<<20))
+	orders := beside(t, h, 8)
+	steps, between, gaps, paid := 0, 0, 0, map[engine.AccountID]bool{}
+	err := h.log.Read(1, func(r journal.Record) error {
+		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
+		if err != nil {
+			return err
+		}
+		between++
+		for _, e := range d.Events {
+			x, ok := e.(*engine.SettlementStepped)
+			if !ok {
+				continue
+			}
+			if x.Work > engine.WorkLimit {
+				t.Errorf("decision %d works on %d holders", d.Seq, x.Work)
+			}
+			if steps++; steps > 1 && between > 1 {
+				gaps++
+			}
+			between = 0
+			for _, p := range x.Payouts {
+				if paid[p.Account] {
+					t.Errorf("%s is paid twice", p.Account)
+				}
+				paid[p.Account] = true
+			}
+		}
+		return nil
+	})
+	if want := large/engine.WorkLimit + 1; err != nil || steps != want || len(paid) != large/2+1 || gaps < want/2 {
+		t.Errorf("%d decisions, want %d; %d holders paid; orders between them in %d places: %v", steps, want, len(paid), gaps, err)
+	}
+	t.Logf("%d orders of another market meanwhile, in %d of the %d places between two steps", len(orders), gaps, steps-1)
+	h.View(func(s *core.State) {
+		if err := conserved(s); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := h.leave(); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkSettleBesideOrders settles a market of 100,000 holders while clients
+// order in another market, each after its answer, on a real disk. ns/op is the
+// whole settlement; the other figures are the latency of those orders and, before
+// it, of the same orders on their own. The set-up takes longer than the
+// measurement: run with -benchtime 1x -count 5.
+func BenchmarkSettleBesideOrders(b *testing.B) {
+	const clients = 8
+	for b.Loop() {
+		b.StopTimer()
+		l, err := file.Open(file.Config{Dir: filepath.Join(b.TempDir(), "j")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		prepared := make(chan error, 1)
+		go func() { prepared <- l.Run(ctx) }()
+		h := multitude(b, l)
+		var alone []time.Duration
+		for n := range 2000 {
+			begin := time.Now()
+			if _, err := h.Submit(ctx, buy("alone-"+strconv.Itoa(n), engine.AccountID(2+n), 2)); err != nil {
+				b.Fatal(err)
+			}
+			alone = append(alone, time.Since(begin))
+		}
+		b.StartTimer()
+		orders := beside(b, h, clients)
+		b.StopTimer()
+		report := func(name string, took []time.Duration) {
+			slices.Sort(took)
+			for _, p := range []int{50, 99} {
+				b.ReportMetric(float64(took[len(took)*p/100].Microseconds())/1000, "ms-p"+strconv.Itoa(p)+"-"+name)
+			}
+		}
+		report("alone", alone)
+		report("beside", orders)
+		b.ReportMetric(float64(len(orders)), "orders")
+		stop()
+		if err := <-prepared; err != nil {
+			b.Error(err)
+		}
+		if err := h.leave(); err != nil {
+			b.Error(err)
+		}
+		b.StartTimer()
+	}
+}
