@@ -64,7 +64,7 @@ func DefaultPolicy() Policy {
 		MaxAccounts: 1_000_000, MaxMarkets: 100_000, MaxKeys: 1_000_000, MaxTemplates: 1_000,
 		MaxOpenOrders: 500, MaxFills: 500,
 		Burst: BurstRule{Sigmas: 8, Floor: 50}, Wash: WashRule{Times: 4, Window: 60 * minute},
-		SelfTrades: AttemptsRule{Times: 5, Window: 10 * minute},
+		SelfTrades: AttemptsRule{Times: 3, Window: 10 * minute},
 	}
 }
 
@@ -217,12 +217,14 @@ const (
 
 // DefaultTemplate returns binary@1.0.0, the template as shipped: prices of
 // 1 %..99 %, from ten credits of liquidity, orders of at most 100,000 credits, no
-// fees, resolved by two principals.
+// fees, resolved by two principals. Its price guard is the one that ADR-003 chose:
+// 1.0 point over two windows of a minute; it reopens after five minutes.
 func DefaultTemplate() Template {
 	return Template{
 		ID: "binary", Version: "1.0.0", Category: "general", Kind: Binary,
 		MaxTitle: 240, MinLiquidity: 10 * One, MaxLiquidity: 1_000_000_000 * One,
 		MinPrice: 10_000, MaxPrice: 990_000, MaxOrder: 100_000 * One,
+		Guard: GuardRule{Window: minute, Bound: 10_000, Outliers: 3, Floor: 20_000, ReopenAfter: 5 * minute},
 		Truth: TruthRule{Source: SourceManual, Approvals: 2, SLA: day},
 		End:   EndRule{Clawback: true, VoidTrades: 100_000, VoidWindow: day},
 	}

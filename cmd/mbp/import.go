@@ -77,7 +77,7 @@ stops and reports.`,
 	f.IntVar(&x.options.Synthetic, "accounts", 500, "accounts of a source for its rows without one")
 	f.Uint64Var(&x.options.Seed, "seed", 1, "spreads rows without an account; another seed is another run")
 	f.Var(&x.liquidity, "liquidity", "credits in every market (default: fitted to the recording)")
-	f.StringVar(&x.template, "template", engine.DefaultTemplate().Name(), "market template, `id@version`")
+	f.StringVar(&x.template, "template", playback.Template().Name(), "market template, `id@version`; the default one has no price guard and is added if absent")
 	f.Float64Var(&x.play.Speed, "speed", 0, "play `n` times as fast as it happened (0: as fast as the server answers)")
 	f.DurationVar(&x.play.MaxGap, "max-gap", 10*time.Minute, "with --speed: a longer pause in the recording counts as this")
 	f.BoolVar(&x.play.Wait, "wait", true, "wait when an account is rate_limited; else count the row as rejected")
@@ -140,7 +140,12 @@ func (x *tradesImport) findTemplate(ctx context.Context, cl *client.Client) (eng
 			return t, nil
 		}
 	}
-	return engine.Template{}, usage(fmt.Errorf("the server has no template %s; see mbp template list", x.template))
+	own := playback.Template()
+	if x.template != own.Name() {
+		return engine.Template{}, usage(fmt.Errorf("the server has no template %s; see mbp template list", x.template))
+	}
+	_, err = cl.AddTemplate(ctx, own)
+	return own, err
 }
 
 func writeReport(name string, r any) error {

@@ -127,6 +127,7 @@ func (w *world) addTemplate(a *args, _ []string) error {
 	t.Fee = engine.FeeRule{
 		Kind: word[engine.FeeKind](a, "fee", "none"), Rate: a.micros("rate", 0), LP: a.micros("lp", 0), Creator: a.micros("creator", 0),
 	}
+	t.Guard = engine.GuardRule{}
 	if v := a.text("guard", ""); v != "" {
 		t.Guard = engine.GuardRule{
 			Window: a.span(v), Bound: a.micros("bound", 10_000), Relative: a.flag("relative"), Outliers: a.number("outliers", 0),

@@ -31,7 +31,7 @@ func newInProcess(step time.Duration) *inProcess {
 		state: core.New(), now: 1_767_355_200_000_000, step: engine.Time(step.Microseconds()),
 		log: map[string]*engine.Decision{}, owner: map[string]Account{},
 	}
-	v.give("", &engine.Initialise{Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(), Admin: admin})
+	v.give("", &engine.Initialise{Policy: engine.DefaultPolicy(), Template: Template(), Admin: admin})
 	return v
 }
 

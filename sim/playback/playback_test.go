@@ -21,7 +21,7 @@ import (
 
 const header = "ts,source,market_id,account,outcome,side,amount,shares,price,price_before,price_after,limit_price,status\n"
 
-var options = tape.Options{Seed: 1, Synthetic: 10, Template: engine.DefaultTemplate()}
+var options = tape.Options{Seed: 1, Synthetic: 10, Template: Template()}
 
 // record loads a recording of rows, one a second.
 func record(t *testing.T, rows ...string) *tape.Tape {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/sim/tape"
 )
 
@@ -24,7 +23,7 @@ func TestReal(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("NO REAL DATA: %v; set MBP_REALDATA to the folder of trades.csv.gz", err)
 	}
-	opt := tape.Options{Seed: 1, Synthetic: 500, Template: engine.DefaultTemplate()}
+	opt := tape.Options{Seed: 1, Synthetic: 500, Template: Template()}
 	tp, err := tape.Load(context.Background(), path, opt)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ func policy() engine.Policy {
 // templates are the versions that the markets are made from.
 func templates() []engine.Template {
 	base := engine.DefaultTemplate()
+	base.Guard = engine.GuardRule{} // the markets that are watched have their own
 	choice := base
 	choice.ID, choice.Kind, choice.MinPrice, choice.MaxPrice = "choice", engine.Categorical, 1_000, 990_000
 	choice.Fee = engine.FeeRule{Kind: engine.FeeCurve, Rate: 20_000, LP: 500_000, Creator: 200_000}
