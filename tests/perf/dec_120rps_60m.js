@@ -128,7 +128,7 @@ export function setup() {
     const r = get('GET /v1/markets', `/v1/markets?limit=50${after && `&after=${after}`}`, traders[0].key);
     if (r.status !== 200) throw new Error(`GET ${BASE}/v1/markets answers ${r.status} ${r.error}: ${r.body}`);
     const page = r.json();
-    for (const m of page.markets) known[m.market] = { price: m.yes_price_micros, pool: Math.min(m.pool_yes_micros, m.pool_no_micros), open: m.state === 'open' };
+    for (const m of page.markets) known[m.market] = { price: m.outcomes[0].price_micros, pool: Math.min(...m.outcomes.map((o) => o.pool_micros)), open: m.state === 'open' };
     if (!page.next) break;
     after = page.next;
   }
@@ -273,7 +273,6 @@ function learn(a, order, fill) {
   a.held[held] = (a.held[held] || 0) + sign * fill.shares_micros;
   const b = beliefs[order.market];
   b.price = order.outcome === 'YES' ? fill.price_after_micros : CREDIT - fill.price_after_micros;
-  b.pool = Math.min(fill.pool_yes_micros, fill.pool_no_micros);
 }
 
 export function read() {

@@ -3,8 +3,10 @@ import type { Account, Market } from "../model/model";
 import { held, positions } from "./positions";
 
 const market = (id: string, yes: number, over: Partial<Market> = {}): [string, Market] => [id, {
-  market: id, title: `Title ${id}`, state: "open", close_at: null, yes_price_micros: yes, no_price_micros: 1_000_000 - yes, twap_micros: yes,
-  depth_micros: 0, volume_micros: 0, trades: 0, outcome: null, ...over,
+  market: id, title: `Title ${id}`, state: "open", close_at: null, outcomes: [
+      { outcome: "YES", label: null, price_micros: yes, twap_micros: yes, depth_micros: 0 },
+      { outcome: "NO", label: null, price_micros: 1_000_000 - yes, twap_micros: 1_000_000 - yes, depth_micros: 0 },
+    ], volume_micros: 0, trades: 0, outcome: null, ...over,
 }];
 const account: Account = {
   seq: 1, account: "acc_1", available_micros: 0, positions: [
@@ -15,7 +17,7 @@ const account: Account = {
     { market: "mkt_9", outcome: "YES", shares_micros: 1 },
   ],
 };
-const markets = new Map([market("mkt_1", 250_000), market("mkt_2", 400_000), market("mkt_3", 1), market("mkt_4", 10_000, { state: "resolved", outcome: "NO" })]);
+const markets = new Map([market("mkt_1", 250_000), market("mkt_2", 400_000), market("mkt_3", 1), market("mkt_4", 0, { state: "resolved", outcome: "NO" })]);
 
 it("values positions at the last price, rounded down; resolved ones at their payout", () => {
   expect(positions(account, markets, null).map((p) => [p.market, p.worth])).toEqual([

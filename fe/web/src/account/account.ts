@@ -6,6 +6,7 @@ import type { Account } from "../model/model";
 import type { Component } from "../model/state";
 import { decimal } from "../money/money";
 import { h, label, setAttribute, setChildren, setHidden, setText } from "../ui/dom";
+import { outcomeText } from "../markets/row";
 import { positions } from "./positions";
 
 /** Positions shown; a trader with more finds them in the markets. */
@@ -45,7 +46,7 @@ export function account(): Component {
         const r = rows[i] as ReturnType<typeof positionRow>;
         setAttribute(r.link, "href", `#${p.market}`);
         setText(r.link, p.title);
-        setText(r.outcome, t(`outcome.${p.outcome}`));
+        setText(r.outcome, outcomeText(live.markets.get(p.market), p.outcome, t));
         setAttribute(r.outcome, "data-outcome", p.outcome);
         setText(r.shares, decimal(p.shares, lang, 2, 2));
         setText(r.worth, p.worth === null ? "–" : decimal(p.worth, lang, 2, 2));

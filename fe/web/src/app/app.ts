@@ -139,10 +139,10 @@ class App {
     this.change({ live, loaded: this.state.loaded || events.some((e) => e.kind === "snapshot") });
     if (!seen()) this.select(ordered(live.markets)[0]?.market ?? null);
     const after = seen();
-    if (before?.yes_price_micros !== after?.yes_price_micros || before?.state !== after?.state) this.desk.priceMoved();
+    if (before?.outcomes !== after?.outcomes || before?.state !== after?.state) this.desk.priceMoved();
     // A payout changes balances without an order of one's own; so may whatever
     // happened while the line was down.
-    if (events.some((e) => e.kind === "snapshot" || (e.kind === "market" && e.body.state === "resolved"))) void this.readAccount(0);
+    if (events.some((e) => e.kind === "snapshot" || (e.kind === "market" && (e.body.state === "resolved" || e.body.state === "canceled")))) void this.readAccount(0);
   }
 
   private openStream(api: Api): void {

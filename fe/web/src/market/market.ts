@@ -1,24 +1,45 @@
 /** The market that was chosen: its probability, its price trail and its figures. */
 import "./market.css";
-import { day } from "../i18n/i18n";
+import { day, type Lang, type Translate } from "../i18n/i18n";
 import type { Live } from "../model/live";
-import { priceOf } from "../model/model";
+import { leading, type Market, type Outcome } from "../model/model";
 import type { Component, State } from "../model/state";
-import { stateText } from "../markets/row";
+import { outcomeText, stateText } from "../markets/row";
 import { count, decimal, ONE, percent } from "../money/money";
-import { h, label, setAttribute, setHidden, setText, svg } from "../ui/dom";
+import { h, label, setAttribute, setChildren, setHidden, setText, svg } from "../ui/dom";
 import { HEIGHT, trailPoints, WIDTH } from "./trail";
 
 const FACTS = ["twap", "depth", "volume", "trades", "closes"] as const;
 
-/** The two outcomes: probability and price say the same in two ways. */
+function outcomePart(outcome: Outcome) {
+  const name = h("span", {});
+  const chance = h("strong", { class: "chance", "data-testid": `chance-${outcome}` });
+  const price = h("span", { class: "muted" });
+  return { name, chance, price, element: h("div", { class: "outcome", "data-outcome": outcome }, name, chance, price) };
+}
+
+/** The outcomes of a market: probability and price say the same in two ways. */
 function outcomePrices() {
-  const parts = (["YES", "NO"] as const).map((outcome) => {
-    const chance = h("strong", { class: "chance", "data-testid": `chance-${outcome}` });
-    const price = h("span", { class: "muted" });
-    return { outcome, chance, price, element: h("div", { class: "outcome", "data-outcome": outcome }, label("span", `outcome.${outcome}`), chance, price) };
-  });
-  return { parts, element: h("div", { class: "outcomes" }, ...parts.map((p) => p.element)) };
+  const parts = new Map<Outcome, ReturnType<typeof outcomePart>>();
+  const element = h("div", { class: "outcomes" });
+  let shown = "";
+  return {
+    element,
+    draw(m: Market, lang: Lang, t: Translate) {
+      const list = m.outcomes.map((o) => {
+        const part = parts.get(o.outcome) ?? outcomePart(o.outcome);
+        parts.set(o.outcome, part);
+        setText(part.name, outcomeText(m, o.outcome, t));
+        setText(part.chance, percent(o.price_micros, lang));
+        setText(part.price, t("market.per", { price: decimal(o.price_micros, lang, 4, 4) }));
+        return part.element;
+      });
+      const names = m.outcomes.map((o) => o.outcome).join();
+      if (names === shown) return;
+      shown = names;
+      setChildren(element, list);
+    },
+  };
 }
 
 export function market(): Component {
@@ -46,16 +67,15 @@ export function market(): Component {
       setText(title, m.title);
       setText(pill, stateText(m, t));
       setAttribute(pill, "data-state", m.state);
-      for (const p of prices.parts) {
-        setText(p.chance, percent(priceOf(m, p.outcome), lang));
-        setText(p.price, t("market.per", { price: decimal(priceOf(m, p.outcome), lang, 4, 4) }));
-      }
-      bar.style.setProperty("--share", (priceOf(m, "YES") / ONE).toFixed(4));
-      setAttribute(bar, "aria-valuenow", ((100 * priceOf(m, "YES")) / ONE).toFixed(1));
+      prices.draw(m, lang, t);
+      const first = leading(m);
+      const chance = first?.price_micros ?? 0;
+      bar.style.setProperty("--share", (chance / ONE).toFixed(4));
+      setAttribute(bar, "aria-valuenow", ((100 * chance) / ONE).toFixed(1));
       setAttribute(line, "points", trailPoints(live.trails.get(m.market) ?? [], Date.now()));
       const texts = [
-        percent(m.twap_micros, lang),
-        decimal(m.depth_micros, lang, 0, 0),
+        percent(first?.twap_micros ?? 0, lang),
+        decimal(first?.depth_micros ?? 0, lang, 0, 0),
         decimal(m.volume_micros, lang, 0, 0),
         count(m.trades, lang),
         m.close_at ? day(m.close_at, lang) : t("fact.never"),

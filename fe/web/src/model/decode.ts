@@ -22,6 +22,11 @@ export const oneOf =
   (v, path) =>
     words.find((w) => w === v) ?? refuse(path, words.join(" or "));
 
+export const matching =
+  (pattern: RegExp, want: string): Check<string> =>
+  (v, path) =>
+    typeof v === "string" && pattern.test(v) ? v : refuse(path, want);
+
 /** Absent, null and the empty text all mean: there is none. */
 export const maybe =
   <T>(check: Check<T>): Check<T | null> =>

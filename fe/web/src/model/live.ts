@@ -13,7 +13,7 @@ export const TRAIL_STEP_MS = 1000;
 
 interface TrailPoint {
   readonly at: number; // ms
-  readonly price: number; // of YES, micros
+  readonly price: number; // of the first outcome, micros
 }
 
 export interface Live {
@@ -52,7 +52,7 @@ function apply(next: Draft, { kind, body }: StreamEvent, now: number): void {
   if (kind === "snapshot") {
     next.markets = new Map(body.markets.map((m) => [m.market, m]));
     next.snapshotSeq = body.seq;
-    for (const m of body.markets) trail(next, m.market, now, m.yes_price_micros);
+    for (const m of body.markets) trail(next, m.market, now, m.outcomes[0]?.price_micros ?? 0);
     return;
   }
   if (kind === "trade") {
@@ -70,14 +70,13 @@ function apply(next: Draft, { kind, body }: StreamEvent, now: number): void {
   if (kind === "market") {
     const { seq: _, ...m } = body;
     next.markets.set(m.market, m);
-    trail(next, m.market, now, m.yes_price_micros);
+    trail(next, m.market, now, m.outcomes[0]?.price_micros ?? 0);
     return;
   }
   const m = next.markets.get(body.market);
   if (!m) return;
-  const { yes_price_micros, no_price_micros, twap_micros, depth_micros } = body;
-  next.markets.set(m.market, { ...m, yes_price_micros, no_price_micros, twap_micros, depth_micros });
-  trail(next, m.market, Date.parse(body.decided_at) || now, yes_price_micros);
+  next.markets.set(m.market, { ...m, outcomes: body.outcomes });
+  trail(next, m.market, Date.parse(body.decided_at) || now, body.outcomes[0]?.price_micros ?? 0);
 }
 
 function trail(next: Draft, market: string, at: number, price: number): void {

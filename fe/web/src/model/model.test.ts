@@ -3,15 +3,17 @@ import { DecodeError } from "./decode";
 import { fold, NOTHING, ordered, TRADES_KEPT, TRAIL_POINTS } from "./live";
 import { account, fill, market, me, streamEvent, type Market, type StreamEvent } from "./model";
 
+const prices = (yes: number, twap: number, depth: number) => [
+  { outcome: "YES", label: null, price_micros: yes, twap_micros: twap, depth_micros: depth },
+  { outcome: "NO", label: null, price_micros: 1_000_000 - yes, twap_micros: 1_000_000 - twap, depth_micros: depth },
+];
+
 const m1: Market = {
   market: "mkt_1",
   title: "Rain?",
   state: "open",
   close_at: null,
-  yes_price_micros: 500_000,
-  no_price_micros: 500_000,
-  twap_micros: 500_000,
-  depth_micros: 1_000_000,
+  outcomes: prices(500_000, 500_000, 1_000_000),
   volume_micros: 10_000_000,
   trades: 3,
   outcome: null,
@@ -36,10 +38,7 @@ const quote = (seq: number, yes: number, ms = seq * 1000): StreamEvent => ({
   body: {
     seq,
     market: "mkt_1",
-    yes_price_micros: yes,
-    no_price_micros: 1_000_000 - yes,
-    twap_micros: yes - 1,
-    depth_micros: 7,
+    outcomes: prices(yes, yes - 1, 7),
     decided_at: new Date(ms).toISOString(),
   },
 });
@@ -52,7 +51,7 @@ describe("decode", () => {
 
   it.each([
     ["a missing member", { ...m1, title: undefined }, "m.title"],
-    ["a fraction", { ...m1, yes_price_micros: 0.5 }, "m.yes_price_micros"],
+    ["a fraction", { ...m1, outcomes: prices(0.5, 1, 1) }, "m.outcomes[0].price_micros"],
     ["text for a number", { ...m1, trades: "3" }, "m.trades"],
     ["an unknown state", { ...m1, state: "shut" }, "m.state"],
     ["a list", [], "m is not an object"],
@@ -93,7 +92,7 @@ describe("fold", () => {
   it("a quote moves the price, a trade the volume", () => {
     const next = fold(start, [quote(11, 600_000), trade(11, 2_000_000)], 0);
     expect(next.markets.get("mkt_1")).toEqual({
-      ...m1, yes_price_micros: 600_000, no_price_micros: 400_000, twap_micros: 599_999, depth_micros: 7, volume_micros: 12_000_000, trades: 4,
+      ...m1, outcomes: prices(600_000, 599_999, 7), volume_micros: 12_000_000, trades: 4,
     });
     expect(start.markets.get("mkt_1"), "the state before is untouched").toEqual(m1);
   });

@@ -1,28 +1,35 @@
 /** The nouns of the panel, in the words of the API. Every amount is in micros. */
-import { ONE } from "../money/money";
-import { int, list, maybe, oneOf, record, text, type Check } from "./decode";
+import { int, list, matching, maybe, oneOf, record, text, type Check } from "./decode";
 
-export const OUTCOMES = ["YES", "NO"] as const;
-export type Outcome = (typeof OUTCOMES)[number];
+/** YES and NO of a binary market, LONG and SHORT of a scalar one, O1 to O64 of a categorical one. */
+export type Outcome = string;
 
 export const SIDES = ["buy", "sell"] as const;
 export type Side = (typeof SIDES)[number];
 
-export const MARKET_STATES = ["open", "paused", "proposed", "settling", "resolved"] as const;
+export const MARKET_STATES = [
+  "open", "frozen", "paused", "draft", "closed", "proposed", "disputed", "settling", "resolved", "canceled",
+] as const;
 export type MarketState = (typeof MARKET_STATES)[number];
 
-const outcome = oneOf(...OUTCOMES);
+const outcome = matching(/^(YES|NO|LONG|SHORT|O([1-9]|[1-5]\d|6[0-4]))$/, "an outcome");
 const side = oneOf(...SIDES);
+
+const outcomeState = record({
+  outcome,
+  label: maybe(text),
+  price_micros: int,
+  twap_micros: int,
+  depth_micros: int,
+});
+export type OutcomeState = ReturnType<typeof outcomeState>;
 
 const marketShape = {
   market: text,
   title: text,
   state: oneOf(...MARKET_STATES),
   close_at: maybe(text),
-  yes_price_micros: int,
-  no_price_micros: int,
-  twap_micros: int,
-  depth_micros: int,
+  outcomes: list(outcomeState),
   volume_micros: int,
   trades: int,
   outcome: maybe(outcome),
@@ -31,10 +38,15 @@ const marketShape = {
 export const market = record(marketShape);
 export type Market = ReturnType<typeof market>;
 
-/** Price of an outcome, in micros; of a resolved market what a share has paid. */
+/** Price of an outcome, in micros; of an ended market what a share has paid. */
 export function priceOf(m: Market, of: Outcome): number {
-  if (m.state === "resolved" && m.outcome !== null) return m.outcome === of ? ONE : 0;
-  return of === "YES" ? m.yes_price_micros : m.no_price_micros;
+  return m.outcomes.find((o) => o.outcome === of)?.price_micros ?? 0;
+}
+
+/** The outcome that stands for a market: the first of two, else the likeliest. */
+export function leading(m: Market): OutcomeState | undefined {
+  if (m.outcomes.length <= 2) return m.outcomes[0];
+  return m.outcomes.reduce((best, o) => (o.price_micros > best.price_micros ? o : best));
 }
 
 export const snapshotEvent = record({ seq: int, markets: list(market) });
@@ -42,10 +54,7 @@ export const marketEvent = record({ seq: int, ...marketShape });
 export const quoteEvent = record({
   seq: int,
   market: text,
-  yes_price_micros: int,
-  no_price_micros: int,
-  twap_micros: int,
-  depth_micros: int,
+  outcomes: list(outcomeState),
   decided_at: text,
 });
 export const tradeEvent = record({
@@ -100,6 +109,7 @@ export const quote = record({
   side,
   amount_micros: int,
   shares_micros: int,
+  fee_micros: int,
   average_price_micros: int,
   price_before_micros: int,
   price_after_micros: int,

@@ -74,7 +74,7 @@ export function orderBody(form: Form, micros: number, limit: number | null): Ord
  */
 export function shortOf(quote: Quote, account: Account | null): "insufficient_funds" | "insufficient_shares" | null {
   if (!account) return null;
-  if (quote.side === "buy") return quote.amount_micros > account.available_micros ? "insufficient_funds" : null;
+  if (quote.side === "buy") return quote.amount_micros + quote.fee_micros > account.available_micros ? "insufficient_funds" : null;
   return quote.shares_micros > held(account, quote.market, quote.outcome) ? "insufficient_shares" : null;
 }
 

@@ -8,7 +8,7 @@ import { isPartial, limitPrice, orderBody, quotePath, read, shortOf, type Form }
 const form: Form = { market: "mkt_1", side: "buy", outcome: "YES", amount: "10", protect: "20000", limit: "" };
 const quote: Quote = {
   seq: 5, market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,
-  average_price_micros: 550_000, price_before_micros: 500_000, price_after_micros: 600_000, code: "ok",
+  fee_micros: 0, average_price_micros: 550_000, price_before_micros: 500_000, price_after_micros: 600_000, code: "ok",
 };
 const fill: Fill = {
   seq: 6, order: "ord_6", market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,

@@ -2,10 +2,11 @@
 import "./ticket.css";
 import { held } from "../account/positions";
 import { problemText, type Translate } from "../i18n/i18n";
-import { OUTCOMES, priceOf, SIDES, type Outcome } from "../model/model";
+import { outcomeText } from "../markets/row";
+import { priceOf, SIDES, type Outcome } from "../model/model";
 import type { Actions, Component, State } from "../model/state";
 import { decimal, percent } from "../money/money";
-import { h, label, setAttribute, setHidden, setText } from "../ui/dom";
+import { h, label, setAttribute, setChildren, setHidden, setText } from "../ui/dom";
 import type { Desk } from "./desk";
 import { PROTECTIONS, type Protection } from "./order";
 import { limitWords, quoteWords, resultWords, suggestedLimit } from "./words";
@@ -13,17 +14,33 @@ import { limitWords, quoteWords, resultWords, suggestedLimit } from "./words";
 /** Amounts in credits that one press fills in. */
 const QUICK = ["1", "10", "100"];
 
-/** A group of radio buttons that looks like one switch; arrow keys move in it. */
+/** One radio button of a group that looks like one switch; arrow keys move in it. */
+function option<T extends string>(name: "side" | "outcome", value: T, chosen: (value: T) => void) {
+  const input = h("input", { type: "radio", name, value, id: `${name}-${value}` });
+  const text = h("span", {});
+  const price = h("span", { class: "num choice-price" });
+  input.addEventListener("change", () => chosen(value));
+  return { value, input, text, price, element: h("span", { class: "choice", "data-value": value }, input, h("label", { for: input.id }, text, price)) };
+}
+
 function choice<T extends string>(name: "side" | "outcome", values: readonly T[], chosen: (value: T) => void) {
-  const options = values.map((value) => {
-    const input = h("input", { type: "radio", name, value, id: `${name}-${value}` });
-    const price = h("span", { class: "num choice-price" });
-    input.addEventListener("change", () => chosen(value));
-    const text = label("span", `${name}.${value}` as "side.buy");
-    return { value, input, price, element: h("span", { class: "choice", "data-value": value }, input, h("label", { for: input.id }, text, price)) };
-  });
-  const element = h("fieldset", { class: `choices ${name}` }, label("legend", `ticket.${name}`, { class: "hear" }), ...options.map((o) => o.element));
-  return { options, element };
+  const options = values.map((value) => option(name, value, chosen));
+  const group = h("div", { class: "choice-group" }, ...options.map((o) => o.element));
+  const element = h("fieldset", { class: `choices ${name}` }, label("legend", `ticket.${name}`, { class: "hear" }), group);
+  const known = new Map<string, (typeof options)[number]>(options.map((o) => [o.value, o]));
+  return {
+    element,
+    /** The options in force: those of the values, made when first asked for. */
+    of(now: readonly T[]) {
+      const list = now.map((value) => {
+        const there = known.get(value) ?? option(name, value, chosen);
+        known.set(value, there);
+        return there;
+      });
+      setChildren(group, list.map((o) => o.element));
+      return list;
+    },
+  };
 }
 
 /** The typed fields with their messages. */
@@ -74,7 +91,7 @@ function quoteBox(desk: Desk) {
   const element = h("div", { class: "quote", role: "group", "data-t-label": "ticket.quote", "data-testid": "quote" }, list, note);
   return {
     element,
-    draw({ lang }: State, t: Translate) {
+    draw({ lang, live }: State, t: Translate) {
       const { quote: q, form } = desk;
       setAttribute(element, "data-state", q.kind);
       setHidden(list, q.kind !== "ready");
@@ -84,7 +101,7 @@ function quoteBox(desk: Desk) {
         LINES.forEach((name, i) => {
           setText(values[i] as HTMLElement, words[name]);
           const key = name === "pay" && form.side === "sell" ? "give" : name;
-          setText(terms[i] as HTMLElement, t(`ticket.${key}`, { outcome: t(`outcome.${form.outcome}`) }));
+          setText(terms[i] as HTMLElement, t(`ticket.${key}`, { outcome: outcomeText(live.markets.get(form.market), form.outcome, t) }));
           setHidden(rows[i] as HTMLElement, words[name] === "");
         });
       } else {
@@ -97,7 +114,7 @@ function quoteBox(desk: Desk) {
 export function ticket({ desk }: Actions): Component {
   let last: State | null = null;
   const side = choice("side", SIDES, (value) => desk.set({ side: value, amount: "", limit: "" }));
-  const outcome = choice("outcome", OUTCOMES, (value) => desk.set({ outcome: value, limit: "", ...(desk.form.side === "sell" ? { amount: "" } : {}) }));
+  const outcome = choice<Outcome>("outcome", [], (value) => desk.set({ outcome: value, limit: "", ...(desk.form.side === "sell" ? { amount: "" } : {}) }));
   const f = fields(desk);
   const box = quoteBox(desk);
   const submit = h("button", { type: "submit", class: "primary" });
@@ -125,8 +142,13 @@ export function ticket({ desk }: Actions): Component {
 
   const drawForm = (state: State, t: Translate) => {
     const { form: now, quote, sending } = desk;
-    for (const o of side.options) if (o.input.checked !== (o.value === now.side)) o.input.checked = o.value === now.side;
-    for (const o of outcome.options) {
+    const m = state.live.markets.get(now.market);
+    for (const o of side.of(SIDES)) {
+      setText(o.text, t(`side.${o.value}`));
+      if (o.input.checked !== (o.value === now.side)) o.input.checked = o.value === now.side;
+    }
+    for (const o of outcome.of(m?.outcomes.map((x) => x.outcome) ?? [])) {
+      setText(o.text, outcomeText(m, o.value, t));
       if (o.input.checked !== (o.value === now.outcome)) o.input.checked = o.value === now.outcome;
       setText(o.price, percent(price(o.value), state.lang));
     }
@@ -147,7 +169,7 @@ export function ticket({ desk }: Actions): Component {
       setAttribute(f[field], "aria-invalid", shown(field) === "" ? null : "true");
     }
     setText(f.limitNote, limitWords(now, reading, quote.kind === "ready" ? quote.quote : null, state.lang, t));
-    setText(submit, sending ? t("ticket.sending") : t(`ticket.submit.${now.side}`, { outcome: t(`outcome.${now.outcome}`) }));
+    setText(submit, sending ? t("ticket.sending") : t(`ticket.submit.${now.side}`, { outcome: outcomeText(m, now.outcome, t) }));
     // A disabled button would lose the focus; the desk refuses by itself.
     setAttribute(submit, "aria-disabled", desk.canSubmit() ? null : "true");
     setAttribute(submit, "data-outcome", now.outcome);
@@ -166,7 +188,7 @@ export function ticket({ desk }: Actions): Component {
       setText(closed, t(readOnly ? "ticket.readonly" : "ticket.closed"));
       drawForm(state, t);
       box.draw(state, t);
-      setText(result, resultWords(desk.result, state.lang, t));
+      setText(result, resultWords(desk.result, m, state.lang, t));
       setAttribute(result, "data-state", desk.result?.kind ?? null);
     },
   };

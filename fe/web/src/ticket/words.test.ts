@@ -7,7 +7,7 @@ import { limitWords, quoteWords, resultWords, suggestedLimit } from "./words";
 const t = translator("pt");
 const quote: Quote = {
   seq: 5, market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,
-  average_price_micros: 550_000, price_before_micros: 500_000, price_after_micros: 600_000, code: "ok",
+  fee_micros: 0, average_price_micros: 550_000, price_before_micros: 500_000, price_after_micros: 600_000, code: "ok",
 };
 const form: Form = { market: "mkt_1", side: "buy", outcome: "YES", amount: "10", protect: "20000", limit: "" };
 const reading = { ok: true, micros: 10_000_000, limit: null } as const;
@@ -43,14 +43,14 @@ describe("resultWords", () => {
 
   it("says what was filled, and what was left", () => {
     const said = "Comprou 18,181818 ações de Sim por 10,00 créditos, a 0,5500 cada em média.";
-    expect(resultWords({ kind: "filled", fill, partial: false }, "pt", t)).toBe(said);
-    expect(resultWords({ kind: "filled", fill, partial: true }, "pt", t)).toBe(`${said} O restante passava do seu limite e não foi executado.`);
+    expect(resultWords({ kind: "filled", fill, partial: false }, undefined, "pt", t)).toBe(said);
+    expect(resultWords({ kind: "filled", fill, partial: true }, undefined, "pt", t)).toBe(`${said} O restante passava do seu limite e não foi executado.`);
   });
 
   it("explains refusals and an open fate", () => {
-    expect(resultWords({ kind: "problem", code: "rate_limited", retry: 2 }, "pt", t)).toContain("2 s");
-    expect(resultWords({ kind: "unknown" }, "pt", t)).toContain("nunca é executada duas vezes");
-    expect(resultWords(null, "pt", t)).toBe("");
+    expect(resultWords({ kind: "problem", code: "rate_limited", retry: 2 }, undefined, "pt", t)).toContain("2 s");
+    expect(resultWords({ kind: "unknown" }, undefined, "pt", t)).toContain("nunca é executada duas vezes");
+    expect(resultWords(null, undefined, "pt", t)).toBe("");
   });
 });
 

@@ -1,6 +1,7 @@
 /** What the ticket says: the quote, the limit, the result. */
 import { problemText, type Lang, type Translate } from "../i18n/i18n";
-import type { Quote } from "../model/model";
+import { outcomeText } from "../markets/row";
+import type { Market, Quote } from "../model/model";
 import { decimal, ONE, percent } from "../money/money";
 import type { Result } from "./desk";
 import { limitPrice, type Form, type Reading } from "./order";
@@ -15,7 +16,8 @@ export interface QuoteWords {
 
 /** The quote line by line. The payout is what the bought shares pay if they win: one credit each. */
 export function quoteWords(q: Quote, lang: Lang, t: Translate): QuoteWords {
-  const credits = t("ticket.amount.credits", { n: decimal(q.amount_micros, lang) });
+  const paid = q.amount_micros + (q.side === "buy" ? q.fee_micros : -q.fee_micros);
+  const credits = t("ticket.amount.credits", { n: decimal(paid, lang) });
   const shares = t("ticket.amount.shares", { n: decimal(q.shares_micros, lang) });
   const [pay, receive] = q.side === "buy" ? [credits, shares] : [shares, credits];
   return {
@@ -37,14 +39,14 @@ export function limitWords(form: Form, reading: Reading, quote: Quote | null, la
 }
 
 /** The result of the last order. */
-export function resultWords(result: Result | null, lang: Lang, t: Translate): string {
+export function resultWords(result: Result | null, market: Market | undefined, lang: Lang, t: Translate): string {
   if (!result) return "";
   if (result.kind === "unknown") return t("ticket.unknown");
   if (result.kind === "problem") return problemText(t, result.code, result.retry);
   const { fill } = result;
   const text = t(`ticket.filled.${fill.side}`, {
     shares: decimal(fill.shares_micros, lang),
-    outcome: t(`outcome.${fill.outcome}`),
+    outcome: outcomeText(market, fill.outcome, t),
     amount: decimal(fill.amount_micros, lang),
     price: decimal(fill.average_price_micros, lang, 4, 4),
   });

@@ -36,7 +36,7 @@ export function trades(): Component {
         setHidden(element, trade === undefined);
         if (!trade) return;
         setAttribute(element, "data-outcome", trade.outcome);
-        const line = tradeLine(trade, lang, t);
+        const line = tradeLine(trade, live.markets.get(trade.market), lang, t);
         const texts = [clock(trade.decided_at, lang), line.what, line.amount, line.price];
         cells.forEach((cell, c) => setText(cell, texts[c] ?? ""));
       });
