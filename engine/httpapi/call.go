@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"crypto/sha256"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,22 +15,22 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
 // call is one authenticated request on its way through the edge.
 type call struct {
-	route route
-	r     *http.Request
-	key   engine.Key
-	form  *form // the body of a mutation, the query of a read
+	route         route
+	r             *http.Request
+	key           engine.Key
+	*wire.Request // the body of a mutation, the query of a read
 }
 
-// id reads a path segment; what does not parse is a fault of the form.
-func (c *call) id(name string, v encoding.TextUnmarshaler) {
-	if err := v.UnmarshalText([]byte(c.r.PathValue(name))); err != nil {
-		c.form.fail("%s: %s", name, clipText(err.Error()))
-	}
+// reads says what the function of the route reads.
+func (c *call) reads(f *wire.Form) {
+	c.Request = &wire.Request{Form: f, Path: c.r.PathValue, Account: c.key.Account}
 }
 
 // privileged reports whether the key passes by its roles, not by ownership.
@@ -76,7 +75,7 @@ func (a *API) authenticate(r *http.Request) (engine.Key, bool) {
 func (a *API) lookUp(digest engine.Digest, ok bool) (engine.Key, bool) {
 	var key engine.Key
 	var valid bool
-	a.seq.View(func(s *engine.State) { key, valid = s.Key(digest) })
+	a.seq.View(func(s *core.State) { key, valid = s.Key(digest) })
 	return key, valid && ok
 }
 
@@ -135,13 +134,19 @@ func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded)
 
 // retryAfter is how long an account has to wait that ordered too fast.
 func (a *API) retryAfter(d *engine.Decision) time.Duration {
-	x, isOrder := d.Command.(*engine.PlaceOrder)
-	if !isOrder || d.Code != engine.RateLimited {
+	var account engine.AccountID
+	switch x := d.Command.(type) {
+	case *engine.PlaceOrder:
+		account = x.Account
+	case *engine.AmendOrder:
+		account = x.Account
+	}
+	if d.Code != engine.RateLimited {
 		return 0
 	}
 	var wait int64
 	now := a.seq.Now()
-	a.seq.View(func(s *engine.State) { wait = s.RetryAfter(x.Account, now) })
+	a.seq.View(func(s *core.State) { wait = s.RetryAfter(account, now) })
 	return time.Duration(wait) * time.Microsecond
 }
 
@@ -158,7 +163,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 		return none, &refusal{code: codeMediaType}
 	}
 	if c.r.URL.RawQuery != "" {
-		return none, malformed("a mutation takes no query")
+		return none, wire.Malformed("a mutation takes no query")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody))
 	var large *http.MaxBytesError
@@ -168,11 +173,13 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	case err != nil:
 		return none, &refusal{code: codeMalformed, detail: "the body ends early", cause: err}
 	}
-	if c.form, err = parseBody(body); err != nil {
+	form, err := wire.ParseBody(body)
+	if err != nil {
 		return none, err
 	}
-	command := c.route.command(c)
-	if err := c.form.end(); err != nil {
+	c.reads(form)
+	command := c.route.command(c.Request)
+	if err := form.End(); err != nil {
 		return none, err
 	}
 	input, err := content(command)
@@ -198,16 +205,16 @@ func content(command engine.Command) ([]byte, error) {
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) != 1 {
-		return "", malformed("the header Idempotency-Key is needed once")
+		return "", wire.Malformed("the header Idempotency-Key is needed once")
 	}
 	key := values[0]
 	for i := range len(key) {
 		if key[i] <= ' ' || key[i] > '~' {
-			return "", malformed("Idempotency-Key has 1..64 visible ASCII characters")
+			return "", wire.Malformed("Idempotency-Key has 1..64 visible ASCII characters")
 		}
 	}
 	if len(key) < 1 || len(key) > 64 {
-		return "", malformed("Idempotency-Key has 1..64 visible ASCII characters")
+		return "", wire.Malformed("Idempotency-Key has 1..64 visible ASCII characters")
 	}
 	return key, nil
 }

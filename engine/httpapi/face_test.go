@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -50,7 +51,7 @@ type spilling struct {
 	text *string
 }
 
-func (s *spilling) View(fn func(*engine.State)) {
+func (s *spilling) View(fn func(*core.State)) {
 	if *s.text == "panic" {
 		panic("at the disco with mbp_" + strings.Repeat("S", 43))
 	}
@@ -109,7 +110,7 @@ func TestPanelThatIsNotBuilt(t *testing.T) {
 func TestOtherMethods(t *testing.T) {
 	e := start(t, options{})
 	for path, allow := range map[string]string{
-		"/v1/accounts": "POST", "/v1/markets": "GET, HEAD, POST", "/v1/me": "GET, HEAD", "/metrics": "GET, HEAD", "/": "GET, HEAD", "/v1/orders/ord_1": "GET, HEAD",
+		"/v1/accounts": "POST", "/v1/markets": "GET, HEAD, POST", "/v1/me": "GET, HEAD", "/v1/orders/batch": "POST", "/v1/orders/cancel-all": "POST", "/v1/orders": "GET, HEAD, POST", "/metrics": "GET, HEAD", "/": "GET, HEAD", "/v1/orders/ord_1": "GET, HEAD",
 	} {
 		for _, method := range []string{http.MethodDelete, http.MethodPut, http.MethodOptions, "BREW"} {
 			if r := e.send(method, path, e.admin, ""); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != allow || r.code(t) != codeMethod {
@@ -229,8 +230,8 @@ func TestGoldenProblems(t *testing.T) {
 		{"GET", "/v1/accounts/acc_1", poor, ""},
 		{"GET", "/v1/quotes?market=mkt_9&outcome=YES&side=buy&amount_micros=1", ana, ""},
 		{"POST", "/v1/keys/" + digest[1:65] + "/revoke", e.admin, `{}`},
-		{"POST", "/v1/templates", e.admin, bodies[4].with("id", `"binary"`)},
-		{"POST", "/v1/markets", e.admin, bodies[5].with("template", `"none@1.0.0"`)},
+		{"POST", "/v1/templates", e.admin, bodyOf("/v1/templates").with("id", `"binary"`)},
+		{"POST", "/v1/markets", e.admin, bodyOf("/v1/markets").with("template", `"none@1.0.0"`)},
 		{"POST", "/v1/accounts/acc_1/grants", e.admin, `{"amount_micros":4503599627370496}`},
 		{"POST", "/v1/markets/mkt_1/resume", e.admin, `{}`},
 		{"POST", "/v1/markets/mkt_1/resolution", e.admin, proposal},

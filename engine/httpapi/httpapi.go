@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -38,7 +39,9 @@ type Sequencer interface {
 	// Submit returns once the request's decision is durable.
 	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
 	// View calls fn with the read model; fn neither keeps nor changes it.
-	View(fn func(*engine.State))
+	View(fn func(*core.State))
+	// Quote is the dry run of an order on the read model, and its sequence.
+	Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string)
 	// Durable is the last sequence on disk that View shows.
 	Durable() engine.Seq
 	// Wait returns once View shows a sequence, or with the error of ctx.

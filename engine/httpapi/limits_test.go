@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -391,7 +392,7 @@ type looks struct {
 	count atomic.Int32
 }
 
-func (l *looks) View(fn func(*engine.State)) {
+func (l *looks) View(fn func(*core.State)) {
 	l.count.Add(1)
 	l.Sequencer.View(fn)
 }

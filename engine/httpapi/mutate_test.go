@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -207,13 +209,13 @@ func (a anyKey) Submit(ctx context.Context, r sequencer.Request) (sequencer.Answ
 	return a.Sequencer.Submit(ctx, r)
 }
 
-func (a anyKey) View(fn func(*engine.State)) {
-	a.Sequencer.View(func(s *engine.State) {
+func (a anyKey) View(fn func(*core.State)) {
+	a.Sequencer.View(func(s *core.State) {
 		if s.Initialised() {
 			fn(s)
 			return
 		}
-		open := engine.NewState()
+		open := core.New()
 		var d engine.Decision
 		open.Decide(engine.Request{Principal: engine.System, Command: &engine.Initialise{Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(),
 			Admin: engine.Key{SHA256: digestOf("x"), Principal: "admin", Roles: engine.RoleAdmin}}}, &d)
@@ -397,21 +399,20 @@ func TestLongestTextsCanBeReadBack(t *testing.T) {
 	e.market(e.funded(10_000))
 	long := func(n int) string { return `"` + strings.Repeat("é", n/2) + `"` }
 	for _, c := range []struct{ path, name, value string }{
-		{"/v1/markets", "title", long(maxText)}, {"/v1/markets", "template", long(maxTemplate)}, {"/v1/keys", "principal", long(maxName)},
-		{"/v1/templates", "id", long(maxName)}, {"/v1/templates", "version", long(maxVersion)}, {"/v1/templates", "category", long(maxName)},
-		{"/v1/templates", "truth_source", long(maxName)}, {"/v1/markets/mkt_1/resolution", "evidence_uri", long(maxText)},
+		{"/v1/markets", "title", long(wire.MaxText)}, {"/v1/markets", "template", long(wire.MaxTemplate)}, {"/v1/keys", "principal", long(wire.MaxName)},
+		{"/v1/templates", "id", long(wire.MaxName)}, {"/v1/templates", "version", long(wire.MaxVersion)}, {"/v1/templates", "category", long(wire.MaxName)},
+		{"/v1/markets/mkt_1/resolution", "evidence_uri", long(wire.MaxText)}, {"/v1/markets/mkt_1/cancel", "evidence_uri", long(wire.MaxText)},
+		{"/v1/policy", "version", long(wire.MaxVersion)}, {"/v1/mode", "reason", `"` + strings.Repeat(`\u001b`, wire.MaxReason) + `"`},
+		{"/v1/markets", "outcomes", "[" + strings.Repeat(long(wire.MaxReason)+",", 63) + long(wire.MaxReason) + "]"},
+		{"/v1/markets", "prices_micros", "[" + strings.Repeat("-9223372036854775808,", 63) + "1]"},
+		{"/v1/moderation", "evidence_uri", long(wire.MaxText)},
 	} {
-		for _, b := range bodies {
-			if b.path != c.path {
-				continue
-			}
-			r := e.post(c.path, e.admin, b.with(c.name, c.value))
-			if r.status == http.StatusCreated || r.doc(t)["seq"] == nil {
-				t.Fatalf("%s %s: %d %s", c.path, c.name, r.status, r.body)
-			}
-			if back := e.get(fmt.Sprintf("/v1/decisions/%.0f", r.doc(t)["seq"]), e.admin); back.status != http.StatusOK {
-				t.Errorf("%s %s cannot be read back: %d %s", c.path, c.name, back.status, back.body)
-			}
+		r := e.post(c.path, e.admin, bodyOf(c.path).with(c.name, c.value))
+		if r.status == http.StatusCreated || r.doc(t)["seq"] == nil {
+			t.Fatalf("%s %s: %d %s", c.path, c.name, r.status, r.body)
+		}
+		if back := e.get(fmt.Sprintf("/v1/decisions/%.0f", r.doc(t)["seq"]), e.admin); back.status != http.StatusOK {
+			t.Errorf("%s %s cannot be read back: %d %s", c.path, c.name, back.status, back.body)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -40,12 +41,13 @@ const (
 )
 
 // kinds is the one table of problems: the edge's own words first, then every
-// code of the engine but ok. openapi.yaml lists the same.
+// code of the engine but ok. not_found is a word of both. openapi.yaml lists the
+// same.
 var kinds = []kind{
 	{codeMalformed, http.StatusBadRequest, "The request is not well-formed"},
 	{codeUnauthenticated, http.StatusUnauthorized, "A valid API key is needed"},
 	{codeForbidden, http.StatusForbidden, "The API key's roles do not allow this"},
-	{codeNotFound, http.StatusNotFound, "There is nothing at this address"},
+	{codeNotFound, http.StatusNotFound, "There is nothing of that name"},
 	{codeMethod, http.StatusMethodNotAllowed, "This address does not know the method"},
 	{codeBehind, http.StatusPreconditionFailed, "The wanted sequence is not reached yet"},
 	{codeConflict, http.StatusConflict, "The idempotency key was used for another request"},
@@ -76,6 +78,17 @@ var kinds = []kind{
 	{engine.TemplateBounds.String(), http.StatusUnprocessableEntity, "A parameter is outside the template's bounds"},
 	{engine.LimitReached.String(), http.StatusConflict, "A capacity is used up"},
 	{engine.LastAdmin.String(), http.StatusConflict, "Nobody else could add or revoke keys"},
+	{engine.MarketFrozen.String(), http.StatusConflict, "The price guard stopped the market"},
+	{engine.OrderNotFound.String(), http.StatusNotFound, "The account has no such open order"},
+	{engine.PostOnlyTakes.String(), http.StatusUnprocessableEntity, "The order would trade at once"},
+	{engine.SelfTrades.String(), http.StatusUnprocessableEntity, "The order would meet an order of its own account"},
+	{engine.PositionLimit.String(), http.StatusUnprocessableEntity, "The account would pass the template's caps"},
+	{engine.InterestLimit.String(), http.StatusUnprocessableEntity, "The market would pass the template's open interest"},
+	{engine.CoolingDown.String(), http.StatusConflict, "The market cools down after a price spike"},
+	{engine.AccountLimited.String(), http.StatusForbidden, "A moderator limited the account"},
+	{engine.ReadOnly.String(), http.StatusConflict, "Nothing is traded now"},
+	{engine.VoidWindowExceeded.String(), http.StatusUnprocessableEntity, "The effective time is before what the market remembers"},
+	{engine.Draining.String(), http.StatusConflict, "The market's orders are still being worked off"},
 }
 
 // kindOf looks a code up; one that the table does not know is an internal error.
@@ -121,10 +134,6 @@ func (e *refusal) Error() string {
 
 func (e *refusal) Unwrap() error { return e.cause }
 
-func malformed(format string, args ...any) error {
-	return &refusal{code: codeMalformed, detail: fmt.Sprintf(format, args...)}
-}
-
 // rejected is the refusal of a decision.
 func rejected(d *engine.Decision, retryAfter time.Duration) *refusal {
 	return &refusal{code: d.Code.String(), detail: d.Detail, seq: d.Seq, decision: true, retryAfter: retryAfter}
@@ -162,7 +171,12 @@ func submitError(err error) *refusal {
 // the reason in the log only.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var e *refusal
-	if !errors.As(err, &e) {
+	var fault *wire.Fault
+	switch {
+	case errors.As(err, &e):
+	case errors.As(err, &fault):
+		e = &refusal{code: codeMalformed, detail: fault.Detail}
+	default:
 		e = &refusal{code: codeInternal, cause: err}
 	}
 	k := kindOf(e.code)

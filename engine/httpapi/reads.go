@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -34,14 +36,15 @@ func (a *API) answer(w http.ResponseWriter, c *call) {
 }
 
 func (a *API) document(c *call) (any, error) {
-	var err error
-	if c.form, err = parseQuery(c.r.URL.RawQuery); err != nil {
+	form, err := wire.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
 		return nil, err
 	}
-	if c.form.members["min_seq"] != nil {
-		want := engine.Seq(c.form.uint64("min_seq", true))
-		if c.form.fault != nil {
-			return nil, c.form.fault
+	c.reads(form)
+	if form.Given("min_seq") {
+		want := engine.Seq(form.Uint64("min_seq", true))
+		if err := form.Fault(); err != nil {
+			return nil, err
 		}
 		if err := a.await(c, want); err != nil {
 			return nil, err
@@ -72,7 +75,7 @@ func (a *API) await(c *call, want engine.Seq) error {
 }
 
 func (a *API) me(c *call) (any, error) {
-	if err := c.form.end(); err != nil {
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	doc := struct {
@@ -81,14 +84,14 @@ func (a *API) me(c *call) (any, error) {
 		Roles     engine.Roles     `json:"roles"`
 		Account   engine.AccountID `json:"account,omitempty"`
 	}{0, c.key.Principal, c.key.Roles, c.key.Account}
-	a.seq.View(func(s *engine.State) { doc.Seq = s.Seq() })
+	a.seq.View(func(s *core.State) { doc.Seq = s.Seq() })
 	return doc, nil
 }
 
 func (a *API) account(c *call) (any, error) {
 	var id engine.AccountID
-	c.id("account", &id)
-	if err := c.form.end(); err != nil {
+	c.ID("account", &id)
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	if !c.privileged() && id != c.key.Account {
@@ -99,7 +102,7 @@ func (a *API) account(c *call) (any, error) {
 		engine.Account
 	}{}
 	found := false
-	a.seq.View(func(s *engine.State) {
+	a.seq.View(func(s *core.State) {
 		doc.Seq = s.Seq()
 		doc.Account, found = s.Account(id)
 	})
@@ -110,34 +113,22 @@ func (a *API) account(c *call) (any, error) {
 }
 
 func (a *API) templates(c *call) (any, error) {
-	if err := c.form.end(); err != nil {
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	doc := struct {
 		Seq       engine.Seq        `json:"seq"`
 		Templates []engine.Template `json:"templates"`
 	}{}
-	a.seq.View(func(s *engine.State) { doc.Seq, doc.Templates = s.Seq(), s.Templates() })
+	a.seq.View(func(s *core.State) { doc.Seq, doc.Templates = s.Seq(), s.Templates() })
 	return doc, nil
-}
-
-// limit reads a page size.
-func (f *form) limit(most, normal int64) int64 {
-	n := f.int64("limit", false)
-	switch {
-	case f.members["limit"] == nil:
-		return normal
-	case n < 1 || n > most:
-		f.fail("limit lies in 1..%d", most)
-	}
-	return n
 }
 
 func (a *API) markets(c *call) (any, error) {
 	var after engine.MarketID
-	c.form.into("after", false, &after)
-	limit := int(c.form.limit(maxMarkets, defaultMarkets))
-	if err := c.form.end(); err != nil {
+	c.Into("after", false, &after)
+	limit := int(c.Within("limit", maxMarkets, defaultMarkets))
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	doc := struct {
@@ -146,7 +137,7 @@ func (a *API) markets(c *call) (any, error) {
 		Next    engine.MarketID `json:"next,omitempty"`
 	}{}
 	now := a.seq.Now()
-	a.seq.View(func(s *engine.State) {
+	a.seq.View(func(s *core.State) {
 		doc.Seq = s.Seq()
 		doc.Markets = marketsOf(s, after, limit, now)
 		if n := len(doc.Markets); n > 0 && int(doc.Markets[n-1].Market) < s.MarketCount() {
@@ -157,7 +148,7 @@ func (a *API) markets(c *call) (any, error) {
 }
 
 // marketsOf returns the markets after one, at most limit of them.
-func marketsOf(s *engine.State, after engine.MarketID, limit int, now engine.Time) []engine.Market {
+func marketsOf(s *core.State, after engine.MarketID, limit int, now engine.Time) []engine.Market {
 	out := []engine.Market{}
 	for id := after + 1; int(id) <= s.MarketCount() && len(out) < limit && id != 0; id++ {
 		if m, ok := s.Market(id, now); ok {
@@ -175,55 +166,19 @@ type marketDoc struct {
 
 func (a *API) market(c *call) (any, error) {
 	var id engine.MarketID
-	c.id("market", &id)
-	if err := c.form.end(); err != nil {
+	c.ID("market", &id)
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	var doc marketDoc
 	found, now := false, a.seq.Now()
-	a.seq.View(func(s *engine.State) {
+	a.seq.View(func(s *core.State) {
 		doc.Seq = s.Seq()
 		doc.Market, found = s.Market(id, now)
 	})
 	if !found {
 		return nil, &refusal{code: engine.MarketNotFound.String(), seq: doc.Seq}
 	}
-	return doc, nil
-}
-
-// quote is a dry run of an order on the market alone; what the caller holds does
-// not count.
-func (a *API) quote(c *call) (any, error) {
-	x := orderOf(c.form)
-	x.TIF = engine.IOC
-	c.form.into("tif", false, &x.TIF)
-	if err := c.form.end(); err != nil {
-		return nil, err
-	}
-	doc := struct {
-		Seq         engine.Seq      `json:"seq"`
-		Market      engine.MarketID `json:"market"`
-		Outcome     engine.Outcome  `json:"outcome"`
-		Side        engine.Side     `json:"side"`
-		Amount      engine.Micros   `json:"amount_micros"`
-		Shares      engine.Shares   `json:"shares_micros"`
-		Average     engine.Price    `json:"average_price_micros"`
-		PriceBefore engine.Price    `json:"price_before_micros"`
-		PriceAfter  engine.Price    `json:"price_after_micros"`
-		Code        engine.Code     `json:"code"`
-	}{Market: x.Market, Outcome: x.Outcome, Side: x.Side}
-	var f engine.OrderFilled
-	var detail string
-	now := a.seq.Now()
-	a.seq.View(func(s *engine.State) {
-		doc.Seq = s.Seq()
-		f, doc.Code, detail = s.Quote(x, now)
-	})
-	switch doc.Code {
-	case engine.InvalidCommand, engine.MarketNotFound: // there is nothing to quote
-		return nil, &refusal{code: doc.Code.String(), detail: detail, seq: doc.Seq}
-	}
-	doc.Amount, doc.Shares, doc.Average, doc.PriceBefore, doc.PriceAfter = f.Amount, f.Shares, f.Average, f.PriceBefore, f.PriceAfter
 	return doc, nil
 }
 
@@ -237,33 +192,6 @@ func (a *API) find(seq engine.Seq) (*engine.Decision, error) {
 		return nil, err
 	}
 	return got.Decision, nil
-}
-
-// order is the decision that took an order. What is no order, or was refused,
-// has no order id.
-func (a *API) order(c *call) (any, error) {
-	var id engine.OrderID
-	c.id("order", &id)
-	if err := c.form.end(); err != nil {
-		return nil, err
-	}
-	missing := &refusal{code: codeNotFound, detail: "there is no such order", seq: a.seq.Durable()}
-	d, err := a.find(engine.Seq(id))
-	var unknown *refusal
-	if errors.As(err, &unknown) {
-		return nil, missing
-	}
-	if err != nil {
-		return nil, err
-	}
-	x, isOrder := d.Command.(*engine.PlaceOrder)
-	switch {
-	case !isOrder || d.Code != engine.OK:
-		return nil, missing
-	case !c.privileged() && x.Account != c.key.Account:
-		return nil, &refusal{code: codeForbidden, detail: "the order is not the API key's own"}
-	}
-	return d, nil
 }
 
 // seqText is a sequence in a path.
@@ -281,8 +209,8 @@ func (s *seqText) UnmarshalText(b []byte) error {
 
 func (a *API) decision(c *call) (any, error) {
 	var seq seqText
-	c.id("seq", &seq)
-	if err := c.form.end(); err != nil {
+	c.ID("seq", &seq)
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	d, err := a.find(engine.Seq(seq))
@@ -299,9 +227,9 @@ func (a *API) decision(c *call) (any, error) {
 var errPageFull = errors.New("page is full")
 
 func (a *API) decisions(c *call) (any, error) {
-	after := engine.Seq(c.form.uint64("after", false))
-	limit := c.form.limit(maxDecisions, defaultDecisions)
-	if err := c.form.end(); err != nil {
+	after := engine.Seq(c.Uint64("after", false))
+	limit := c.Within("limit", maxDecisions, defaultDecisions)
+	if err := c.End(); err != nil {
 		return nil, err
 	}
 	doc := struct {

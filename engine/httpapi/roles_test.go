@@ -18,19 +18,41 @@ var allowed = map[string]string{
 	"POST /v1/accounts/{account}/grants":           "operator admin",
 	"POST /v1/keys":                                "admin",
 	"POST /v1/keys/{sha256}/revoke":                "admin",
+	"GET /v1/policy":                               "operator auditor admin",
+	"POST /v1/policy":                              "operator admin",
+	"POST /v1/policy/rollback":                     "operator admin",
+	"POST /v1/mode":                                "operator admin",
+	"POST /v1/moderation":                          "moderator admin",
+	"POST /v1/moderation/undo":                     "moderator admin",
 	"GET /v1/templates":                            "trader operator resolver moderator auditor admin service",
 	"POST /v1/templates":                           "operator admin",
 	"GET /v1/markets":                              "trader operator resolver moderator auditor admin service",
 	"POST /v1/markets":                             "operator admin",
 	"GET /v1/markets/{market}":                     "trader operator resolver moderator auditor admin service",
+	"GET /v1/markets/{market}/book":                "trader operator resolver moderator auditor admin service",
+	"POST /v1/markets/{market}/activate":           "operator admin",
 	"POST /v1/markets/{market}/pause":              "operator moderator admin",
 	"POST /v1/markets/{market}/resume":             "operator moderator admin",
+	"POST /v1/markets/{market}/reopen":             "operator moderator admin",
+	"POST /v1/markets/{market}/close":              "operator admin",
+	"POST /v1/markets/{market}/cancel":             "operator admin",
+	"POST /v1/markets/{market}/split":              "trader",
+	"POST /v1/markets/{market}/merge":              "trader",
+	"POST /v1/markets/{market}/liquidity/add":      "trader",
+	"POST /v1/markets/{market}/liquidity/remove":   "trader",
+	"POST /v1/markets/{market}/facts":              "resolver service",
 	"POST /v1/markets/{market}/resolution":         "resolver admin",
 	"POST /v1/markets/{market}/resolution/approve": "resolver admin",
 	"POST /v1/markets/{market}/resolution/reject":  "resolver admin",
+	"POST /v1/markets/{market}/resolution/dispute": "trader operator resolver moderator admin",
 	"GET /v1/quotes":                               "trader operator resolver moderator auditor admin service",
+	"GET /v1/orders":                               "trader operator auditor admin",
 	"POST /v1/orders":                              "trader",
+	"POST /v1/orders/batch":                        "trader",
+	"POST /v1/orders/cancel-all":                   "trader",
 	"GET /v1/orders/{order}":                       "operator auditor admin",
+	"POST /v1/orders/{order}/amend":                "trader",
+	"POST /v1/orders/{order}/cancel":               "trader",
 	"GET /v1/decisions":                            "auditor admin",
 	"GET /v1/decisions/{seq}":                      "auditor admin",
 	"GET /v1/stream":                               "trader operator resolver moderator auditor admin service",
@@ -125,7 +147,7 @@ func TestOwnersReadTheirOwn(t *testing.T) {
 			t.Errorf("%s by somebody else: %d %s", path, r.status, r.body)
 		}
 	}
-	refused := e.post("/v1/orders", ana, strings.Replace(buyTen, "10000000", "99999000000", 1))
+	refused := e.post("/v1/orders", ana, strings.Replace(buyTen, "}", `,"limit_price_micros":1}`, 1))
 	for _, id := range []string{refused.doc(t)["instance"].(string)[len("/v1/decisions/"):], "1", fmt.Sprintf("%.0f", seq+100)} {
 		if r := e.get("/v1/orders/ord_"+id, e.admin); r.status != http.StatusNotFound || r.code(t) != codeNotFound {
 			t.Errorf("ord_%s is no order: %d %s", id, r.status, r.body)

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
 // route is one line of the edge's table: who may do what, and which function
@@ -19,8 +21,8 @@ type route struct {
 	// order marks a DEC request: its latency is the platform's first promise.
 	order bool
 
-	command func(*call) engine.Command // of a mutation
-	read    func(*call) (any, error)   // of a read
+	command func(*wire.Request) engine.Command // of a mutation
+	read    func(*call) (any, error)           // of a read
 	stream  bool
 	open    http.HandlerFunc // needs no key
 }
@@ -35,32 +37,37 @@ const (
 	overseers = engine.RoleOperator | engine.RoleAuditor | engine.RoleAdmin
 	wardens   = engine.RoleOperator | engine.RoleModerator | engine.RoleAdmin
 	everyone  = engine.Roles(0)
+
+	moderators = engine.RoleModerator | engine.RoleAdmin
+	reporters  = engine.RoleService | engine.RoleResolver
+	objectors  = engine.RoleTrader | engine.RoleResolver | engine.RoleModerator | engine.RoleOperator | engine.RoleAdmin
 )
 
 // routes is the whole face of the server. openapi.yaml documents each line, and
 // a test compares the two.
 func (a *API) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
-	return []route{
+	return append([]route{
 		{method: get, path: "/v1/me", roles: everyone, read: a.me},
-		{method: post, path: "/v1/accounts", roles: operators, command: openAccount},
+		{method: post, path: "/v1/accounts", roles: operators, command: wire.OpenAccount},
 		{method: get, path: "/v1/accounts/{account}", roles: overseers, owner: true, read: a.account},
-		{method: post, path: "/v1/accounts/{account}/grants", roles: operators, command: grantCredits},
-		{method: post, path: "/v1/keys", roles: engine.RoleAdmin, command: addKey},
-		{method: post, path: "/v1/keys/{sha256}/revoke", roles: engine.RoleAdmin, command: revokeKey},
-		{method: get, path: "/v1/templates", roles: everyone, read: a.templates},
-		{method: post, path: "/v1/templates", roles: operators, command: addTemplate},
-		{method: get, path: "/v1/markets", roles: everyone, read: a.markets},
-		{method: post, path: "/v1/markets", roles: operators, command: openMarket},
-		{method: get, path: "/v1/markets/{market}", roles: everyone, read: a.market},
-		{method: post, path: "/v1/markets/{market}/pause", roles: wardens, command: pauseMarket},
-		{method: post, path: "/v1/markets/{market}/resume", roles: wardens, command: resumeMarket},
-		{method: post, path: "/v1/markets/{market}/resolution", roles: resolvers, command: proposeResolution},
-		{method: post, path: "/v1/markets/{market}/resolution/approve", roles: resolvers, command: approveResolution},
-		{method: post, path: "/v1/markets/{market}/resolution/reject", roles: resolvers, command: rejectResolution},
+		{method: post, path: "/v1/accounts/{account}/grants", roles: operators, command: wire.GrantCredits},
+		{method: post, path: "/v1/keys", roles: engine.RoleAdmin, command: wire.AddKey},
+		{method: post, path: "/v1/keys/{sha256}/revoke", roles: engine.RoleAdmin, command: wire.RevokeKey},
+		{method: get, path: "/v1/policy", roles: overseers, read: a.policy},
+		{method: post, path: "/v1/policy", roles: operators, command: wire.SetPolicy},
+		{method: post, path: "/v1/policy/rollback", roles: operators, command: wire.RollbackPolicy},
+		{method: post, path: "/v1/mode", roles: operators, command: wire.SetMode},
+		{method: post, path: "/v1/moderation", roles: moderators, command: wire.Moderate},
+		{method: post, path: "/v1/moderation/undo", roles: moderators, command: wire.UndoModeration},
 		{method: get, path: "/v1/quotes", roles: everyone, read: a.quote},
-		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: placeOrder},
+		{method: get, path: "/v1/orders", roles: overseers, owner: true, read: a.orders},
+		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: wire.PlaceOrder},
+		{method: post, path: "/v1/orders/batch", roles: engine.RoleTrader, order: true, command: wire.Batch},
+		{method: post, path: "/v1/orders/cancel-all", roles: engine.RoleTrader, order: true, command: wire.CancelAll},
 		{method: get, path: "/v1/orders/{order}", roles: overseers, owner: true, read: a.order},
+		{method: post, path: "/v1/orders/{order}/amend", roles: engine.RoleTrader, order: true, command: wire.AmendOrder},
+		{method: post, path: "/v1/orders/{order}/cancel", roles: engine.RoleTrader, order: true, command: wire.CancelOrder},
 		{method: get, path: "/v1/decisions", roles: auditors, read: a.decisions},
 		{method: get, path: "/v1/decisions/{seq}", roles: auditors, owner: true, read: a.decision},
 		{method: get, path: "/v1/stream", roles: everyone, stream: true},
@@ -68,6 +75,34 @@ func (a *API) routes() []route {
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},
 		{method: get, path: "/panel.json", open: a.panelConfig},
+	}, a.marketRoutes()...)
+}
+
+// marketRoutes is the part of the table that is about markets.
+func (a *API) marketRoutes() []route {
+	const get, post, one = http.MethodGet, http.MethodPost, "/v1/markets/{market}"
+	return []route{
+		{method: get, path: "/v1/templates", roles: everyone, read: a.templates},
+		{method: post, path: "/v1/templates", roles: operators, command: wire.AddTemplate},
+		{method: get, path: "/v1/markets", roles: everyone, read: a.markets},
+		{method: post, path: "/v1/markets", roles: operators, command: wire.OpenMarket},
+		{method: get, path: one, roles: everyone, read: a.market},
+		{method: get, path: one + "/book", roles: everyone, read: a.book},
+		{method: post, path: one + "/activate", roles: operators, command: wire.ActivateMarket},
+		{method: post, path: one + "/pause", roles: wardens, command: wire.PauseMarket},
+		{method: post, path: one + "/resume", roles: wardens, command: wire.ResumeMarket},
+		{method: post, path: one + "/reopen", roles: wardens, command: wire.ReopenMarket},
+		{method: post, path: one + "/close", roles: operators, command: wire.CloseMarket},
+		{method: post, path: one + "/cancel", roles: operators, command: wire.CancelMarket},
+		{method: post, path: one + "/split", roles: engine.RoleTrader, command: wire.SplitSets},
+		{method: post, path: one + "/merge", roles: engine.RoleTrader, command: wire.MergeSets},
+		{method: post, path: one + "/liquidity/add", roles: engine.RoleTrader, command: wire.AddLiquidity},
+		{method: post, path: one + "/liquidity/remove", roles: engine.RoleTrader, command: wire.RemoveLiquidity},
+		{method: post, path: one + "/facts", roles: reporters, command: wire.ReportFact},
+		{method: post, path: one + "/resolution", roles: resolvers, command: wire.ProposeResolution},
+		{method: post, path: one + "/resolution/approve", roles: resolvers, command: wire.ApproveResolution},
+		{method: post, path: one + "/resolution/reject", roles: resolvers, command: wire.RejectResolution},
+		{method: post, path: one + "/resolution/dispute", roles: objectors, command: wire.DisputeResolution},
 	}
 }
 
@@ -86,22 +121,33 @@ func labels(routes []route) []string {
 }
 
 // mount registers the table, a 405 for every other method of its paths, a 404
-// for the rest of /v1, and the panel for everything else.
+// for the rest of /v1, and the panel for everything else. The methods are told
+// apart here and not by the mux, which would find GET /v1/orders/{order} and
+// /v1/orders/batch at odds.
 func (a *API) mount(routes []route) {
-	methods := map[string][]string{}
+	paths := map[string]map[string]http.Handler{}
 	for _, r := range routes {
-		a.mux.Handle(r.pattern(), a.measured(r.pattern(), a.handler(r)))
-		methods[r.path] = append(methods[r.path], r.method)
+		if paths[r.path] == nil {
+			paths[r.path] = map[string]http.Handler{}
+		}
+		h := a.measured(r.pattern(), a.handler(r))
+		paths[r.path][r.method] = h
 		if r.method == http.MethodGet {
-			methods[r.path] = append(methods[r.path], http.MethodHead)
+			paths[r.path][http.MethodHead] = h
 		}
 	}
-	for path, known := range methods {
-		slices.Sort(known)
-		allow := strings.Join(known, ", ")
-		a.mux.Handle(path, a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
+	for path, methods := range paths {
+		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+		refuse := a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
 			a.fail(w, r, &refusal{code: codeMethod, detail: "allowed: " + allow, allow: allow})
-		}))
+		})
+		a.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			h, known := methods[r.Method]
+			if !known {
+				h = refuse
+			}
+			h.ServeHTTP(w, r)
+		})
 	}
 	a.mux.Handle("/v1/", a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, &refusal{code: codeNotFound})

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -76,33 +79,28 @@ type tradeDoc struct {
 	Amount  engine.Micros   `json:"amount_micros"`
 	Shares  engine.Shares   `json:"shares_micros"`
 	Average engine.Price    `json:"average_price_micros"`
+	Fee     engine.Micros   `json:"fee_micros"`
 	At      engine.Time     `json:"decided_at"`
 }
 
-// quoteDoc tells where a decision left a price. Prices and pools are the
-// decision's own; TWAP and depth are those of the read model, which may be a
-// decision ahead.
+// quoteDoc tells where a decision left a market's prices, pools and books, as the
+// read model has them; it may be a decision ahead.
 type quoteDoc struct {
-	Seq      engine.Seq      `json:"seq"`
-	Market   engine.MarketID `json:"market"`
-	PriceYes engine.Price    `json:"yes_price_micros"`
-	PriceNo  engine.Price    `json:"no_price_micros"`
-	TWAP     engine.Price    `json:"twap_micros"`
-	PoolYes  engine.Shares   `json:"pool_yes_micros"`
-	PoolNo   engine.Shares   `json:"pool_no_micros"`
-	Depth    engine.Micros   `json:"depth_micros"`
-	At       engine.Time     `json:"decided_at"`
+	Seq      engine.Seq            `json:"seq"`
+	Market   engine.MarketID       `json:"market"`
+	Outcomes []engine.OutcomeState `json:"outcomes"`
+	At       engine.Time           `json:"decided_at"`
 }
 
 // publish hands a decision to the streams.
 func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	var text []byte
-	if told(d) {
+	if n := newsOf(d); !n.none() {
 		if err := a.seq.Wait(ctx, d.Seq); err != nil {
 			return fmt.Errorf("read model at decision %d: %w", d.Seq, err)
 		}
 		var err error
-		if text, err = a.events(d); err != nil {
+		if text, err = a.events(d, &n); err != nil {
 			return err
 		}
 	}
@@ -110,41 +108,66 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	return nil
 }
 
-// told reports whether a decision is news for the streams.
-func told(d *engine.Decision) bool {
-	for _, e := range d.Events {
-		switch e.(type) {
-		case *engine.OrderFilled, *engine.MarketOpened, *engine.MarketStateChanged:
-			return true
+// news is what a decision tells the streams: trades, then where each market it
+// touched stands.
+type news struct {
+	trades  []*engine.OrderFilled
+	quotes  []engine.MarketID // their prices, pools or books moved
+	markets []engine.MarketID // opened, or in another state
+}
+
+func newsOf(d *engine.Decision) (n news) {
+	add := func(list *[]engine.MarketID, id engine.MarketID) {
+		if !slices.Contains(*list, id) {
+			*list = append(*list, id)
 		}
 	}
-	return false
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.OrderFilled:
+			if x.Shares > 0 {
+				n.trades = append(n.trades, x)
+			}
+			add(&n.quotes, x.Market)
+		case *engine.OrderRested:
+			add(&n.quotes, x.Market)
+		case *engine.OrderReduced:
+			add(&n.quotes, x.Market)
+		case *engine.OrdersClosed:
+			for _, o := range x.Orders {
+				add(&n.quotes, o.Market)
+			}
+		case *engine.LiquidityAdded:
+			add(&n.quotes, x.Market)
+		case *engine.LiquidityRemoved:
+			add(&n.quotes, x.Market)
+		case *engine.MarketOpened:
+			add(&n.markets, x.Market)
+		case *engine.MarketStateChanged:
+			add(&n.markets, x.Market)
+		}
+	}
+	return n
 }
+
+func (n *news) none() bool { return len(n.trades)+len(n.quotes)+len(n.markets) == 0 }
 
 // events encodes what a decision tells. Only the last of its events carries the
 // id: a client that is cut off in between resumes before the decision.
-func (a *API) events(d *engine.Decision) ([]byte, error) {
+func (a *API) events(d *engine.Decision, n *news) ([]byte, error) {
 	type named struct {
 		name string
 		doc  any
 	}
 	var out []named
-	for _, e := range d.Events {
-		switch x := e.(type) {
-		case *engine.OrderFilled:
-			m := a.marketAt(x.Market, d.Seq)
-			q := quoteDoc{d.Seq, x.Market, x.PriceAfter, engine.One - x.PriceAfter, m.TWAP, x.PoolYes, x.PoolNo, m.Depth, d.At}
-			if x.Outcome == engine.No {
-				q.PriceYes, q.PriceNo = q.PriceNo, q.PriceYes
-			}
-			out = append(out,
-				named{"trade", tradeDoc{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, d.At}},
-				named{"quote", q})
-		case *engine.MarketOpened:
-			out = append(out, named{"market", a.marketAt(x.Market, d.Seq)})
-		case *engine.MarketStateChanged:
-			out = append(out, named{"market", a.marketAt(x.Market, d.Seq)})
-		}
+	for _, x := range n.trades {
+		out = append(out, named{"trade", tradeDoc{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}})
+	}
+	for _, id := range n.quotes {
+		out = append(out, named{"quote", quoteDoc{d.Seq, id, a.marketAt(id, d.Seq).Outcomes, d.At}})
+	}
+	for _, id := range n.markets {
+		out = append(out, named{"market", a.marketAt(id, d.Seq)})
 	}
 	var text []byte
 	for i, e := range out {
@@ -163,7 +186,7 @@ func (a *API) events(d *engine.Decision) ([]byte, error) {
 func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
 	doc := marketDoc{Seq: seq}
 	now := a.seq.Now()
-	a.seq.View(func(s *engine.State) { doc.Market, _ = s.Market(id, now) })
+	a.seq.View(func(s *core.State) { doc.Market, _ = s.Market(id, now) })
 	return doc
 }
 
@@ -171,7 +194,7 @@ func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
 func (a *API) serveStream(w http.ResponseWriter, c *call) {
 	after, err := lastEventID(c.r)
 	if err == nil && c.r.URL.RawQuery != "" {
-		err = malformed("the stream takes no query; resume with the header Last-Event-ID")
+		err = wire.Malformed("the stream takes no query; resume with the header Last-Event-ID")
 	}
 	if err != nil {
 		a.fail(w, c.r, err)
@@ -218,7 +241,7 @@ func lastEventID(r *http.Request) (engine.Seq, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return 0, malformed("Last-Event-ID is not a sequence")
+		return 0, wire.Malformed("Last-Event-ID is not a sequence")
 	}
 	return engine.Seq(n), nil
 }
@@ -232,7 +255,7 @@ func (a *API) snapshot() (frame, error) {
 		Markets []engine.Market `json:"markets"`
 	}{}
 	var last, end engine.MarketID
-	a.seq.View(func(s *engine.State) {
+	a.seq.View(func(s *core.State) {
 		doc.Seq = s.Seq()
 		end = engine.MarketID(s.MarketCount())
 		last = engine.MarketID(max(0, s.MarketCount()-snapshotMarkets))
@@ -240,7 +263,7 @@ func (a *API) snapshot() (frame, error) {
 	doc.Markets = make([]engine.Market, 0, end-last)
 	for ; last < end; last += snapshotChunk {
 		now := a.seq.Now()
-		a.seq.View(func(s *engine.State) {
+		a.seq.View(func(s *core.State) {
 			doc.Markets = append(doc.Markets, marketsOf(s, last, int(min(snapshotChunk, end-last)), now)...)
 		})
 	}

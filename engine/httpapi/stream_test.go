@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 )
 
 // event is one event as it came over the line.
@@ -97,8 +98,10 @@ func TestStreamTellsWhatHappens(t *testing.T) {
 		}
 	}
 	q := quote.doc(t)
-	if q["no_price_micros"] != filled["price_after_micros"] || q["yes_price_micros"].(float64)+q["no_price_micros"].(float64) != engine.One ||
-		q["pool_yes_micros"] != filled["pool_yes_micros"] || q["pool_no_micros"] != filled["pool_no_micros"] || q["depth_micros"].(float64) <= 0 {
+	outcomes := q["outcomes"].([]any)
+	yes, no := outcomes[0].(map[string]any), outcomes[1].(map[string]any)
+	if no["price_micros"] != filled["price_after_micros"] || yes["price_micros"].(float64)+no["price_micros"].(float64) != engine.One ||
+		yes["pool_micros"].(float64) <= no["pool_micros"].(float64) || no["depth_micros"].(float64) <= 0 {
 		t.Errorf("%s after %v", quote.data, filled)
 	}
 	e.post("/v1/markets/mkt_1/pause", e.admin, `{}`)
@@ -113,7 +116,7 @@ type meanwhile struct {
 	do atomic.Pointer[func()]
 }
 
-func (m *meanwhile) View(fn func(*engine.State)) {
+func (m *meanwhile) View(fn func(*core.State)) {
 	if do := m.do.Swap(nil); do != nil {
 		(*do)()
 	}

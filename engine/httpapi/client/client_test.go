@@ -102,21 +102,21 @@ func TestRoutes(t *testing.T) {
 		{"GET /v1/markets?after=mkt_3&limit=2", "", func(c *Client) error { _, err := c.Markets(ctx, 3, 2); return err }},
 		{"GET /v1/markets", "", func(c *Client) error { _, err := c.Markets(ctx, 0, 0); return err }},
 		{"GET /v1/markets/mkt_2", "", func(c *Client) error { _, err := c.Market(ctx, 2); return err }},
-		{"POST /v1/markets/mkt_2/pause", `{}`, func(c *Client) error { return post(c.Pause(ctx, 2)) }},
+		{"POST /v1/markets/mkt_2/pause", `{}`, func(c *Client) error { return post(c.Pause(ctx, 2, false)) }},
 		{"POST /v1/markets/mkt_2/resume", `{}`, func(c *Client) error { return post(c.Resume(ctx, 2)) }},
 		{"POST /v1/markets/mkt_2/resolution", `{"outcome":"NO","evidence_uri":"urn:x:1","evidence_sha256":"` + digest.String() + `"}`, func(c *Client) error {
 			return post(c.Propose(ctx, engine.ProposeResolution{Market: 2, Outcome: engine.No, EvidenceURI: "urn:x:1", EvidenceSHA256: digest}))
 		}},
 		{"POST /v1/markets/mkt_2/resolution/approve", `{}`, func(c *Client) error { return post(c.Approve(ctx, 2)) }},
 		{"POST /v1/markets/mkt_2/resolution/reject", `{}`, func(c *Client) error { return post(c.Reject(ctx, 2)) }},
-		{"GET /v1/quotes?amount_micros=5&limit_price_micros=6&market=mkt_1&outcome=YES&side=buy", "", func(c *Client) error {
+		{"GET /v1/quotes?amount_micros=5&limit_price_micros=6&market=mkt_1&outcome=YES&side=buy&tif=ioc", "", func(c *Client) error {
 			_, err := c.Quote(ctx, Order{Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: 5, Limit: 6})
 			return err
 		}},
 		{"POST /v1/orders", `{"market":"mkt_1","outcome":"YES","side":"sell","tif":"fok","shares_micros":8}`, func(c *Client) error {
 			return post(c.PlaceOrder(ctx, Order{Market: 1, Side: engine.Sell, TIF: engine.FOK, Shares: 8}))
 		}},
-		{"GET /v1/orders/ord_9", "", func(c *Client) error { _, err := c.Order(ctx, 9); return err }},
+		{"GET /v1/orders/ord_9", "", func(c *Client) error { _, err := c.Order(ctx, engine.OrderOf(9, 0)); return err }},
 		{"GET /v1/decisions/9", "", func(c *Client) error { _, err := c.Decision(ctx, 9); return err }},
 		{"GET /v1/decisions?after=9&limit=3", "", func(c *Client) error { _, err := c.Decisions(ctx, 9, 3); return err }},
 		{"GET /readyz", "", func(c *Client) error { return c.Ready(ctx) }},
@@ -230,13 +230,13 @@ func TestRetryKeepsTheMadeKey(t *testing.T) {
 		t.Errorf("keys %q, %q, then %q for another call", d.requests()[0].key, d.requests()[1].key, d.requests()[2].key)
 	}
 	f, err := first.Filled()
-	if err != nil || f.Order != 9 || f.Outcome != engine.No || f.Shares != 9 || first.At.String() != "2026-01-02T12:00:00.000001Z" {
+	if err != nil || f.Order != engine.OrderOf(9, 0) || f.Outcome != engine.No || f.Shares != 9 || first.At.String() != "2026-01-02T12:00:00.000001Z" {
 		t.Errorf("%+v, %v", f, err)
 	}
 	if _, err := first.Account(); err == nil {
 		t.Error("an order opened an account")
 	}
-	if first.Abuse() != nil || first.Payouts() != nil {
+	if first.Abuse() != nil || first.Settled() != nil {
 		t.Error("an order raised an abuse event or paid out")
 	}
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -96,25 +97,124 @@ func (c *Client) Market(ctx context.Context, id engine.MarketID) (*Market, error
 	return get[Market](ctx, c, "/v1/markets/"+id.String(), nil)
 }
 
-// Pause halts trading. Roles: operator, moderator, admin.
-func (c *Client) Pause(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
-	return c.post(ctx, "/v1/markets/"+id.String()+"/pause", nothing{}, calls)
+func marketPath(id engine.MarketID, act string) string {
+	return "/v1/markets/" + id.String() + "/" + act
+}
+
+// Activate opens a draft. Roles: operator, admin.
+func (c *Client) Activate(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "activate"), nothing{}, calls)
+}
+
+// Pause halts trading, and may cancel what waits in the book. Roles: operator,
+// moderator, admin.
+func (c *Client) Pause(ctx context.Context, id engine.MarketID, cancelOrders bool, calls ...Call) (*Decision, error) {
+	body := struct {
+		CancelOrders bool `json:"cancel_orders,omitempty"`
+	}{cancelOrders}
+	return c.post(ctx, marketPath(id, "pause"), body, calls)
 }
 
 // Resume reopens a paused market. Roles: operator, moderator, admin.
 func (c *Client) Resume(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
-	return c.post(ctx, "/v1/markets/"+id.String()+"/resume", nothing{}, calls)
+	return c.post(ctx, marketPath(id, "resume"), nothing{}, calls)
 }
 
-// Propose names the outcome of a market with its evidence. Roles: resolver,
-// admin.
+// Reopen reopens a frozen market. Roles: operator, moderator, admin.
+func (c *Client) Reopen(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "reopen"), nothing{}, calls)
+}
+
+// Close ends trading for good. Roles: operator, admin.
+func (c *Client) Close(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "close"), nothing{}, calls)
+}
+
+// CancelMarket ends a market without an outcome. Roles: operator, admin.
+func (c *Client) CancelMarket(ctx context.Context, x engine.CancelMarket, calls ...Call) (*Decision, error) {
+	body := struct {
+		Kind     engine.CancelKind `json:"kind"`
+		Evidence string            `json:"evidence_uri"`
+		SHA256   engine.Digest     `json:"evidence_sha256"`
+	}{x.Kind, x.EvidenceURI, x.EvidenceSHA256}
+	return c.post(ctx, marketPath(x.Market, "cancel"), body, calls)
+}
+
+// amount is a body of one amount.
+type amount struct {
+	Amount engine.Micros `json:"amount_micros"`
+}
+
+// Split turns credits of the key's account into complete sets. Role: trader.
+func (c *Client) Split(ctx context.Context, id engine.MarketID, n engine.Micros, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "split"), amount{n}, calls)
+}
+
+// Merge turns complete sets back into credits. Role: trader.
+func (c *Client) Merge(ctx context.Context, id engine.MarketID, n engine.Micros, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "merge"), amount{n}, calls)
+}
+
+// AddLiquidity puts credits into the pools at unchanged prices. Role: trader.
+func (c *Client) AddLiquidity(ctx context.Context, id engine.MarketID, n engine.Micros, calls ...Call) (*Decision, error) {
+	return c.post(ctx, marketPath(id, "liquidity/add"), amount{n}, calls)
+}
+
+// RemoveLiquidity gives units back for their part of the pools. Role: trader.
+func (c *Client) RemoveLiquidity(ctx context.Context, id engine.MarketID, units engine.Shares, calls ...Call) (*Decision, error) {
+	body := struct {
+		Units engine.Shares `json:"units_micros"`
+	}{units}
+	return c.post(ctx, marketPath(id, "liquidity/remove"), body, calls)
+}
+
+// Report tells what a reporter knows of a market. Roles: service, resolver; the
+// market's template must name the principal.
+func (c *Client) Report(ctx context.Context, x engine.ReportFact, calls ...Call) (*Decision, error) {
+	body := struct {
+		truth
+		ObservedAt engine.Time   `json:"observed_at"`
+		Evidence   string        `json:"evidence_uri"`
+		Rule       engine.Digest `json:"rule_sha256"`
+		Facts      engine.Digest `json:"facts_sha256"`
+	}{truthOf(x.Outcome, x.Value), x.ObservedAt, x.EvidenceURI, x.RuleSHA256, x.FactsSHA256}
+	return c.post(ctx, marketPath(x.Market, "facts"), body, calls)
+}
+
+// truth is an outcome, or of a scalar market a value.
+type truth struct {
+	Outcome engine.Outcome `json:"outcome"`
+	Value   *int64         `json:"value,omitempty"`
+}
+
+func truthOf(o engine.Outcome, value int64) truth {
+	if o == engine.Long {
+		return truth{o, &value}
+	}
+	return truth{Outcome: o}
+}
+
+// Propose names the outcome of a market, or the value of a scalar one, with its
+// evidence. Roles: resolver, admin.
 func (c *Client) Propose(ctx context.Context, p engine.ProposeResolution, calls ...Call) (*Decision, error) {
 	body := struct {
-		Outcome  engine.Outcome `json:"outcome"`
-		Evidence string         `json:"evidence_uri"`
-		SHA256   engine.Digest  `json:"evidence_sha256"`
-	}{p.Outcome, p.EvidenceURI, p.EvidenceSHA256}
-	return c.post(ctx, "/v1/markets/"+p.Market.String()+"/resolution", body, calls)
+		truth
+		Evidence  string        `json:"evidence_uri"`
+		SHA256    engine.Digest `json:"evidence_sha256"`
+		Rule      engine.Digest `json:"rule_sha256,omitzero"`
+		Effective engine.Time   `json:"effective_at,omitzero"`
+	}{truthOf(p.Outcome, p.Value), p.EvidenceURI, p.EvidenceSHA256, p.RuleSHA256, p.EffectiveAt}
+	return c.post(ctx, marketPath(p.Market, "resolution"), body, calls)
+}
+
+// Dispute objects to a proposal within its window. Roles: trader, resolver,
+// moderator, operator, admin.
+func (c *Client) Dispute(ctx context.Context, x engine.DisputeResolution, calls ...Call) (*Decision, error) {
+	body := struct {
+		Evidence string        `json:"evidence_uri"`
+		SHA256   engine.Digest `json:"evidence_sha256"`
+	}{x.EvidenceURI, x.EvidenceSHA256}
+	return c.post(ctx, marketPath(x.Market, "resolution/dispute"), body, calls)
 }
 
 // Approve accepts the proposal; another principal than the proposer must do it.
@@ -128,7 +228,7 @@ func (c *Client) Reject(ctx context.Context, id engine.MarketID, calls ...Call) 
 	return c.post(ctx, "/v1/markets/"+id.String()+"/resolution/reject", nothing{}, calls)
 }
 
-// Quote says what an order would fill now; its TIF does not matter.
+// Quote says what an order would fill now. A TIF of zero counts as ioc.
 func (c *Client) Quote(ctx context.Context, o Order) (*Quote, error) {
 	q := url.Values{"market": {o.Market.String()}, "outcome": {o.Outcome.String()}, "side": {o.Side.String()}}
 	for name, v := range map[string]int64{
@@ -138,12 +238,142 @@ func (c *Client) Quote(ctx context.Context, o Order) (*Quote, error) {
 			q.Set(name, strconv.FormatInt(v, 10))
 		}
 	}
+	if o.TIF != 0 {
+		q.Set("tif", o.TIF.String())
+	}
+	if o.Expires != 0 {
+		q.Set("expires_at", o.Expires.String())
+	}
+	if o.PostOnly {
+		q.Set("post_only", "true")
+	}
+	if o.SelfTrade != 0 {
+		q.Set("self_trade", o.SelfTrade.String())
+	}
 	return get[Quote](ctx, c, "/v1/quotes", q)
 }
 
 // PlaceOrder trades for the account of the key. Role: trader.
 func (c *Client) PlaceOrder(ctx context.Context, o Order, calls ...Call) (*Decision, error) {
 	return c.post(ctx, "/v1/orders", o, calls)
+}
+
+// CancelOrder takes an order of the key's account out of the book. Role: trader.
+func (c *Client) CancelOrder(ctx context.Context, id engine.OrderID, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/orders/"+id.String()+"/cancel", nothing{}, calls)
+}
+
+// CancelAll takes all orders of the key's account out of the book, or those of
+// one market. Role: trader.
+func (c *Client) CancelAll(ctx context.Context, market engine.MarketID, calls ...Call) (*Decision, error) {
+	body := struct {
+		Market engine.MarketID `json:"market,omitempty"`
+	}{market}
+	return c.post(ctx, "/v1/orders/cancel-all", body, calls)
+}
+
+// AmendOrder changes what waits in the book; a limit of zero leaves it. Role:
+// trader.
+func (c *Client) AmendOrder(ctx context.Context, id engine.OrderID, q engine.Shares, limit engine.Price, calls ...Call) (*Decision, error) {
+	body := struct {
+		Shares engine.Shares `json:"shares_micros"`
+		Limit  engine.Price  `json:"limit_price_micros,omitempty"`
+	}{q, limit}
+	return c.post(ctx, "/v1/orders/"+id.String()+"/amend", body, calls)
+}
+
+// Item is one item of a batch: exactly one of the four.
+type Item struct {
+	Place     *Order
+	Cancel    engine.OrderID
+	CancelAll bool // of all markets
+	Amend     *Amendment
+}
+
+// Amendment changes what waits in the book.
+type Amendment struct {
+	Order  engine.OrderID `json:"order"`
+	Shares engine.Shares  `json:"shares_micros"`
+	Limit  engine.Price   `json:"limit_price_micros,omitempty"`
+}
+
+// MarshalJSON writes the item with its type.
+func (i Item) MarshalJSON() ([]byte, error) {
+	switch {
+	case i.Place != nil:
+		return json.Marshal(struct {
+			Type string `json:"type"`
+			*Order
+		}{"place_order", i.Place})
+	case i.Amend != nil:
+		return json.Marshal(struct {
+			Type string `json:"type"`
+			*Amendment
+		}{"amend_order", i.Amend})
+	case i.CancelAll:
+		return json.Marshal(map[string]string{"type": "cancel_all"})
+	}
+	return json.Marshal(map[string]string{"type": "cancel_order", "order": i.Cancel.String()})
+}
+
+// Batch decides on up to 50 items one after the other, in one decision with one
+// result for each. It is not atomic. Role: trader.
+func (c *Client) Batch(ctx context.Context, items []Item, calls ...Call) (*Decision, error) {
+	body := struct {
+		Items []Item `json:"items"`
+	}{items}
+	return c.post(ctx, "/v1/orders/batch", body, calls)
+}
+
+// Orders returns what waits of an account; of the key's own if it is zero. Roles:
+// its owner, operator, auditor, admin.
+func (c *Client) Orders(ctx context.Context, account engine.AccountID) (*OrderList, error) {
+	q := url.Values{}
+	if account != 0 {
+		q.Set("account", account.String())
+	}
+	return get[OrderList](ctx, c, "/v1/orders", q)
+}
+
+// Book returns the best levels of an outcome's book; a depth of zero means as
+// many as the server gives.
+func (c *Client) Book(ctx context.Context, id engine.MarketID, o engine.Outcome, depth int) (*Book, error) {
+	q := url.Values{"outcome": {o.String()}}
+	if depth != 0 {
+		q.Set("depth", strconv.Itoa(depth))
+	}
+	return get[Book](ctx, c, marketPath(id, "book"), q)
+}
+
+// Policy returns the bundle in force. Roles: operator, auditor, admin.
+func (c *Client) Policy(ctx context.Context) (*Policy, error) {
+	return get[Policy](ctx, c, "/v1/policy", nil)
+}
+
+// SetPolicy puts another bundle in force. Roles: operator, admin.
+func (c *Client) SetPolicy(ctx context.Context, p engine.Policy, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/policy", p, calls)
+}
+
+// RollbackPolicy puts the bundle before back in force. Roles: operator, admin.
+func (c *Client) RollbackPolicy(ctx context.Context, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/policy/rollback", nothing{}, calls)
+}
+
+// SetMode changes how much of its service the engine gives. Roles: operator,
+// admin.
+func (c *Client) SetMode(ctx context.Context, m engine.Mode, reason string, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/mode", engine.SetMode{Mode: m, Reason: reason}, calls)
+}
+
+// Moderate acts on an account or an abuse event. Roles: moderator, admin.
+func (c *Client) Moderate(ctx context.Context, x engine.Moderate, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/moderation", x, calls)
+}
+
+// UndoModeration takes an act of moderation back. Roles: moderator, admin.
+func (c *Client) UndoModeration(ctx context.Context, decision engine.Seq, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/moderation/undo", engine.UndoModeration{Decision: decision}, calls)
 }
 
 // Order returns the decision that took an order. Roles: its owner, auditor,

@@ -22,7 +22,7 @@ func stream(w http.ResponseWriter, text string) {
 const (
 	snapshot = "id: 5\nevent: snapshot\ndata: {\"seq\":5,\"markets\":[{\"market\":\"mkt_1\",\"state\":\"open\",\"creator\":\"acc_1\"}]}\n\n"
 	trade    = "event: trade\ndata: {\"seq\":6,\"market\":\"mkt_1\",\"outcome\":\"NO\",\"side\":\"sell\",\"shares_micros\":4}\n\n"
-	quote    = "id: 6\nevent: quote\ndata: {\"seq\":6,\"market\":\"mkt_1\",\"yes_price_micros\":400000}\n\n"
+	quote    = "id: 6\nevent: quote\ndata: {\"seq\":6,\"market\":\"mkt_1\",\"outcomes\":[{\"outcome\":\"YES\",\"price_micros\":400000},{\"outcome\":\"NO\",\"price_micros\":600000}]}\n\n"
 	beat     = ": comment\r\nid: 7\r\nevent: heartbeat\r\ndata: {\"seq\":7}\r\n\r\n"
 )
 
@@ -59,7 +59,7 @@ func TestStreamResumes(t *testing.T) {
 			}
 		case "quote":
 			var x PriceEvent
-			if err := e.Decode(&x); err != nil || x.PriceYes != 400_000 {
+			if err := e.Decode(&x); err != nil || len(x.Outcomes) != 2 || x.Outcomes[0].Price != 400_000 {
 				t.Errorf("%+v, %v", x, err)
 			}
 		case "heartbeat":

@@ -14,8 +14,9 @@ type Decision struct {
 	Code      engine.Code       `json:"code"`
 	Detail    string            `json:"detail,omitempty"`
 	Principal string            `json:"principal"`
-	Command   json.RawMessage   `json:"command"` // an object with its type
-	Events    []json.RawMessage `json:"events"`  // objects with their types
+	Command   json.RawMessage   `json:"command"`           // an object with its type
+	Events    []json.RawMessage `json:"events"`            // objects with their types
+	Results   []engine.Result   `json:"results,omitempty"` // of a batch: one for each item
 
 	Replayed bool `json:"-"` // the server had answered this idempotency key before
 }
@@ -69,9 +70,20 @@ func (d *Decision) Abuse() *engine.AbuseRaised {
 	return e
 }
 
-// Payouts returns the payouts of the decision, nil if it made none.
-func (d *Decision) Payouts() *engine.PayoutsMade {
-	e := &engine.PayoutsMade{}
+// Rested returns the order, or what is left of it, that the decision left in the
+// book; nil if there is none.
+func (d *Decision) Rested() *engine.OrderRested {
+	e := &engine.OrderRested{}
+	if d.find(e) != nil {
+		return nil
+	}
+	return e
+}
+
+// Settled returns the step of a settlement that the decision made, nil if it made
+// none.
+func (d *Decision) Settled() *engine.SettlementStepped {
+	e := &engine.SettlementStepped{}
 	if d.find(e) != nil {
 		return nil
 	}
@@ -118,16 +130,43 @@ type TemplateList struct {
 	Templates []engine.Template `json:"templates"`
 }
 
+// OrderList is the orders of an account that wait in the book, the oldest first.
+type OrderList struct {
+	Seq     engine.Seq         `json:"seq"`
+	Account engine.AccountID   `json:"account"`
+	Orders  []engine.OpenOrder `json:"orders"`
+}
+
+// Book is the best levels of an outcome's book.
+type Book struct {
+	Seq     engine.Seq         `json:"seq"`
+	Market  engine.MarketID    `json:"market"`
+	Outcome engine.Outcome     `json:"outcome"`
+	Bids    []engine.BookLevel `json:"bids"`
+	Asks    []engine.BookLevel `json:"asks"`
+}
+
+// Policy is the bundle of limits in force, and how much service is given.
+type Policy struct {
+	Seq    engine.Seq    `json:"seq"`
+	Mode   engine.Mode   `json:"mode"`
+	SHA256 engine.Digest `json:"sha256"`
+	Policy engine.Policy `json:"policy"`
+}
+
 // Order is an order as a trader gives it; its account is that of the key. A buy
 // names either Amount or Shares, a sale names Shares.
 type Order struct {
-	Market  engine.MarketID `json:"market"`
-	Outcome engine.Outcome  `json:"outcome"`
-	Side    engine.Side     `json:"side"`
-	TIF     engine.TIF      `json:"tif"`
-	Amount  engine.Micros   `json:"amount_micros,omitempty"`
-	Shares  engine.Shares   `json:"shares_micros,omitempty"`
-	Limit   engine.Price    `json:"limit_price_micros,omitempty"` // marginal price that the order may reach; 0: the template's bounds
+	Market    engine.MarketID  `json:"market"`
+	Outcome   engine.Outcome   `json:"outcome"`
+	Side      engine.Side      `json:"side"`
+	TIF       engine.TIF       `json:"tif"`
+	Amount    engine.Micros    `json:"amount_micros,omitempty"`
+	Shares    engine.Shares    `json:"shares_micros,omitempty"`
+	Limit     engine.Price     `json:"limit_price_micros,omitempty"` // price that the order may reach; 0: the template's bounds
+	Expires   engine.Time      `json:"expires_at,omitzero"`          // GTD
+	PostOnly  bool             `json:"post_only,omitempty"`
+	SelfTrade engine.SelfTrade `json:"self_trade,omitzero"`
 }
 
 // Quote is the dry run of an order.
@@ -136,12 +175,24 @@ type Quote struct {
 	Market      engine.MarketID `json:"market"`
 	Outcome     engine.Outcome  `json:"outcome"`
 	Side        engine.Side     `json:"side"`
-	Amount      engine.Micros   `json:"amount_micros"`
+	Amount      engine.Micros   `json:"amount_micros"` // without the fee
 	Shares      engine.Shares   `json:"shares_micros"`
+	Fee         engine.Micros   `json:"fee_micros"`
 	Average     engine.Price    `json:"average_price_micros"`
 	PriceBefore engine.Price    `json:"price_before_micros"`
 	PriceAfter  engine.Price    `json:"price_after_micros"`
+	Impact      engine.Price    `json:"price_impact_micros"`
+	Rests       engine.Shares   `json:"rests_micros"` // would wait in the book
+	Fills       []QuoteFill     `json:"fills"`
 	Code        engine.Code     `json:"code"` // what the order would be told
+	Detail      string          `json:"detail,omitempty"`
+}
+
+// QuoteFill is a piece of what an order would fill.
+type QuoteFill struct {
+	With   string        `json:"with"` // pool or book
+	Amount engine.Micros `json:"amount_micros"`
+	Shares engine.Shares `json:"shares_micros"`
 }
 
 // Snapshot is the first event of a stream: every market.
@@ -150,17 +201,12 @@ type Snapshot struct {
 	Markets []engine.Market `json:"markets"`
 }
 
-// PriceEvent is a quote event of the stream: the prices after a decision.
+// PriceEvent is a quote event of the stream: where a decision left a market.
 type PriceEvent struct {
-	Seq      engine.Seq      `json:"seq"`
-	Market   engine.MarketID `json:"market"`
-	PriceYes engine.Price    `json:"yes_price_micros"`
-	PriceNo  engine.Price    `json:"no_price_micros"`
-	TWAP     engine.Price    `json:"twap_micros"`
-	PoolYes  engine.Shares   `json:"pool_yes_micros"`
-	PoolNo   engine.Shares   `json:"pool_no_micros"`
-	Depth    engine.Micros   `json:"depth_micros"`
-	At       engine.Time     `json:"decided_at"`
+	Seq      engine.Seq            `json:"seq"`
+	Market   engine.MarketID       `json:"market"`
+	Outcomes []engine.OutcomeState `json:"outcomes"`
+	At       engine.Time           `json:"decided_at"`
 }
 
 // TradeEvent is a trade event of the stream; it does not say whose trade it was.
@@ -172,5 +218,6 @@ type TradeEvent struct {
 	Amount  engine.Micros   `json:"amount_micros"`
 	Shares  engine.Shares   `json:"shares_micros"`
 	Average engine.Price    `json:"average_price_micros"`
+	Fee     engine.Micros   `json:"fee_micros"`
 	At      engine.Time     `json:"decided_at"`
 }

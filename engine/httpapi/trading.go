@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"errors"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+)
+
+// Levels of a book.
+const (
+	defaultDepth = 20
+	maxDepth     = 100
+)
+
+// quoteFill is a piece of what an order would fill; it does not say with whom.
+type quoteFill struct {
+	With   string        `json:"with"` // pool or book
+	Amount engine.Micros `json:"amount_micros"`
+	Shares engine.Shares `json:"shares_micros"`
+}
+
+// quoteAnswer is the dry run of an order.
+type quoteAnswer struct {
+	Seq         engine.Seq      `json:"seq"`
+	Market      engine.MarketID `json:"market"`
+	Outcome     engine.Outcome  `json:"outcome"`
+	Side        engine.Side     `json:"side"`
+	Amount      engine.Micros   `json:"amount_micros"`
+	Shares      engine.Shares   `json:"shares_micros"`
+	Fee         engine.Micros   `json:"fee_micros"`
+	Average     engine.Price    `json:"average_price_micros"`
+	PriceBefore engine.Price    `json:"price_before_micros"`
+	PriceAfter  engine.Price    `json:"price_after_micros"`
+	Impact      engine.Price    `json:"price_impact_micros"` // after less before
+	Rests       engine.Shares   `json:"rests_micros"`        // would wait in the book
+	Fills       []quoteFill     `json:"fills"`
+	Code        engine.Code     `json:"code"`
+	Detail      string          `json:"detail,omitempty"`
+}
+
+// quote is a dry run of an order on the market alone; what the caller holds does
+// not count.
+func (a *API) quote(c *call) (any, error) {
+	x := c.Order()
+	x.TIF = engine.IOC
+	c.Into("tif", false, &x.TIF)
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	doc := quoteAnswer{Market: x.Market, Outcome: x.Outcome, Side: x.Side, Fills: []quoteFill{}}
+	var f engine.OrderFilled
+	var rest engine.OrderRested
+	doc.Seq, f, rest, doc.Code, doc.Detail = a.seq.Quote(x)
+	switch doc.Code {
+	case engine.InvalidCommand, engine.MarketNotFound: // there is nothing to quote
+		return nil, &refusal{code: doc.Code.String(), detail: doc.Detail, seq: doc.Seq}
+	}
+	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, rest.Shares
+	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
+	for _, p := range f.Fills {
+		with := "book"
+		if p.Maker == 0 {
+			with = "pool"
+		}
+		doc.Fills = append(doc.Fills, quoteFill{with, p.Amount, p.Shares})
+	}
+	if len(f.Fills) == 0 && f.Shares > 0 {
+		doc.Fills = append(doc.Fills, quoteFill{"pool", f.Amount, f.Shares})
+	}
+	return doc, nil
+}
+
+func (a *API) book(c *call) (any, error) {
+	doc := struct {
+		Seq     engine.Seq         `json:"seq"`
+		Market  engine.MarketID    `json:"market"`
+		Outcome engine.Outcome     `json:"outcome"`
+		Bids    []engine.BookLevel `json:"bids"`
+		Asks    []engine.BookLevel `json:"asks"`
+	}{}
+	c.ID("market", &doc.Market)
+	c.Into("outcome", true, &doc.Outcome)
+	depth := int(c.Within("depth", maxDepth, defaultDepth))
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	market, outcome := false, false
+	a.seq.View(func(s *core.State) {
+		doc.Seq = s.Seq()
+		market = doc.Market != 0 && int(doc.Market) <= s.MarketCount()
+		doc.Bids, doc.Asks, outcome = s.Book(doc.Market, doc.Outcome, depth)
+	})
+	switch {
+	case !market:
+		return nil, &refusal{code: engine.MarketNotFound.String(), seq: doc.Seq}
+	case !outcome:
+		return nil, &refusal{code: engine.InvalidCommand.String(), detail: "the market has no such outcome", seq: doc.Seq}
+	}
+	return doc, nil
+}
+
+// orders lists what waits of an account, by default the key's own.
+func (a *API) orders(c *call) (any, error) {
+	doc := struct {
+		Seq     engine.Seq         `json:"seq"`
+		Account engine.AccountID   `json:"account"`
+		Orders  []engine.OpenOrder `json:"orders"`
+	}{Account: c.key.Account}
+	if !c.privileged() && c.key.Account == 0 {
+		return nil, &refusal{code: codeForbidden, detail: "the API key has no account of its own"}
+	}
+	c.Into("account", c.key.Account == 0, &doc.Account)
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	if !c.privileged() && doc.Account != c.key.Account {
+		return nil, &refusal{code: codeForbidden, detail: "the account is not the API key's own"}
+	}
+	found := false
+	a.seq.View(func(s *core.State) {
+		doc.Seq = s.Seq()
+		found = int(doc.Account) <= s.AccountCount()
+		doc.Orders = s.Orders(doc.Account)
+	})
+	if !found {
+		return nil, &refusal{code: engine.AccountNotFound.String(), seq: doc.Seq}
+	}
+	return doc, nil
+}
+
+// order is the decision that took an order. What is no order, or was refused,
+// has no order id.
+func (a *API) order(c *call) (any, error) {
+	var id engine.OrderID
+	c.ID("order", &id)
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	missing := &refusal{code: codeNotFound, detail: "there is no such order", seq: a.seq.Durable()}
+	d, err := a.find(id.Seq())
+	var unknown *refusal
+	if errors.As(err, &unknown) {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch owner, taken := taker(d, id); {
+	case !taken:
+		return nil, missing
+	case !c.privileged() && owner != c.key.Account:
+		return nil, &refusal{code: codeForbidden, detail: "the order is not the API key's own"}
+	}
+	return d, nil
+}
+
+// taker returns whose order a decision took under an id: an order that was taken
+// traded, or waits, or met orders of its own account.
+func taker(d *engine.Decision, id engine.OrderID) (owner engine.AccountID, taken bool) {
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.OrderFilled:
+			if x.Order == id {
+				return x.Account, true
+			}
+		case *engine.OrderRested:
+			if x.Order == id {
+				return x.Account, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// policy is the bundle of limits in force, and how much service is given.
+func (a *API) policy(c *call) (any, error) {
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	doc := struct {
+		Seq    engine.Seq    `json:"seq"`
+		Mode   engine.Mode   `json:"mode"`
+		SHA256 engine.Digest `json:"sha256"`
+		Policy engine.Policy `json:"policy"`
+	}{}
+	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Policy = s.Seq(), s.Mode(), s.Policy() })
+	doc.SHA256 = doc.Policy.Digest()
+	return doc, nil
+}

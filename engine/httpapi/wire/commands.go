@@ -1,0 +1,210 @@
+package wire
+
+import (
+	"encoding"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// The longest texts that a record holds, in bytes.
+const (
+	MaxName     = 64  // ids, categories, principals
+	MaxVersion  = 16  // semver of a template or policy
+	MaxTemplate = 96  // id@version
+	MaxText     = 512 // titles, URIs
+	MaxReason   = 128 // labels of outcomes, too
+)
+
+// Request is a form with what else contributes to a command.
+type Request struct {
+	*Form
+	Path    func(name string) string // segments of the path
+	Account engine.AccountID         // of the API key; 0 for none
+}
+
+// ID reads a segment of the path; what does not parse is a fault of the form.
+func (r *Request) ID(name string, v encoding.TextUnmarshaler) {
+	if err := v.UnmarshalText([]byte(r.Path(name))); err != nil {
+		r.Fail("%s: %s", name, ClipText(err.Error()))
+	}
+}
+
+func (r *Request) market() (id engine.MarketID) {
+	r.ID("market", &id)
+	return id
+}
+
+// Moment reads a time. The epoch and what is before it would read as no time at
+// all where the caller meant one.
+func (f *Form) Moment(name string, required bool) (t engine.Time) {
+	f.Into(name, required, &t)
+	if f.Given(name) && t <= 0 {
+		f.Fail("%s is not after 1970", name)
+	}
+	return t
+}
+
+func (f *Form) micros(name string) engine.Micros { return engine.Micros(f.Int64(name, true)) }
+
+func (f *Form) evidence(digest string) (uri string, sha256 engine.Digest) {
+	uri = f.Text("evidence_uri", MaxText)
+	f.Into(digest, true, &sha256)
+	return uri, sha256
+}
+
+// OpenAccount reads nothing.
+func OpenAccount(*Request) engine.Command { return &engine.OpenAccount{} }
+
+// GrantCredits reads an amount.
+func GrantCredits(r *Request) engine.Command {
+	x := &engine.GrantCredits{Amount: r.micros("amount_micros")}
+	r.ID("account", &x.Account)
+	return x
+}
+
+// AddKey reads a key.
+func AddKey(r *Request) engine.Command {
+	x := &engine.AddKey{}
+	r.Into("sha256", true, &x.Key.SHA256)
+	x.Key.Principal = r.Text("principal", MaxName)
+	r.Into("account", false, &x.Key.Account)
+	roles, err := engine.ParseRoles(r.Texts("roles", true, maxMembers, MaxName))
+	if err != nil {
+		r.Fail("roles: %s", ClipText(err.Error()))
+	}
+	x.Key.Roles = roles
+	return x
+}
+
+// RevokeKey reads nothing but the path.
+func RevokeKey(r *Request) engine.Command {
+	x := &engine.RevokeKey{}
+	r.ID("sha256", &x.SHA256)
+	return x
+}
+
+// OpenMarket reads a market.
+func OpenMarket(r *Request) engine.Command {
+	x := &engine.OpenMarket{
+		Template: r.Text("template", MaxTemplate), Title: r.Text("title", MaxText), Liquidity: r.micros("liquidity_micros"),
+		Price: engine.Price(r.Int64("price_micros", false)), Outcomes: r.Texts("outcomes", false, engine.MaxOutcomes, MaxReason),
+		Min: r.Int64("min", false), Max: r.Int64("max", false), CloseAt: r.Moment("close_at", false), Draft: r.Bool("draft"),
+	}
+	for _, p := range r.Numbers("prices_micros", engine.MaxOutcomes) {
+		x.Prices = append(x.Prices, engine.Price(p))
+	}
+	r.Into("creator", true, &x.Creator)
+	return x
+}
+
+// ActivateMarket reads nothing but the path.
+func ActivateMarket(r *Request) engine.Command { return &engine.ActivateMarket{Market: r.market()} }
+
+// PauseMarket reads whether the orders go, too.
+func PauseMarket(r *Request) engine.Command {
+	return &engine.PauseMarket{Market: r.market(), CancelOrders: r.Bool("cancel_orders")}
+}
+
+// ResumeMarket reads nothing but the path.
+func ResumeMarket(r *Request) engine.Command { return &engine.ResumeMarket{Market: r.market()} }
+
+// ReopenMarket reads nothing but the path.
+func ReopenMarket(r *Request) engine.Command { return &engine.ReopenMarket{Market: r.market()} }
+
+// CloseMarket reads nothing but the path.
+func CloseMarket(r *Request) engine.Command { return &engine.CloseMarket{Market: r.market()} }
+
+// CancelMarket reads how a market ends, with evidence.
+func CancelMarket(r *Request) engine.Command {
+	x := &engine.CancelMarket{Market: r.market()}
+	r.Into("kind", true, &x.Kind)
+	x.EvidenceURI, x.EvidenceSHA256 = r.evidence("evidence_sha256")
+	return x
+}
+
+// truth reads an outcome or, of a scalar market, a value.
+func (f *Form) truth() (o engine.Outcome, value int64) {
+	value = f.Int64("value", false)
+	if o = engine.Long; !f.Given("value") || f.Given("outcome") {
+		f.Into("outcome", true, &o)
+	}
+	f.taken["outcome"] = true
+	return o, value
+}
+
+// ProposeResolution reads the truth with its evidence.
+func ProposeResolution(r *Request) engine.Command {
+	x := &engine.ProposeResolution{Market: r.market(), EffectiveAt: r.Moment("effective_at", false)}
+	x.Outcome, x.Value = r.truth()
+	x.EvidenceURI, x.EvidenceSHA256 = r.evidence("evidence_sha256")
+	r.Into("rule_sha256", false, &x.RuleSHA256)
+	return x
+}
+
+// ApproveResolution reads nothing but the path.
+func ApproveResolution(r *Request) engine.Command {
+	return &engine.ApproveResolution{Market: r.market()}
+}
+
+// RejectResolution reads nothing but the path.
+func RejectResolution(r *Request) engine.Command { return &engine.RejectResolution{Market: r.market()} }
+
+// DisputeResolution reads evidence.
+func DisputeResolution(r *Request) engine.Command {
+	x := &engine.DisputeResolution{Market: r.market()}
+	x.EvidenceURI, x.EvidenceSHA256 = r.evidence("evidence_sha256")
+	return x
+}
+
+// ReportFact reads the truth as a reporter saw it.
+func ReportFact(r *Request) engine.Command {
+	x := &engine.ReportFact{Market: r.market(), ObservedAt: r.Moment("observed_at", true)}
+	x.Outcome, x.Value = r.truth()
+	x.EvidenceURI, x.FactsSHA256 = r.evidence("facts_sha256")
+	r.Into("rule_sha256", true, &x.RuleSHA256)
+	return x
+}
+
+// SplitSets reads an amount.
+func SplitSets(r *Request) engine.Command {
+	return &engine.SplitSets{Account: r.Account, Market: r.market(), Amount: r.micros("amount_micros")}
+}
+
+// MergeSets reads an amount.
+func MergeSets(r *Request) engine.Command {
+	return &engine.MergeSets{Account: r.Account, Market: r.market(), Amount: r.micros("amount_micros")}
+}
+
+// AddLiquidity reads an amount.
+func AddLiquidity(r *Request) engine.Command {
+	return &engine.AddLiquidity{Account: r.Account, Market: r.market(), Amount: r.micros("amount_micros")}
+}
+
+// RemoveLiquidity reads how many units go.
+func RemoveLiquidity(r *Request) engine.Command {
+	return &engine.RemoveLiquidity{Account: r.Account, Market: r.market(), Units: engine.Shares(r.Int64("units_micros", true))}
+}
+
+// Moderate reads what a moderator does, with evidence.
+func Moderate(r *Request) engine.Command {
+	x := &engine.Moderate{Until: r.Moment("until", false), Abuse: engine.Seq(r.Positive("abuse"))}
+	r.Into("action", true, &x.Action)
+	r.Into("account", false, &x.Account)
+	x.EvidenceURI, x.EvidenceSHA256 = r.evidence("evidence_sha256")
+	return x
+}
+
+// UndoModeration reads which act is taken back.
+func UndoModeration(r *Request) engine.Command {
+	return &engine.UndoModeration{Decision: engine.Seq(r.Uint64("decision", true))}
+}
+
+// SetMode reads a mode and why.
+func SetMode(r *Request) engine.Command {
+	x := &engine.SetMode{Reason: r.Text("reason", MaxReason)}
+	r.Into("mode", true, &x.Mode)
+	return x
+}
+
+// RollbackPolicy reads nothing.
+func RollbackPolicy(*Request) engine.Command { return &engine.RollbackPolicy{} }

@@ -1,0 +1,87 @@
+package wire
+
+import "github.com/mbp-market/mbp/engine"
+
+// Orders are the account's whose API key asks, whoever asks.
+
+// PlaceOrder reads an order.
+func PlaceOrder(r *Request) engine.Command { return placeOrder(r.Form, r.Account) }
+
+func placeOrder(f *Form, a engine.AccountID) engine.Command {
+	x := f.Order()
+	x.Account = a
+	f.Into("tif", true, &x.TIF)
+	return x
+}
+
+// Order reads what an order and a quote have in common; the time in force is the
+// caller's to read.
+func (f *Form) Order() *engine.PlaceOrder {
+	x := &engine.PlaceOrder{
+		Amount: engine.Micros(f.Positive("amount_micros")), Shares: engine.Shares(f.Positive("shares_micros")),
+		Limit: engine.Price(f.Positive("limit_price_micros")), Expires: f.Moment("expires_at", false), PostOnly: f.Bool("post_only"),
+	}
+	f.Into("market", true, &x.Market)
+	f.Into("outcome", true, &x.Outcome)
+	f.Into("side", true, &x.Side)
+	f.Into("self_trade", false, &x.SelfTrade)
+	return x
+}
+
+// CancelOrder reads nothing but the path.
+func CancelOrder(r *Request) engine.Command {
+	x := &engine.CancelOrder{Account: r.Account}
+	r.ID("order", &x.Order)
+	return x
+}
+
+// CancelAll reads a market, or none for all.
+func CancelAll(r *Request) engine.Command { return cancelAll(r.Form, r.Account) }
+
+func cancelAll(f *Form, a engine.AccountID) engine.Command {
+	x := &engine.CancelAll{Account: a}
+	f.Into("market", false, &x.Market)
+	return x
+}
+
+// AmendOrder reads what shall wait from now on.
+func AmendOrder(r *Request) engine.Command {
+	x := amendOrder(r.Form, r.Account)
+	r.ID("order", &x.Order)
+	return x
+}
+
+func amendOrder(f *Form, a engine.AccountID) *engine.AmendOrder {
+	return &engine.AmendOrder{Account: a, Shares: engine.Shares(f.Int64("shares_micros", true)), Limit: engine.Price(f.Positive("limit_price_micros"))}
+}
+
+// Batch reads a list of orders, cancellations and amendments, each with its type.
+func Batch(r *Request) engine.Command {
+	x := &engine.Batch{}
+	for _, f := range r.Objects("items", engine.BatchLimit) {
+		if c := item(f, r.Account); c != nil {
+			x.Items = append(x.Items, c)
+		}
+	}
+	return x
+}
+
+func item(f *Form, a engine.AccountID) engine.Command {
+	switch word := f.Text("type", maxWord); word {
+	case "place_order":
+		return placeOrder(f, a)
+	case "cancel_order":
+		x := &engine.CancelOrder{Account: a}
+		f.Into("order", true, &x.Order)
+		return x
+	case "cancel_all":
+		return cancelAll(f, a)
+	case "amend_order":
+		x := amendOrder(f, a)
+		f.Into("order", true, &x.Order)
+		return x
+	default:
+		f.Fail("type %q is not one of place_order cancel_order cancel_all amend_order", clip(word))
+	}
+	return nil
+}
