@@ -113,7 +113,7 @@ var stateNames = []string{"", "open", "paused", "proposed", "settling", "resolve
 func States() []MarketState {
 	out := make([]MarketState, 0, len(stateNames)-1)
 	for i := range stateNames[1:] {
-		out = append(out, MarketState(i+1)) //nolint:gosec // ten states
+		out = append(out, MarketState(i+1))
 	}
 	return out
 }
@@ -140,7 +140,7 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 // UnmarshalText reads the stable word.
 func (m *Mode) UnmarshalText(b []byte) error {
 	i, err := index(modeNames, "mode", string(b))
-	*m = Mode(i) //nolint:gosec // an index of four names
+	*m = Mode(i)
 	return err
 }
 

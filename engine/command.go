@@ -305,7 +305,7 @@ func (k CancelKind) MarshalText() ([]byte, error) { return []byte(name(cancelNam
 // UnmarshalText reads price or refund.
 func (k *CancelKind) UnmarshalText(b []byte) error {
 	i, err := index(cancelNames, "kind", string(b))
-	*k = CancelKind(i) //nolint:gosec // an index of two names
+	*k = CancelKind(i)
 	return err
 }
 
@@ -369,7 +369,7 @@ func (m Moderation) MarshalText() ([]byte, error) { return []byte(name(moderatio
 // UnmarshalText reads limit or dismiss.
 func (m *Moderation) UnmarshalText(b []byte) error {
 	i, err := index(moderationNames, "action", string(b))
-	*m = Moderation(i) //nolint:gosec // an index of two names
+	*m = Moderation(i)
 	return err
 }
 

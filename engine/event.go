@@ -163,7 +163,7 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(name(reasonNames, 
 // UnmarshalText reads the stable word.
 func (r *Reason) UnmarshalText(b []byte) error {
 	i, err := index(reasonNames, "reason", string(b))
-	*r = Reason(i) //nolint:gosec // an index of six names
+	*r = Reason(i)
 	return err
 }
 
@@ -254,7 +254,7 @@ func (k TripKind) MarshalText() ([]byte, error) { return []byte(name(tripNames, 
 // UnmarshalText reads divergence or band.
 func (k *TripKind) UnmarshalText(b []byte) error {
 	i, err := index(tripNames, "kind", string(b))
-	*k = TripKind(i) //nolint:gosec // an index of two names
+	*k = TripKind(i)
 	return err
 }
 
@@ -383,7 +383,7 @@ func (e Ending) MarshalText() ([]byte, error) { return []byte(name(endingNames, 
 // UnmarshalText reads the stable word.
 func (e *Ending) UnmarshalText(b []byte) error {
 	i, err := index(endingNames, "ending", string(b))
-	*e = Ending(i) //nolint:gosec // an index of four names
+	*e = Ending(i)
 	return err
 }
 
@@ -420,7 +420,7 @@ func (p Phase) MarshalText() ([]byte, error) { return []byte(name(phaseNames, in
 // UnmarshalText reads the stable word.
 func (p *Phase) UnmarshalText(b []byte) error {
 	i, err := index(phaseNames, "phase", string(b))
-	*p = Phase(i) //nolint:gosec // an index of three names
+	*p = Phase(i)
 	return err
 }
 
@@ -488,6 +488,6 @@ type ModerationUndone struct {
 // EngineUpgraded says whose rules decide from now on.
 //
 //wire:event 30 engine_upgraded
-type EngineUpgraded struct {
+type EngineUpgraded struct { //nolint:revive // the word of the event is engine_upgraded
 	Version uint32 `json:"version"`
 }

@@ -116,7 +116,7 @@ func (k FeeKind) MarshalText() ([]byte, error) { return []byte(name(feeNames, in
 // UnmarshalText reads none, curve or notional.
 func (k *FeeKind) UnmarshalText(b []byte) error {
 	i, err := index(feeNames, "fee kind", string(b))
-	*k = FeeKind(i) //nolint:gosec // an index of three names
+	*k = FeeKind(i)
 	return err
 }
 
@@ -177,7 +177,7 @@ func (s Source) MarshalText() ([]byte, error) { return []byte(name(sourceNames, 
 // UnmarshalText reads the stable word.
 func (s *Source) UnmarshalText(b []byte) error {
 	i, err := index(sourceNames, "source", string(b))
-	*s = Source(i) //nolint:gosec // an index of four names
+	*s = Source(i)
 	return err
 }
 
@@ -189,7 +189,7 @@ const MaxReporters = 16
 //wire:part
 type TruthRule struct {
 	Source        Source   `json:"source"`
-	Approvals     int64    `json:"approvals"`                                 // principals that must stand behind a proposal, its proposer among them; manual: at least 2
+	Approvals     int64    `json:"approvals"`                                 // principals that must stand behind a proposal, its proposer among them; at least 2 behind one made by hand
 	DisputeWindow int64    `json:"dispute_window_us"`                         // µs after a proposal in which it can be disputed
 	SLA           int64    `json:"sla_us"`                                    // µs from close, and from a proposal, until an alarm; 0: none
 	Reporters     []string `json:"reporters,omitempty" wire:"max=16,text=64"` // principals that report facts; not for manual
@@ -264,8 +264,8 @@ func (p Policy) Fault() string {
 		return "policy: burst.sigmas lies in 0..100, burst.floor in 0..2^40"
 	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
 		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
-	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > far || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
-		return "policy: self_trades.times lies in 0..2^40 and self_trades.window_us in 0..a day"
+	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > 8 || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
+		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 0..a day"
 	}
 	return ""
 }
@@ -362,8 +362,8 @@ func (t TruthRule) fault() string {
 		return "truth.dispute_window_us and truth.sla_us are at most a year"
 	case len(t.Reporters) > MaxReporters:
 		return "truth.reporters has at most 16 names"
-	case t.Source == SourceManual && (len(t.Reporters) != 0 || t.Quorum != 0):
-		return "truth.reporters and truth.quorum are for sources that report"
+	case t.Source == SourceManual && (len(t.Reporters) != 0 || t.Quorum != 0 || t.MaxAge != 0 || t.MaxDivergence != 0):
+		return "truth.reporters, quorum, max_age_us and max_divergence_ppm are for sources that report"
 	case t.Source != SourceManual && (t.Quorum < 1 || t.Quorum > int64(len(t.Reporters)) || t.MaxAge < 1 || t.MaxAge > 366*day):
 		return "truth.quorum lies in 1..the number of reporters, and truth.max_age_us in 1..a year"
 	case t.MaxDivergence < 0 || t.MaxDivergence > One:

@@ -73,7 +73,7 @@ type OrderID uint64
 
 // OrderOf returns the id of the order that an item of a decision placed; item is
 // 0 but in a batch.
-func OrderOf(seq Seq, item int) OrderID { return OrderID(seq)<<6 | OrderID(item) } //nolint:gosec // 0..49
+func OrderOf(seq Seq, item int) OrderID { return OrderID(seq)<<6 | OrderID(item) }
 
 // Seq returns the sequence of the decision that took the order.
 func (o OrderID) Seq() Seq { return Seq(o >> 6) }
@@ -137,7 +137,7 @@ func (o *OrderID) UnmarshalText(b []byte) error {
 			err = fmt.Errorf("%q is not an order id of the form ord_<number>.<place>", b)
 		}
 	}
-	*o = OrderOf(Seq(n), int(item)) //nolint:gosec // below 50
+	*o = OrderOf(Seq(n), int(item))
 	return err
 }
 
@@ -186,7 +186,7 @@ const (
 const MaxOutcomes = 64
 
 // Nth returns the outcome with index i, 0..63, of a categorical market.
-func Nth(i int) Outcome { return first + Outcome(i) } //nolint:gosec // i is below 64
+func Nth(i int) Outcome { return first + Outcome(i) }
 
 // Index returns the place of the outcome in its market, from 0.
 func (o Outcome) Index() int {
@@ -205,9 +205,9 @@ func (k MarketKind) Of(index int) Outcome {
 	case Categorical:
 		return Nth(index)
 	case Scalar:
-		return Long + Outcome(index) //nolint:gosec // 0 or 1
+		return Long + Outcome(index)
 	}
-	return Outcome(index) //nolint:gosec // 0 or 1
+	return Outcome(index)
 }
 
 // Has reports whether a market of the kind with n outcomes has this one.
@@ -238,7 +238,7 @@ func (o *Outcome) UnmarshalText(b []byte) error {
 		return nil
 	}
 	i, err := index(outcomeNames, "outcome", s)
-	*o = Outcome(i) //nolint:gosec // an index of four names
+	*o = Outcome(i)
 	return err
 }
 
@@ -261,7 +261,7 @@ func (k MarketKind) MarshalText() ([]byte, error) { return []byte(k.String()), n
 // UnmarshalText reads the stable word.
 func (k *MarketKind) UnmarshalText(b []byte) error {
 	i, err := index(kindNames, "kind", string(b))
-	*k = MarketKind(i) //nolint:gosec // an index of three names
+	*k = MarketKind(i)
 	return err
 }
 
@@ -310,7 +310,7 @@ func (t TIF) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 // UnmarshalText reads the stable word.
 func (t *TIF) UnmarshalText(b []byte) error {
 	i, err := index(tifNames, "tif", string(b))
-	*t = TIF(i) //nolint:gosec // an index of four names
+	*t = TIF(i)
 	return err
 }
 
@@ -333,7 +333,7 @@ func (t SelfTrade) MarshalText() ([]byte, error) { return []byte(t.String()), ni
 // UnmarshalText reads the stable word.
 func (t *SelfTrade) UnmarshalText(b []byte) error {
 	i, err := index(selfTradeNames, "self_trade", string(b))
-	*t = SelfTrade(i) //nolint:gosec // an index of three names
+	*t = SelfTrade(i)
 	return err
 }
 

@@ -82,7 +82,7 @@ func crowdedBook(tb testing.TB, resting int) *bench {
 		b.do(&engine.GrantCredits{Account: a, Amount: 1_000_000 * engine.One})
 	}
 	for i := range resting {
-		a := engine.AccountID(3 + i/900)         //nolint:gosec // a few
+		a := engine.AccountID(3 + i/900)
 		p := engine.Price(20_000 + i*37%400_000) // 0.02..0.42, and mirrored
 		o := engine.Yes
 		if i%2 == 1 {

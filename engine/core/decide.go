@@ -70,7 +70,7 @@ func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
 		if item.Code != engine.OK && !tells(item.Code) {
 			item.Events = item.Events[:0]
 		}
-		result := engine.Result{Code: item.Code, Detail: item.Detail, Events: uint32(len(item.Events))} //nolint:gosec // a few
+		result := engine.Result{Code: item.Code, Detail: item.Detail, Events: uint32(len(item.Events))}
 		for _, e := range item.Events {
 			d.Add(keep(e))
 		}

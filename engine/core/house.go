@@ -77,7 +77,7 @@ func (s *State) openAccount(d *engine.Decision) {
 		d.Reject(engine.LimitReached, "")
 		return
 	}
-	d.Add(&engine.AccountOpened{Account: engine.AccountID(len(s.f.Accounts) + 1)}) //nolint:gosec // at most 2^32 by the policy's bounds on memory
+	d.Add(&engine.AccountOpened{Account: engine.AccountID(len(s.f.Accounts) + 1)})
 }
 
 func (s *State) grant(d *engine.Decision, x *engine.GrantCredits) {

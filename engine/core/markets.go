@@ -85,7 +85,7 @@ func (s *State) openMarket(d *engine.Decision, x *engine.OpenMarket) {
 		}
 		pools := amm.Open(x.Liquidity, prices, nil)
 		d.Add(&engine.MarketOpened{
-			Market:   engine.MarketID(len(s.f.Markets) + 1), //nolint:gosec // bounded by the policy
+			Market:   engine.MarketID(len(s.f.Markets) + 1),
 			Template: x.Template, Title: x.Title, Creator: x.Creator, Liquidity: x.Liquidity, CloseAt: x.CloseAt,
 			Outcomes: x.Outcomes, Pools: pools, Prices: amm.Prices(pools, nil), Min: x.Min, Max: x.Max, Draft: x.Draft,
 		})

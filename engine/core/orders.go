@@ -120,7 +120,7 @@ func (s *State) Quote(x *engine.PlaceOrder, now engine.Time) (engine.OrderFilled
 		return engine.OrderFilled{}, engine.OrderRested{}, code, detail
 	}
 	s.report(x, 0)
-	f := *keep(&s.filled).(*engine.OrderFilled) //nolint:forcetypeassert,errcheck // keep copies what it gets
+	f := *keep(&s.filled).(*engine.OrderFilled) //nolint:forcetypeassert // keep copies what it gets
 	r := engine.OrderRested{}
 	if rest := s.resting(x); rest > 0 {
 		r = engine.OrderRested{
@@ -342,7 +342,7 @@ func average(amount engine.Micros, q engine.Shares, bought bool) engine.Price {
 	if v.Hi != 0 || v.Lo >= engine.One {
 		return engine.One - 1
 	}
-	return max(engine.Price(v.Lo), 1) //nolint:gosec // below one
+	return max(engine.Price(v.Lo), 1)
 }
 
 func (s *State) cancelOrder(d *engine.Decision, x *engine.CancelOrder) {

@@ -29,15 +29,15 @@ func (s *State) propose(d *engine.Decision, x *engine.ProposeResolution) {
 	s.named(d, m, &engine.ResolutionProposed{
 		Market: x.Market, Outcome: x.Outcome, Value: x.Value, EvidenceURI: x.EvidenceURI, EvidenceSHA256: x.EvidenceSHA256,
 		RuleSHA256: x.RuleSHA256, EffectiveAt: x.EffectiveAt,
-	}, 1)
+	}, 1, false)
 }
 
 // named adds the events of a proposal that so many principals stand behind.
-func (s *State) named(d *engine.Decision, m *fold.Market, e *engine.ResolutionProposed, backers int64) {
+func (s *State) named(d *engine.Decision, m *fold.Market, e *engine.ResolutionProposed, backers int64, reported bool) {
 	e.FinalAt = d.At + engine.Time(m.Template.Truth.DisputeWindow)
 	d.Add(e)
 	d.Add(&engine.MarketStateChanged{Market: m.ID, From: m.State, To: engine.Proposed})
-	if backers >= m.Template.Truth.Approvals && e.FinalAt <= d.At {
+	if backers >= m.Needed(reported) && e.FinalAt <= d.At {
 		s.finalise(d, m, e.Outcome, e.Value, e.EffectiveAt, e.EvidenceSHA256)
 	}
 }
@@ -55,7 +55,7 @@ func (s *State) approve(d *engine.Decision, x *engine.ApproveResolution) {
 		}
 	}
 	d.Add(&engine.ResolutionApproved{Market: x.Market, Outcome: p.Outcome, EvidenceSHA256: p.Evidence})
-	if int64(len(p.Backers))+1 >= m.Template.Truth.Approvals && d.At >= p.FinalAt {
+	if int64(len(p.Backers))+1 >= m.Needed(p.Reported) && d.At >= p.FinalAt {
 		s.finalise(d, m, p.Outcome, p.Value, p.EffectiveAt, p.Evidence)
 	}
 }
@@ -142,7 +142,7 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 		s.named(d, m, &engine.ResolutionProposed{
 			Market: x.Market, Outcome: x.Outcome, Value: fold.Median(group), EvidenceURI: x.EvidenceURI,
 			EvidenceSHA256: x.FactsSHA256, RuleSHA256: x.RuleSHA256,
-		}, n)
+		}, n, true)
 	}
 }
 
@@ -182,7 +182,7 @@ func (s *State) tick(d *engine.Decision) {
 		return
 	}
 	if first := entries[0]; first.Kind != fold.DueExpiry {
-		s.deadline(d, s.f.Market(engine.MarketID(first.ID)), first.Kind, engine.Time(first.At)) //nolint:gosec // market ids have 32 bits
+		s.deadline(d, s.f.Market(engine.MarketID(first.ID)), first.Kind, engine.Time(first.At))
 		return
 	}
 	e := &engine.OrdersClosed{Reason: engine.ByExpiry}

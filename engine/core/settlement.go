@@ -51,7 +51,7 @@ func rewound(m *fold.Market) *engine.SettlementStepped {
 // received above it, as far as they have it available.
 func (s *State) collected(m *fold.Market) *engine.SettlementStepped {
 	from, to := m.Span()
-	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhaseCollect, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
+	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhaseCollect, Work: uint32(to - from), Last: to == m.Balance.Holders()}
 	claw := m.End.How == engine.EndByVoid || m.Template.End.Clawback
 	for i := from; i < to; i++ {
 		due, account := m.Due(i), m.Balance.Holder(i)
@@ -67,7 +67,7 @@ func (s *State) collected(m *fold.Market) *engine.SettlementStepped {
 // paid pays the next holders; the last decision ends the market.
 func (s *State) paid(d *engine.Decision, m *fold.Market) {
 	from, to := m.Span()
-	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhasePay, Work: uint32(to - from), Last: to == m.Balance.Holders()} //nolint:gosec // at most WorkLimit
+	e := &engine.SettlementStepped{Market: m.ID, Payouts: []engine.Payout{}, Phase: engine.PhasePay, Work: uint32(to - from), Last: to == m.Balance.Holders()}
 	sum := engine.Micros(0)
 	for i := from; i < to; i++ {
 		if due := m.End.Ratio(m.Due(i)); due > 0 {

@@ -104,7 +104,7 @@ func (w *walk) beyond(p engine.Price) bool {
 // along moves the pool towards a price by what is left of the order.
 func (w *walk) along(target engine.Price) {
 	before, beforeShares := w.pool.Totals()
-	stopped := false
+	var stopped bool
 	credits, shares := w.pool.Exact()
 	switch {
 	case w.byCost:
@@ -190,7 +190,7 @@ func (w *walk) affordable(p engine.Price) engine.Shares {
 	if !spent.Less(budget) {
 		return 0
 	}
-	return engine.Shares(budget.Sub(spent).MulDiv(engine.One, uint64(p)).Floor()) //nolint:gosec // 1..999,999
+	return engine.Shares(budget.Sub(spent).MulDiv(engine.One, uint64(p)).Floor())
 }
 
 // with returns the totals after trading q shares at p with an order: the exact
@@ -202,9 +202,9 @@ func (w *walk) with(o *book.Order, p engine.Price, q engine.Shares) (cost fixed.
 	if o.Sell == w.sell {
 		own = engine.Micros(q) - counter // a set is minted or burnt between the two
 	}
-	piece := fixed.FromMicros(int64(q)).MulDiv(uint64(p), engine.One) //nolint:gosec // 1..999,999
+	piece := fixed.FromMicros(int64(q)).MulDiv(uint64(p), engine.One)
 	if !w.sell {
-		piece = fixed.FromMicros(int64(q)).MulDivCeil(uint64(p), engine.One) //nolint:gosec // 1..999,999
+		piece = fixed.FromMicros(int64(q)).MulDivCeil(uint64(p), engine.One)
 	}
 	return w.cost.Add(piece), w.covered + own, counter
 }
@@ -263,19 +263,19 @@ func (w *walk) finish() {
 // feeOf is the taker's fee on a fill, rounded up: with the fill's own price
 // a/s, rate·p·(1−p)·s is rate·a·(s−a)/s.
 func feeOf(rule *engine.FeeRule, f *engine.Fill) engine.Micros {
-	a, q := uint64(max(f.Amount, 0)), uint64(f.Shares) //nolint:gosec // not negative
+	a, q := uint64(max(f.Amount, 0)), uint64(f.Shares)
 	if a == 0 || q == 0 {
 		return 0
 	}
 	a = min(a, q)
 	if rule.Kind == engine.FeeNotional {
-		return engine.Micros(fixed.Mul(a, uint64(rule.Rate)).CeilDiv(engine.One)) //nolint:gosec // at most a tenth of a
+		return engine.Micros(fixed.Mul(a, uint64(rule.Rate)).CeilDiv(engine.One))
 	}
-	n, rest := fixed.Mul(a, q-a).MulSmall(uint64(rule.Rate)).QuoRem(q) //nolint:gosec // positive
-	if rest != 0 {                                                     // ⌈⌈n/q⌉/10⁶⌉ = ⌈n/(q·10⁶)⌉
+	n, rest := fixed.Mul(a, q-a).MulSmall(uint64(rule.Rate)).QuoRem(q)
+	if rest != 0 { // ⌈⌈n/q⌉/10⁶⌉ = ⌈n/(q·10⁶)⌉
 		n = n.Add(fixed.U128{Lo: 1})
 	}
-	return engine.Micros(n.CeilDiv(engine.One)) //nolint:gosec // at most a tenth of a
+	return engine.Micros(n.CeilDiv(engine.One))
 }
 
 // left is what is not traded, in shares; of a buy that names credits, what they
@@ -285,8 +285,8 @@ func (w *walk) left(p engine.Price) engine.Shares {
 		return engine.Shares(w.want) - w.total
 	}
 	if rest := w.want - int64(w.amount); rest > 0 {
-		v, _ := fixed.Mul(uint64(rest), engine.One).QuoRem(uint64(p)) //nolint:gosec // positive
-		return engine.Shares(min(v.Lo, engine.MaxAmount))             //nolint:gosec // below 2^53
+		v, _ := fixed.Mul(uint64(rest), engine.One).QuoRem(uint64(p))
+		return engine.Shares(min(v.Lo, engine.MaxAmount))
 	}
 	return 0
 }

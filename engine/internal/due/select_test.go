@@ -8,7 +8,7 @@ import (
 // TestDueIsWhatPopGives compares the look ahead with taking deadlines off one by
 // one.
 func TestDueIsWhatPopGives(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // reproducible, not secret
+	rng := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		q := New()
 		for range rng.IntN(200) {

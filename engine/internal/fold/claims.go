@@ -76,7 +76,7 @@ func (m *Market) earnedThen(c *claim) engine.Micros {
 		return 0
 	}
 	since := Scaled(engine.Shares(m.End.past.Fees()-all.sum), engine.Price(m.Template.Fee.LP), false)
-	grown, _ := fixed.U128{Hi: uint64(since)}.QuoRem(uint64(all.of)) //nolint:gosec // positive
+	grown, _ := fixed.U128{Hi: uint64(since)}.QuoRem(uint64(all.of))
 	return mine.sum + settle.Accrued(int64(m.End.past.UnitsOf(i)), all.rate.Add(grown).Sub(mine.rate))
 }
 
@@ -168,7 +168,7 @@ func (m *Market) earned(c *claim) engine.Micros {
 func (m *Market) accrue(fee engine.Micros) {
 	if units := m.Balance.Units(); fee > 0 && units > 0 {
 		m.lpHeld += fee
-		q, _ := fixed.U128{Hi: uint64(fee)}.QuoRem(uint64(units)) //nolint:gosec // positive
+		q, _ := fixed.U128{Hi: uint64(fee)}.QuoRem(uint64(units))
 		m.lpRate = m.lpRate.Add(q)
 	}
 }
@@ -177,7 +177,7 @@ func (m *Market) accrue(fee engine.Micros) {
 func (m *Market) settleClaim(a engine.AccountID, now engine.Time) {
 	c := m.claim(a)
 	if c == nil {
-		m.claimOf[a] = int32(len(m.claims)) //nolint:gosec // at most the number of accounts
+		m.claimOf[a] = int32(len(m.claims))
 		m.claims = append(m.claims, claim{account: a, rate: m.lpRate})
 		c = &m.claims[len(m.claims)-1]
 	}

@@ -70,7 +70,7 @@ func (s *State) FoldItem(d *engine.Decision, i int) error {
 	if last > len(d.Events) {
 		return fmt.Errorf("%w: sequence %d: item %d has more events than there are", ErrFold, d.Seq, i)
 	}
-	s.charge(d.At, d.Command.(*engine.Batch).Items[i], d.Results[i].Code) //nolint:forcetypeassert,errcheck // the caller looked
+	s.charge(d.At, d.Command.(*engine.Batch).Items[i], d.Results[i].Code) //nolint:forcetypeassert // the caller looked
 	return s.events(d, d.Events[first:last])
 }
 

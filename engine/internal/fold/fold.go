@@ -37,7 +37,7 @@ func (s *State) orderFilled(d *engine.Decision, x *engine.OrderFilled) error {
 		}
 	}
 	m.accrue(x.LPFee)
-	m.Volume = engine.Micros(min(uint64(m.Volume)+uint64(x.Amount), 1<<62)) //nolint:gosec // not negative
+	m.Volume = engine.Micros(min(uint64(m.Volume)+uint64(x.Amount), 1<<62))
 	if x.Shares > 0 {
 		m.Trades++
 	}
@@ -98,7 +98,7 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 		o.Price = engine.One - x.Limit
 	}
 	if len(m.Books) > 1 {
-		o.Book = uint8(i) //nolint:gosec // below 64
+		o.Book = uint8(i)
 	}
 	s.scratch.p = s.scratch.p[:0]
 	if o.Sell {
@@ -241,7 +241,8 @@ func (s *State) endingEvent(d *engine.Decision, e engine.Event) error {
 		}
 	case *engine.ResolutionProposed:
 		if m := s.Market(x.Market); m != nil {
-			m.Proposal = proposal{x.Outcome, x.Value, x.EvidenceURI, x.EvidenceSHA256, x.EffectiveAt, d.At, x.FinalAt, m.behind(d, x)}
+			_, reported := d.Command.(*engine.ReportFact)
+			m.Proposal = proposal{x.Outcome, x.Value, x.EvidenceURI, x.EvidenceSHA256, x.EffectiveAt, d.At, x.FinalAt, m.behind(d, x), reported}
 			s.decidedOn(m, d.At)
 			if sla := m.Template.Truth.SLA; sla != 0 {
 				s.Due.Set(due.Entry{At: int64(d.At) + sla, Kind: DueSLA, ID: uint64(m.ID)})
@@ -307,7 +308,7 @@ func (m *Market) behind(d *engine.Decision, x *engine.ResolutionProposed) []stri
 
 // decidedOn sets when a proposal is final, once enough stand behind it.
 func (s *State) decidedOn(m *Market, now engine.Time) {
-	if int64(len(m.Proposal.Backers)) >= m.Template.Truth.Approvals {
+	if int64(len(m.Proposal.Backers)) >= m.Needed(m.Proposal.Reported) {
 		s.Due.Set(due.Entry{At: int64(max(m.Proposal.FinalAt, now)), Kind: DueFinal, ID: uint64(m.ID)})
 	}
 }

@@ -75,19 +75,19 @@ func (s *State) Hash() engine.Digest {
 	for _, id := range s.Work {
 		h.num(int64(id))
 	}
-	s.Due.Each(func(e due.Entry) { h.num(e.At, int64(e.Kind), int64(e.ID)) }) //nolint:gosec // bits, not a size
+	s.Due.Each(func(e due.Entry) { h.num(e.At, int64(e.Kind), int64(e.ID)) })
 	s.hashModeration(h)
 	s.Repeats.Each(func(k repeat.Tag, e repeat.Entry) {
 		h.raw(k[:])
 		h.raw(e.Input[:])
-		h.num(int64(e.Seq), e.At) //nolint:gosec // bits, not a size
+		h.num(int64(e.Seq), e.At)
 	})
 	h.flush()
 	return engine.Digest(h.h.Sum(nil))
 }
 
 func (h *hasher) account(a *Account) {
-	h.num(a.Orders, a.Trades, int64(a.Flags), int64(a.Limited), int64(a.by)) //nolint:gosec // bits, not a size
+	h.num(a.Orders, a.Trades, int64(a.Flags), int64(a.Limited), int64(a.by))
 	h.b = a.Attempts.Append(h.b)
 	if a.Wash != nil {
 		h.b = a.Wash.Append(h.b)
@@ -101,7 +101,7 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 		h.text(l)
 	}
 	h.num(int64(m.Creator), m.Min, m.Max, int64(m.OpenedAt), int64(m.CloseAt), int64(m.State), m.OpenTime(s.At), int64(m.Cooling), m.Rate,
-		int64(m.Flags), int64(m.Volume), m.Trades, int64(m.lpHeld), int64(m.lpRate.Hi), int64(m.lpRate.Lo), int64(m.Drain)) //nolint:gosec // bits, not a size
+		int64(m.Flags), int64(m.Volume), m.Trades, int64(m.lpHeld), int64(m.lpRate.Hi), int64(m.lpRate.Lo), int64(m.Drain))
 	h.b = m.Burst.Append(h.b)
 	for i := range m.Guards {
 		h.b = m.Guards[i].Append(h.b)
@@ -109,12 +109,12 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 	}
 	for i := range m.Books {
 		s.Orders.Each(&m.Books[i], func(o *book.Order) {
-			h.num(int64(o.ID), int64(o.Account), int64(o.Outcome), int64(o.TIF), int64(o.Limit), int64(o.Shares), int64(o.Filled), o.Expires) //nolint:gosec // bits
+			h.num(int64(o.ID), int64(o.Account), int64(o.Outcome), int64(o.TIF), int64(o.Limit), int64(o.Shares), int64(o.Filled), o.Expires)
 		})
 	}
 	h.marks(m.marks)
 	for _, c := range m.claims {
-		h.num(int64(c.account), int64(c.rate.Hi), int64(c.rate.Lo), int64(c.owed)) //nolint:gosec // bits, not a size
+		h.num(int64(c.account), int64(c.rate.Hi), int64(c.rate.Lo), int64(c.owed))
 		h.marks(c.past)
 	}
 	for _, f := range m.facts {
@@ -126,6 +126,9 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 	h.text(p.URI)
 	h.raw(p.Evidence[:])
 	h.num(int64(p.Outcome), p.Value, int64(p.EffectiveAt), int64(p.At), int64(p.FinalAt), int64(len(p.Backers)))
+	if p.Reported {
+		h.num(1)
+	}
 	for _, b := range p.Backers {
 		h.text(b)
 	}
@@ -149,7 +152,7 @@ func (s *State) hashModeration(h *hasher) {
 	sort.Slice(seqs, func(i, j int) bool { return seqs[i] < seqs[j] })
 	for _, q := range seqs {
 		m := s.Moderations[q]
-		h.num(int64(q), int64(m.Action), int64(m.Account), int64(m.Until), int64(m.Abuse)) //nolint:gosec // bits, not a size
+		h.num(int64(q), int64(m.Action), int64(m.Account), int64(m.Until), int64(m.Abuse))
 	}
 	seqs = seqs[:0]
 	for q := range s.Abuses {
@@ -161,7 +164,7 @@ func (s *State) hashModeration(h *hasher) {
 		if s.Abuses[q] {
 			dismissed = 1
 		}
-		h.num(int64(q), dismissed) //nolint:gosec // bits, not a size
+		h.num(int64(q), dismissed)
 	}
 }
 
@@ -169,7 +172,7 @@ func (h *hasher) marks(marks []mark) {
 	h.num(int64(len(marks)))
 	for i := range marks {
 		k := &marks[i]
-		h.num(int64(k.at), int64(k.rate.Hi), int64(k.rate.Lo), int64(k.sum), int64(k.of)) //nolint:gosec // bits, not a size
+		h.num(int64(k.at), int64(k.rate.Hi), int64(k.rate.Lo), int64(k.sum), int64(k.of))
 	}
 }
 
@@ -199,7 +202,7 @@ func (s *State) Check() error {
 		}
 	}
 	for i := range s.Accounts {
-		id := uint32(i + 1) //nolint:gosec // bounded by the policy
+		id := uint32(i + 1)
 		if got := int64(s.Ledger.Reserved(id)); got != want[asset{id, 0, 0}] {
 			return fmt.Errorf("account %d has %d credits reserved, its orders need %d", id, got, want[asset{id, 0, 0}])
 		}

@@ -25,22 +25,26 @@ func (m *Market) OrderRate() guard.Rate {
 	return guard.Rate{Interval: m.Template.Risk.OrderInterval, Burst: m.Template.Risk.OrderBurst}
 }
 
+// BurstParams is the policy's bound on the orders of a market.
 func (s *State) BurstParams() guard.BurstParams {
 	p := guard.Defaults().MarketBurst
 	p.Sigmas, p.Floor = s.Policy.Burst.Sigmas, s.Policy.Burst.Floor
 	return p
 }
 
+// WashParams is the policy's bound on trading back and forth.
 func (s *State) WashParams() guard.WashParams {
 	p := guard.Defaults().Wash
 	p.Times, p.Window = s.Policy.Wash.Times, s.Policy.Wash.Window
 	return p
 }
 
+// SelfParams is the policy's bound on meeting own orders.
 func (s *State) SelfParams() guard.SelfParams {
 	return guard.SelfParams{Times: s.Policy.SelfTrades.Times, Window: s.Policy.SelfTrades.Window}
 }
 
+// SpikeParams is the template's bound on sudden moves.
 func (m *Market) SpikeParams() guard.SpikeParams {
 	r := &m.Template.Risk
 	return guard.SpikeParams{Move: r.SpikeMove, Span: r.SpikeSpan, Cool: r.CoolDown}
@@ -55,13 +59,15 @@ func (m *Market) Watched(outcome int, p engine.Price) (int, engine.Price) {
 	return outcome, p
 }
 
+// PartyOf is a fill as one of its two accounts sees it: the taker, who traded an
+// outcome and sold it or not, or else the maker; other is the other one.
 func PartyOf(m *Market, outcome int, sell bool, other engine.AccountID, q engine.Shares, taker bool) guard.Fill {
 	bid := sell == m.Mirrored(outcome) // the taker's side in the book
 	i, _ := m.Watched(outcome, 0)
 	if bid != taker {
 		q = -q
 	}
-	return guard.Fill{Party: uint32(other), Market: uint32(m.ID), Outcome: uint16(i), Shares: q} //nolint:gosec // below 64
+	return guard.Fill{Party: uint32(other), Market: uint32(m.ID), Outcome: uint16(i), Shares: q}
 }
 
 // GuardParams is the template's price guard; off if its window is 0.
@@ -115,6 +121,15 @@ func (m *Market) Pot() engine.Micros {
 	return m.Balance.Collateral() + m.Balance.Fees() + m.Balance.Rounding()
 }
 
+// Needed is how many principals must stand behind a proposal: the template's
+// number, but never one alone where it was made by hand.
+func (m *Market) Needed(reported bool) int64 {
+	if reported {
+		return m.Template.Truth.Approvals
+	}
+	return max(2, m.Template.Truth.Approvals)
+}
+
 // Agreeing lists the reporters that say the same as mine, mine first: reports by
 // the same rule that are fresh, of the same outcome, and of a scalar market with
 // values that all lie within the template's part of the range. Of several such
@@ -163,8 +178,8 @@ func (m *Market) fresh(f Fact, now engine.Time) bool {
 // near reports whether two values, the lower one first, are within the template's
 // part of the range.
 func (m *Market) near(low, high int64) bool {
-	bound := fixed.Mul(uint64(m.Max-m.Min), uint64(m.Template.Truth.MaxDivergence)) //nolint:gosec // not negative
-	return !bound.Less(fixed.Mul(uint64(high-low), engine.One))                     //nolint:gosec // not negative
+	bound := fixed.Mul(uint64(m.Max-m.Min), uint64(m.Template.Truth.MaxDivergence))
+	return !bound.Less(fixed.Mul(uint64(high-low), engine.One))
 }
 
 func lowest(group []Fact) int64 {

@@ -28,7 +28,7 @@ func holds(a engine.AccountID) ledger.Account { return of(ledger.Available, uint
 func reserved(a engine.AccountID) ledger.Account { return of(ledger.Reserved, uint32(a)) }
 
 func sharesOf(m engine.MarketID, outcome int) ledger.Asset {
-	return ledger.Asset{Market: uint32(m), Outcome: uint8(outcome)} //nolint:gosec // below 64
+	return ledger.Asset{Market: uint32(m), Outcome: uint8(outcome)}
 }
 
 func unitsOf(m engine.MarketID) ledger.Asset {

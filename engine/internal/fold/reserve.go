@@ -32,12 +32,12 @@ func Counterpart(o *book.Order, q engine.Shares) engine.Micros {
 
 // Scaled is shares × price in micros, rounded up or down.
 func Scaled(q engine.Shares, p engine.Price, up bool) int64 {
-	product := fixed.Mul(uint64(q), uint64(p)) //nolint:gosec // not negative
+	product := fixed.Mul(uint64(q), uint64(p))
 	if up {
-		return int64(product.CeilDiv(engine.One)) //nolint:gosec // at most q
+		return int64(product.CeilDiv(engine.One))
 	}
 	v, _ := product.QuoRem(engine.One)
-	return int64(v.Lo) //nolint:gosec // at most q
+	return int64(v.Lo)
 }
 
 // release is what a resting order gives back when it shrinks to q shares.

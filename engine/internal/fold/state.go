@@ -65,12 +65,14 @@ type Account struct {
 // Flags are rules whose episode is on.
 type flags uint8
 
+// The rules whose episode a flag remembers.
 const (
 	OrderRateOn flags = 1 << iota
 	TradeRateOn
 	MarketRateOn
 )
 
+// Market is a market with everything that is not a balance.
 type Market struct {
 	ID       engine.MarketID
 	Template *engine.Template
@@ -143,6 +145,7 @@ type proposal struct {
 	At          engine.Time
 	FinalAt     engine.Time
 	Backers     []string // principals behind it, its proposer first
+	Reported    bool     // reporters agreed; else somebody proposed it by hand
 }
 
 // ending is how a market is paid out. The zero value is not yet.
@@ -181,6 +184,7 @@ const (
 	DueSLA    uint8 = 5
 )
 
+// Account returns an account, nil if there is none of that id.
 func (s *State) Account(id engine.AccountID) *Account {
 	if id == 0 || int(id) > len(s.Accounts) {
 		return nil
@@ -188,6 +192,7 @@ func (s *State) Account(id engine.AccountID) *Account {
 	return &s.Accounts[id-1]
 }
 
+// Market returns a market, nil if there is none of that id.
 func (s *State) Market(id engine.MarketID) *Market {
 	if id == 0 || int(id) > len(s.Markets) {
 		return nil
@@ -195,6 +200,7 @@ func (s *State) Market(id engine.MarketID) *Market {
 	return s.Markets[id-1]
 }
 
+// Template returns a template version by its name, nil if there is none.
 func (s *State) Template(name string) *engine.Template {
 	for _, t := range s.Templates {
 		if t.Name() == name {

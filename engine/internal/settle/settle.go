@@ -20,7 +20,7 @@ func Value(shares []fixed.Shares, v []fixed.Price) fixed.Micros {
 		}
 	}
 	q, _ := sum.QuoRem(fixed.One)
-	return fixed.Micros(q.Lo) //nolint:gosec // at most 64·2^52
+	return fixed.Micros(q.Lo)
 }
 
 // Part returns ⌊whole·n/of⌋, the part of a whole that n of so many units are
@@ -30,7 +30,7 @@ func Part(whole fixed.Micros, n, of int64) fixed.Micros {
 		return 0
 	}
 	q, _ := fixed.Mul(uint64(whole), uint64(min(n, of))).QuoRem(uint64(of))
-	return fixed.Micros(q.Lo) //nolint:gosec // at most whole
+	return fixed.Micros(q.Lo)
 }
 
 // Scale returns ⌊due·min(1, there/claims)⌋ for a positive claim, zero for others:
@@ -47,8 +47,8 @@ func Scale(due, there, claims fixed.Micros) fixed.Micros {
 // ⌊10⁶·(clamp(value)−low)/(high−low)⌋; low < high, all within ±2^53.
 func Linear(value, low, high int64) fixed.Price {
 	value = min(max(value, low), high)
-	q, _ := fixed.Mul(uint64(value-low), fixed.One).QuoRem(uint64(high - low)) //nolint:gosec // not negative
-	return fixed.Price(q.Lo)                                                   //nolint:gosec // at most one
+	q, _ := fixed.Mul(uint64(value-low), fixed.One).QuoRem(uint64(high - low))
+	return fixed.Price(q.Lo)
 }
 
 // Normalise returns prices in the proportion of the given ones that sum to
@@ -58,17 +58,17 @@ func Normalise(prices []fixed.Price) []fixed.Price {
 	n := len(prices)
 	sum := uint64(0)
 	for _, p := range prices {
-		sum += uint64(max(p, 0)) //nolint:gosec // not negative
+		sum += uint64(max(p, 0))
 	}
 	out, rest := make([]fixed.Price, n), make([]uint64, n)
 	left := fixed.Price(fixed.One)
 	for i, p := range prices {
-		w, total := uint64(max(p, 0)), sum //nolint:gosec // not negative
+		w, total := uint64(max(p, 0)), sum
 		if sum == 0 {
-			w, total = 1, uint64(n) //nolint:gosec // at most 64
+			w, total = 1, uint64(n)
 		}
 		q, r := fixed.Mul(w, fixed.One).QuoRem(total)
-		out[i], rest[i] = fixed.Price(q.Lo), r //nolint:gosec // at most one
+		out[i], rest[i] = fixed.Price(q.Lo), r
 		left -= out[i]
 	}
 	for ; left > 0; left-- {
@@ -92,5 +92,5 @@ func Accrued(units int64, rate fixed.U128) fixed.Micros {
 	}
 	hi := fixed.Mul(rate.Hi, uint64(units))
 	lo := fixed.Mul(rate.Lo, uint64(units))
-	return fixed.Micros(hi.Lo + lo.Hi) //nolint:gosec // fees are below 2^52
+	return fixed.Micros(hi.Lo + lo.Hi)
 }

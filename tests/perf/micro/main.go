@@ -118,7 +118,7 @@ func benchmarks(ctx context.Context, limits []limit, count int, stderr io.Writer
 	out := map[string][]result{}
 	for _, p := range packages {
 		fmt.Fprintf(stderr, "benchmarks of %s, %d times\n", p, count)
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", strings.Join(patterns[p], "|"), //nolint:gosec // of limits.csv
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", strings.Join(patterns[p], "|"),
 			"-benchmem", "-benchtime", "100ms", "-count", strconv.Itoa(count), p)
 		var text bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &text, stderr
