@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/mbp-market/mbp/cmd/mbp/machine"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
@@ -56,7 +57,7 @@ func bootstrap(ctx context.Context, q *sequencer.Sequencer, data string) error {
 // adminKey makes the file of the first secret, or takes the one that a start
 // before this one made. It returns the digest.
 func adminKey(name string) (engine.Digest, error) {
-	b, err := readOwn(name)
+	b, err := machine.ReadOwn(name)
 	switch {
 	case err == nil && secretForm.Match(b):
 		return client.DigestOf(string(b[:len(b)-1])), nil
@@ -73,22 +74,5 @@ func adminKey(name string) (engine.Digest, error) {
 	if err != nil {
 		return engine.Digest{}, err
 	}
-	return digest, writeSecret(name, secret)
-}
-
-// writeSecret makes a new file of mode 0600 that holds a secret, durable when it
-// returns. It refuses a name that is taken.
-func writeSecret(name, secret string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(secret + "\n")
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return digest, machine.WriteSecret(name, secret)
 }

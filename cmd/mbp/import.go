@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exact"
+	"github.com/mbp-market/mbp/cmd/mbp/remote"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/sim/playback"
@@ -27,11 +29,11 @@ func importCommand() *cobra.Command {
 
 // tradesImport is what `mbp import trades` was told.
 type tradesImport struct {
-	connection
+	remote.Connection
 	options   tape.Options
 	play      playback.Config
 	template  string
-	liquidity amountFlag
+	liquidity exact.Amount
 	report    string
 }
 
@@ -70,8 +72,7 @@ stops and reports.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&x.url, "url", "", "`URL` of the server (MBP_URL, default "+defaultURL+")")
-	f.StringVar(&x.keyFile, "key-file", "", "`file` with the secret of an admin's API key (MBP_KEY_FILE; or the secret itself in MBP_KEY)")
+	x.Reach(f)
 	f.StringVar(&x.report, "json", "", "`file` for the report as JSON")
 	f.IntVar(&x.options.Limit, "limit", 0, "play only the first `n` rows that traded")
 	f.IntVar(&x.options.Synthetic, "accounts", 500, "accounts of a source for its rows without one")
@@ -89,14 +90,14 @@ func (x *tradesImport) run(ctx context.Context, file string, stdout, stderr io.W
 	if x.play.Concurrency < 1 || x.options.Synthetic < 1 || x.options.Limit < 0 || x.play.Speed < 0 || x.play.MaxGap <= 0 {
 		return usage(errors.New("--concurrency, --accounts and --max-gap are above zero, --limit and --speed are not negative"))
 	}
-	cl, err := x.open()
+	cl, err := x.Open()
 	if err != nil {
 		return err
 	}
 	if x.options.Template, err = x.findTemplate(ctx, cl); err != nil {
 		return err
 	}
-	x.options.Liquidity = engine.Micros(x.liquidity.micros)
+	x.options.Liquidity = x.liquidity.Credits()
 	if x.play.Tape, err = tape.Load(ctx, file, x.options); err != nil {
 		return err
 	}

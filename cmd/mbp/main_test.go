@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": scriptServer, "exit": scriptExit, "stop": scriptStop},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": scriptServer, "exit": scriptExit, "stop": scriptStop, "now": scriptNow},
 	})
 }
 
@@ -78,7 +78,16 @@ func scriptStop(ts *testscript.TestScript, _ bool, _ []string) {
 	if !ok {
 		ts.Fatalf("there is no server")
 	}
-	stop.(func())() //nolint:forcetypeassert,errcheck // see scriptServer
+	stop.(func())() //nolint:forcetypeassert // see scriptServer
+}
+
+// scriptNow writes the time for the word NOW in files: `now FILE…`. Facts must be
+// fresh.
+func scriptNow(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := strings.ReplaceAll(ts.ReadFile(name), "NOW", time.Now().UTC().Format(time.RFC3339))
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
 }
 
 // scriptExit runs a program and wants exactly this status: `exit CODE PROGRAM

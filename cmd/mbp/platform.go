@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mbp-market/mbp/cmd/mbp/machine"
 	"github.com/mbp-market/mbp/data/cdc"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
@@ -56,10 +57,10 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 	p := &platform{cfg: cfg, log: log, writerDone: make(chan struct{}), lakeDone: make(chan struct{})}
 	p.writer.Store(&errStarting)
 	p.lake.Store(&errStarting)
-	if err := dataFolder(cfg.Data, syncDir); err != nil {
+	if err := machine.DataFolder(cfg.Data); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if p.conns = connections(cfg.MaxConnections); p.conns < cfg.MaxConnections {
+	if p.conns = machine.Connections(cfg.MaxConnections); p.conns < cfg.MaxConnections {
 		log.Warn("half of the file descriptors stay for the files; raise the limit of the process for more connections", "connections", p.conns)
 	}
 	metrics := prometheus.NewRegistry()
@@ -189,8 +190,8 @@ func passing(err error) bool {
 	if errors.Is(err, cdc.ErrAhead) || errors.Is(err, lake.ErrOtherLog) || errors.As(err, &corrupt) {
 		return false
 	}
-	var machine syscall.Errno
-	return errors.As(err, &machine) || errors.Is(err, cdc.ErrGap)
+	var no syscall.Errno
+	return errors.As(err, &no) || errors.Is(err, cdc.ErrGap)
 }
 
 // ready says why the platform is not ready.

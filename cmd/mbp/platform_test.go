@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -210,47 +209,6 @@ func TestSegmentsAreMadeAhead(t *testing.T) {
 	})
 }
 
-// TestDataFolder: every folder that is made is synced into its parent and open to
-// its owner alone.
-func TestDataFolder(t *testing.T) {
-	root := t.TempDir()
-	var synced []string
-	sync := func(dir string) error { synced = append(synced, dir); return nil }
-	dir := filepath.Join(root, "a", "b", "data")
-	if err := dataFolder(dir+"/", sync); err != nil {
-		t.Fatal(err)
-	}
-	for d := dir; d != root; d = filepath.Dir(d) {
-		if !slices.Contains(synced, filepath.Dir(d)) {
-			t.Errorf("%s is not synced, only %v", filepath.Dir(d), synced)
-		}
-		if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o700 {
-			t.Errorf("%s: %v %v", d, err, info.Mode())
-		}
-	}
-	synced = nil
-	if err := dataFolder(dir, sync); err != nil || !slices.Equal(synced, []string{filepath.Dir(dir)}) {
-		t.Errorf("a folder that is there: %v, synced %v", err, synced)
-	}
-	broken := errors.New("disk is gone")
-	if err := dataFolder(filepath.Join(root, "x"), func(string) error { return broken }); !errors.Is(err, broken) {
-		t.Errorf("%v", err)
-	}
-	if err := os.Chmod(dir, 0o707); err != nil {
-		t.Fatal(err)
-	}
-	if err := dataFolder(dir, sync); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
-		t.Errorf("a folder that anybody may write to: %v", err)
-	}
-	file := filepath.Join(root, "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := dataFolder(file, sync); err == nil || !strings.Contains(err.Error(), "not a folder") {
-		t.Errorf("%v", err)
-	}
-}
-
 // TestForeignAdminKey: a secret that somebody else chose or may read is not made
 // the first admin's.
 func TestForeignAdminKey(t *testing.T) {
@@ -291,14 +249,4 @@ func TestForeignAdminKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("not a regular file")
-	info, err := os.Stat(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if why := notOwn(info, os.Geteuid()); why != "" {
-		t.Errorf("our own file is %s", why)
-	}
-	if why := notOwn(info, os.Geteuid()+1); !strings.Contains(why, "another user") {
-		t.Errorf("somebody else's file is %q", why)
-	}
 }

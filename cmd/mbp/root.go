@@ -10,6 +10,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/offline"
+	"github.com/mbp-market/mbp/cmd/mbp/remote"
 )
 
 func usage(err error) error { return exit.BadUsage(err) }
@@ -34,12 +35,12 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return exit.OK
 	}
-	fmt.Fprintln(stderr, "mbp:", describe(err))
+	fmt.Fprintln(stderr, "mbp:", remote.Describe(err))
 	var e exit.Error
 	if errors.As(err, &e) {
 		return e.Code
 	}
-	return codeOf(err)
+	return remote.CodeOf(err)
 }
 
 func rootCommand(started func()) *cobra.Command {
@@ -52,9 +53,15 @@ Amounts and shares are in credits with up to six decimals (10.5), prices are
 probabilities between 0 and 1 with up to six decimals (0.55). Both are exact.
 
 Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.`,
-		SilenceUsage:     true,
-		SilenceErrors:    true,
-		PersistentPreRun: func(*cobra.Command, []string) { started() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+				return err // cobra would look only after this, when it counts as begun
+			}
+			started()
+			return nil
+		},
 	}
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run the platform:"},
@@ -68,7 +75,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 		}
 	}
 	add("run", serveCommand())
-	add("trade", accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), decisionCommand())
+	add("trade", remote.Commands()...)
 	add("load", seedCommand(), importCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand())
 	return root
 }

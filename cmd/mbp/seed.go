@@ -8,12 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exact"
+	"github.com/mbp-market/mbp/cmd/mbp/remote"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/sim/world"
 )
 
 func seedCommand() *cobra.Command {
-	c := &connection{}
+	c := &remote.Connection{}
 	cfg := world.Config{}
 	out := ""
 	cmd := &cobra.Command{
@@ -33,7 +35,7 @@ equal questions, prices and weights.`,
 			if out == "" {
 				return usage(errors.New("--out says where the secrets go"))
 			}
-			cl, err := c.open()
+			cl, err := c.Open()
 			if err != nil {
 				return err
 			}
@@ -49,7 +51,7 @@ equal questions, prices and weights.`,
 				return err
 			}
 			took := time.Since(began).Seconds()
-			if c.json {
+			if c.JSON() {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
 					Accounts int             `json:"accounts"`
 					Markets  int             `json:"markets"`
@@ -61,11 +63,11 @@ equal questions, prices and weights.`,
 				}{len(w.Traders), len(w.Markets), w.Resolved, w.Payouts, w.Abuse, took, out})
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d traders in %d markets; %s is resolved and paid %s credits; decision %d raised the abuse event; %s written in %.1f s\n",
-				len(w.Traders), len(w.Markets), w.Resolved, formatMicros(w.Payouts), w.Abuse, out, took)
+				len(w.Traders), len(w.Markets), w.Resolved, exact.Format(w.Payouts), w.Abuse, out, took)
 			return nil
 		},
 	}
-	c.bind(cmd)
+	c.Bind(cmd)
 	f := cmd.Flags()
 	f.IntVar(&cfg.Accounts, "accounts", 1000, "trading accounts")
 	f.IntVar(&cfg.Markets, "markets", 20, "open markets")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ once, which loses no decision that was answered.`,
   mbp serve --print-config > mbp.yaml && mbp serve --config mbp.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := load(cmd.Flags(), firstOf(file, os.Getenv("MBP_CONFIG")), os.LookupEnv); err != nil {
+			if err := load(cmd.Flags(), cmp.Or(file, os.Getenv("MBP_CONFIG")), os.LookupEnv); err != nil {
 				return usage(err)
 			}
 			if err := cfg.Validate(); err != nil {

@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"pgregory.net/rapid"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
-	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
@@ -187,28 +185,6 @@ func TestAdminKeyAfterACrash(t *testing.T) {
 	}
 }
 
-func TestMicrosAreExact(t *testing.T) {
-	for text, want := range map[string]int64{"0": 0, "10": 10_000_000, "10.5": 10_500_000, "0.000001": 1, "007": 7_000_000, "9223372036854.775807": 1<<63 - 1} {
-		if got, err := parseMicros(text); err != nil || got != want {
-			t.Errorf("%q: %d %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", ".", ".5", "5.", "-1", "+1", "1e3", "1,5", "0.0000001", "9223372036854.775808", " 1", "1 ", "٣", "1_0", "0x1", "1.2.3", "NaN"} {
-		if got, err := parseMicros(text); err == nil {
-			t.Errorf("%q is %d", text, got)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Min(0).Draw(t, "micros")
-		if got, err := parseMicros(formatMicros(n)); err != nil || got != n {
-			t.Fatalf("%d is written %s and read %d (%v)", n, formatMicros(n), got, err)
-		}
-	})
-	if got := formatMicros(int64(-1 << 63)); got != "-9223372036854.775808" {
-		t.Error(got)
-	}
-}
-
 func TestExitCodes(t *testing.T) {
 	problem := func(status int, code string) error {
 		return &client.Problem{Status: status, Code: code, Title: "title"}
@@ -225,21 +201,5 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("%v: %d, want %d; %q", err, got, want, b.String())
 			}
 		}
-	}
-}
-
-// TestEveryHintIsForACode: a hint for a code that nobody sends helps nobody.
-func TestEveryHintIsForACode(t *testing.T) {
-	b, err := os.ReadFile("../../engine/httpapi/openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for code := range hints {
-		if !strings.Contains(string(b), "\n  "+code+": ") {
-			t.Errorf("%s is no code of the API", code)
-		}
-	}
-	if len(engine.Codes()) == 0 {
-		t.Error("no codes")
 	}
 }

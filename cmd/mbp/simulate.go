@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -80,7 +81,7 @@ func (x *simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return usage(err)
 	}
 	x.World = w
-	cl, err := client.New(firstOf(x.url, os.Getenv("MBP_URL"), w.BaseURL), w.Traders[0].Key)
+	cl, err := client.New(cmp.Or(x.url, os.Getenv("MBP_URL"), w.BaseURL), w.Traders[0].Key)
 	if err != nil {
 		return usage(err)
 	}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exact"
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/rules"
 	"github.com/mbp-market/mbp/engine/resolver"
 )
 
@@ -39,7 +39,7 @@ func ruleCheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var faults []error
 			for _, f := range files {
-				p, err := loadRule(f)
+				p, err := rules.Load(f)
 				if err != nil {
 					faults = append(faults, err)
 					continue
@@ -51,41 +51,12 @@ func ruleCheckCommand() *cobra.Command {
 	}
 }
 
-func loadRule(path string) (*resolver.Program, error) {
-	b, err := readBounded(path, resolver.MaxRuleBytes)
-	if err != nil {
-		return nil, err
-	}
-	p, err := resolver.Load(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", path, err)
-	}
-	return p, nil
-}
-
-// readBounded reads a file of at most so many bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the user names it
-	if err != nil {
-		return nil, exit.BadUsage(err)
-	}
-	defer f.Close() //nolint:errcheck // read only
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if int64(len(b)) > limit {
-		return nil, exit.BadUsage(fmt.Errorf("%s has more than %d bytes", path, limit))
-	}
-	return b, nil
-}
-
 // evaluation is what `mbp rule evaluate` was told.
 type evaluation struct {
 	source, facts, table string
 	params               []string
 	market, closes, at   string
-	min, max             int64
+	min, max             exact.Value
 	asJSON               bool
 }
 
@@ -99,7 +70,7 @@ func ruleEvaluateCommand() *cobra.Command {
 source, which are fetched over https. Undecided facts end with exit code 1 and the
 reason.`,
 		Example: `  mbp rule evaluate match.yaml --source referee --facts facts.json
-  mbp rule evaluate rate.yaml --source bank --min 0 --max 10000000 --json`,
+  mbp rule evaluate rate.yaml --source bank --min 0 --max 10 --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return x.run(cmd.Context(), args[0], cmd.OutOrStdout())
@@ -113,14 +84,14 @@ reason.`,
 	f.StringVar(&x.market, "market", "", "`id` of the market, for rules that ask")
 	f.StringVar(&x.closes, "close", "", "close `time` of the market, RFC 3339")
 	f.StringVar(&x.at, "at", "", "`time` of the evaluation, RFC 3339; now by default")
-	f.Int64Var(&x.min, "min", 0, "lower `end` of a scalar market, in millionths")
-	f.Int64Var(&x.max, "max", 0, "upper `end` of a scalar market, in millionths")
+	f.Var(&x.min, "min", "lower `end` of a scalar market")
+	f.Var(&x.max, "max", "upper `end` of a scalar market")
 	f.BoolVar(&x.asJSON, "json", false, "print the finding as JSON")
 	return cmd
 }
 
 func (x *evaluation) run(ctx context.Context, path string, stdout io.Writer) error {
-	p, err := loadRule(path)
+	p, err := rules.Load(path)
 	if err != nil {
 		return err
 	}
@@ -142,7 +113,7 @@ func (x *evaluation) run(ctx context.Context, path string, stdout io.Writer) err
 	case finding.Decided && finding.Cancel != "":
 		_, err = fmt.Fprintf(stdout, "cancel by %s: %s\n", finding.Cancel, finding.Reason)
 	case finding.Decided && p.Rule().Kind == resolver.Scalar:
-		_, err = fmt.Fprintf(stdout, "value %d millionths: %s\n", finding.Value, finding.Reason)
+		_, err = fmt.Fprintf(stdout, "value %s: %s\n", exact.Format(finding.Value), finding.Reason)
 	case finding.Decided:
 		_, err = fmt.Fprintf(stdout, "outcome %s: %s\n", finding.Outcome, finding.Reason)
 	}
@@ -154,14 +125,11 @@ func (x *evaluation) run(ctx context.Context, path string, stdout io.Writer) err
 
 // context is what the rule may know of market and time.
 func (x *evaluation) context() (resolver.Market, int64, error) {
-	m := resolver.Market{ID: x.market, Min: x.min, Max: x.max, Params: map[string]string{}}
+	m := resolver.Market{ID: x.market, Min: int64(x.min), Max: int64(x.max)}
 	now := time.Now()
-	for _, p := range x.params {
-		k, v, ok := strings.Cut(p, "=")
-		if !ok {
-			return m, 0, fmt.Errorf("--param %q is not name=value", p)
-		}
-		m.Params[k] = v
+	var err error
+	if m.Params, err = rules.Params(x.params); err != nil {
+		return m, 0, err
 	}
 	for _, t := range []struct {
 		text string
@@ -192,11 +160,11 @@ func (x *evaluation) read(ctx context.Context, p *resolver.Program, m resolver.M
 	case s == nil:
 		return nil, exit.BadUsage(fmt.Errorf("--source names none of the rule's %d sources", len(sources)))
 	case x.facts != "":
-		return readBounded(x.facts, resolver.MaxFactsBytes)
+		return rules.Facts(x.facts)
 	case s.Type == resolver.TypeEndpoint:
 		return p.Endpoint(ctx, s.Name, resolver.HTTP(resolver.FetchConfig{}), m, now)
 	case s.Type == resolver.TypeTable && x.table != "":
-		b, err := readBounded(x.table, resolver.MaxTableBytes)
+		b, err := rules.Table(x.table)
 		if err != nil {
 			return nil, err
 		}

@@ -1,24 +1,23 @@
-package main
+package remote
 
 import (
 	"context"
-	"encoding"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exact"
+	"github.com/mbp-market/mbp/cmd/mbp/machine"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
 func keyCommand() *cobra.Command {
-	c := &connection{}
+	c := &Connection{}
 	cmd := &cobra.Command{Use: "key", Short: "Make and end API keys"}
-	c.bind(cmd)
+	c.Bind(cmd)
 	key, out := newKeyRequest{}, ""
 	add := &cobra.Command{
 		Use:   "new --principal NAME --roles ROLE[,ROLE] --out FILE",
@@ -81,7 +80,7 @@ func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out stri
 		return nil, err
 	}
 	k.SHA256 = digest
-	if err := writeSecret(out, secret); err != nil {
+	if err := machine.WriteSecret(out, secret); err != nil {
 		return nil, fmt.Errorf("write the secret: %w", err)
 	}
 	d, err := cl.AddKey(ctx, k)
@@ -95,21 +94,10 @@ func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out stri
 	return nil, fmt.Errorf("%w; %s stays, because the key may be registered", err, out)
 }
 
-// idArg reads the id that is the first argument of a verb.
-func idArg[T any, P interface {
-	*T
-	encoding.TextUnmarshaler
-}](args []string) (id T, err error) {
-	if err := P(&id).UnmarshalText([]byte(args[0])); err != nil {
-		return id, usage(err)
-	}
-	return id, nil
-}
-
 func accountCommand() *cobra.Command {
-	c := &connection{}
+	c := &Connection{}
 	cmd := &cobra.Command{Use: "account", Short: "Make, show and fund trading accounts"}
-	c.bind(cmd)
+	c.Bind(cmd)
 	create := &cobra.Command{
 		Use: "create", Short: "Open a trading account", Args: cobra.NoArgs,
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.Decision, error) {
@@ -136,7 +124,7 @@ func accountCommand() *cobra.Command {
 			return cl.Account(ctx, me.Account)
 		}, showAccount),
 	}
-	var amount amountFlag
+	var amount exact.Amount
 	grant := &cobra.Command{
 		Use: "grant ACCOUNT --amount CREDITS", Short: "Issue credits to an account", Args: cobra.ExactArgs(1),
 		Example: `  mbp account grant acc_1 --amount 1000`,
@@ -145,7 +133,7 @@ func accountCommand() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return cl.Grant(ctx, id, engine.Micros(amount.micros), c.calls()...)
+			return cl.Grant(ctx, id, amount.Credits(), c.calls()...)
 		}, showDecision),
 	}
 	grant.Flags().Var(&amount, "amount", "credits to issue")
@@ -153,46 +141,4 @@ func accountCommand() *cobra.Command {
 	c.bindKey(create, grant)
 	cmd.AddCommand(create, show, grant)
 	return cmd
-}
-
-func templateCommand() *cobra.Command {
-	c := &connection{}
-	cmd := &cobra.Command{Use: "template", Short: "List and register market templates"}
-	c.bind(cmd)
-	list := &cobra.Command{
-		Use: "list", Short: "List every template version", Args: cobra.NoArgs,
-		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.TemplateList, error) {
-			return cl.Templates(ctx)
-		}, showTemplates),
-	}
-	put := &cobra.Command{
-		Use: "put FILE", Short: "Register a template version from a JSON document", Args: cobra.ExactArgs(1),
-		Long:    "Register a template version. Versions never change: a change is a new version.\nThe document is an element of `mbp template list --json`.",
-		Example: `  mbp template put binary-2.json`,
-		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
-			t, err := readTemplate(args[0])
-			if err != nil {
-				return nil, usage(err)
-			}
-			return cl.AddTemplate(ctx, t, c.calls()...)
-		}, showDecision),
-	}
-	c.bindKey(put)
-	cmd.AddCommand(list, put)
-	return cmd
-}
-
-func readTemplate(name string) (engine.Template, error) {
-	var t engine.Template
-	f, err := os.Open(name)
-	if err != nil {
-		return t, err
-	}
-	defer f.Close()
-	d := json.NewDecoder(io.LimitReader(f, 64<<10))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
-		return t, fmt.Errorf("%s: %w", name, err)
-	}
-	return t, nil
 }

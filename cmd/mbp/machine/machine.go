@@ -1,4 +1,9 @@
-package main
+// Package machine asks the machine what the platform relies on: that nobody else
+// can put a secret or a journal in its place, that what was made is still there
+// after a power loss, and that clients leave the platform file descriptors. It
+// refuses folders and files that somebody else could have replaced or read. The
+// order of writing and syncing follows open(2) and fsync(2) of Linux.
+package machine
 
 import (
 	"errors"
@@ -10,16 +15,14 @@ import (
 	"syscall"
 )
 
-// The functions of this file ask the machine what the platform relies on: that
-// nobody else can put a secret or a journal in its place, that what it makes is
-// still there after a power loss, and that its clients leave it file descriptors.
-
-// dataFolder makes the data folder, with its parents, for its owner alone, and
+// DataFolder makes the data folder, with its parents, for its owner alone, and
 // refuses one in which anybody may write.
 //
 // The crash story: a folder is durable once its parent is synced, which is before
 // anything durable is put into it. A start that is killed in between leaves a
 // folder that the next start finds, so the parent is synced in any case.
+func DataFolder(dir string) error { return dataFolder(dir, syncDir) }
+
 func dataFolder(dir string, sync func(string) error) error {
 	dir = filepath.Clean(dir)
 	if err := makeFolder(dir, sync); err != nil {
@@ -66,9 +69,9 @@ func syncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// readOwn reads a small file that holds a secret of this user. It refuses one
+// ReadOwn reads a small file that holds a secret of this user. It refuses one
 // that somebody else may have put there or may know.
-func readOwn(name string) ([]byte, error) {
+func ReadOwn(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, foreign(name, "a symbolic link")
@@ -105,12 +108,29 @@ func foreign(name, why string) error {
 	return fmt.Errorf("%s is %s, so its secret may be somebody else's; move it away and start again, which makes a new one", name, why)
 }
 
-// connections returns how many connections the process may hold: half of its file
+// Connections returns how many connections the process may hold: half of its file
 // descriptors stay for the journal, the lake and what it reads.
-func connections(want int) int {
+func Connections(want int) int {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
 		return want // nobody knows of a limit
 	}
 	return int(min(uint64(want), max(1, files.Cur/2)))
+}
+
+// WriteSecret makes a new file of mode 0600 that holds a secret, durable when it
+// returns. It refuses a name that is taken.
+func WriteSecret(name, secret string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(secret + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
 }

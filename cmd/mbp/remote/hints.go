@@ -1,0 +1,43 @@
+package remote
+
+import "github.com/mbp-market/mbp/engine"
+
+// hints say what to do about a code; the title of the problem says what it is.
+var hints = map[string]string{
+	"unauthenticated":                  "check the key file; `mbp key new` makes keys",
+	"forbidden":                        "use a key that has the role, or ask an admin for one",
+	"overloaded":                       "try again in a second with the same --idempotency-key",
+	"too_many_requests":                "wait as long as it says, with the same --idempotency-key; see --trader-rate, --staff-rate and --read-rate of `mbp serve`",
+	"idempotency_conflict":             "take another --idempotency-key",
+	"not_leader":                       "the server is shutting down or was replaced; try again",
+	"failed":                           "repeat it with the same --idempotency-key to learn the outcome",
+	engine.AccountNotFound.String():    "see `mbp account show`",
+	engine.MarketNotFound.String():     "see `mbp market list`",
+	engine.TemplateNotFound.String():   "see `mbp template list`",
+	engine.AlreadyExists.String():      "versions and keys never change; take another version, or make another key",
+	engine.InsufficientFunds.String():  "see `mbp account show`; order less, cancel what waits (`mbp order list`), or have credits granted",
+	engine.InsufficientShares.String(): "see `mbp account show`; sell less, or cancel what waits (`mbp order list`)",
+	engine.RateLimited.String():        "wait as long as it says; an account may order ten times a second",
+	engine.MarketNotOpen.String():      "see `mbp market show`; only open markets trade",
+	engine.MarketClosed.String():       "see `mbp market show`; its time is over, and it waits for its outcome",
+	engine.PriceLimit.String():         "see `mbp quote`; give a wider --limit, or let it wait with --tif gtc",
+	engine.FOKUnfilled.String():        "see `mbp quote`; order less, or --tif ioc",
+	engine.TooSmall.String():           "order more",
+	engine.WrongState.String():         "see `mbp market show`",
+	engine.SameApprover.String():       "use the key of another principal than the proposer's",
+	engine.TemplateBounds.String():     "see `mbp template list`",
+	engine.LimitReached.String():       "see `mbp policy show`; cancel what waits, or have the policy changed",
+	engine.LastAdmin.String():          "make another admin's key first: `mbp key new`",
+	engine.MarketFrozen.String():       "wait until it reopens, or have a moderator look: `mbp market reopen`",
+	engine.OrderNotFound.String():      "see `mbp order list`; it may have been filled, have expired or been cancelled",
+	engine.PostOnlyTakes.String():      "see `mbp book`; wait at a --limit that meets nobody",
+	engine.SelfTrades.String():         "see `mbp order list`; cancel your own order, or --self-trade cancel_oldest",
+	engine.PositionLimit.String():      "see `mbp account show` and the template's caps; order less",
+	engine.InterestLimit.String():      "the market is as large as its template allows; order less, or merge sets",
+	engine.CoolingDown.String():        "wait until the time that `mbp market show` tells",
+	engine.AccountLimited.String():     "ask a moderator; `mbp account show` says until when",
+	engine.ReadOnly.String():           "wait; orders can still be cancelled",
+	engine.VoidWindowExceeded.String(): "give a later --effective-at, or cancel the market with --kind refund",
+	engine.NotFound.String():           "see `mbp decision list`",
+	engine.Draining.String():           "try again in a moment",
+}

@@ -1,0 +1,78 @@
+package remote
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// TestEveryHintIsForACode: a hint for a code that nobody sends helps nobody.
+func TestEveryHintIsForACode(t *testing.T) {
+	b, err := os.ReadFile("../../../engine/httpapi/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code := range hints {
+		if !strings.Contains(string(b), "\n  "+code+": ") {
+			t.Errorf("%s is no code of the API", code)
+		}
+	}
+	for _, code := range engine.Codes() {
+		switch code {
+		case engine.OK, engine.InvalidCommand, engine.KeyNotFound: // their details say all there is to do
+		default:
+			if hints[code.String()] == "" {
+				t.Errorf("nothing says what to do about %s", code)
+			}
+		}
+	}
+}
+
+// TestHelpTeaches: every verb says what it does, and whoever needs arguments or
+// flags is shown how; what an example says can be read by the verb.
+func TestHelpTeaches(t *testing.T) {
+	var walk func(path string, cmd *cobra.Command)
+	walk = func(path string, cmd *cobra.Command) {
+		path += " " + cmd.Name()
+		for _, sub := range cmd.Commands() {
+			walk(path, sub)
+		}
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: short text %q", path, cmd.Short)
+		}
+		if cmd.RunE == nil {
+			return
+		}
+		if strings.Contains(cmd.Use, "FILE") || strings.Contains(cmd.Use, "--") {
+			if !strings.Contains(cmd.Example, path) {
+				t.Errorf("%s shows no example of %q", path, cmd.Use)
+			}
+		}
+		for example := range strings.Lines(cmd.Example) {
+			for _, text := range strings.Fields(example) {
+				if name, is := strings.CutPrefix(text, "--"); is && cmd.Flag(name) == nil && cmd.InheritedFlags().Lookup(name) == nil {
+					t.Errorf("%s: the example has --%s", path, name)
+				}
+			}
+		}
+	}
+	for _, cmd := range Commands() {
+		walk("mbp", cmd)
+	}
+}
+
+// TestCompletionIsQuick: without a server the shell gets an answer, not an error.
+func TestCompletionIsQuick(t *testing.T) {
+	t.Setenv("MBP_URL", "http://127.0.0.1:1")
+	t.Setenv("MBP_KEY", "mbp_"+strings.Repeat("A", 43))
+	c := &Connection{}
+	for _, by := range []completion{c.markets, c.outcomes, c.orders} {
+		if got := by(t.Context(), []string{"mkt_1"}); len(got) != 0 {
+			t.Errorf("%v", got)
+		}
+	}
+}
