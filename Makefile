@@ -104,6 +104,14 @@ race:
 	$(call say,check: race detector on $(RACE))
 	@CGO_ENABLED=1 $(GO) test -race -short -timeout 15m $(RACE)
 
+# Arbitrary commands against every invariant, beyond the corpus that each test
+# run plays.
+FUZZTIME ?= 2m
+.PHONY: fuzz
+fuzz: ## fuzz the decision core with arbitrary commands (FUZZTIME=2m)
+	$(call say,check: fuzzing command sequences for $(FUZZTIME))
+	@$(GO) test -run '^$$' -fuzz FuzzCommands -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./engine/core
+
 .PHONY: rules
 rules:
 	$(call say,check: Prometheus rules)

@@ -25,6 +25,7 @@ var suites = []suite{
 	{name: "setup", argv: []string{"go", "run", "./tools/setup"}, gate: true},
 	{name: "test", argv: []string{"make", "test"}},
 	{name: "check", argv: []string{"make", "check"}},
+	{name: "fuzz", argv: []string{"make", "fuzz"}},
 	{name: "smoke", argv: []string{"make", "prega", "PROFILE=smoke"}},
 }
 
