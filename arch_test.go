@@ -43,6 +43,7 @@ var importRules = []importRule{
 	{"engine/internal/fold", []string{"engine", "engine/internal"}, "the state is made of decisions, so it speaks their vocabulary"},
 	{"engine/journal", []string{"engine", "engine/journal"}, "the log stores what the engine decides and knows nobody above it"},
 	{"engine/sequencer", []string{"engine", "engine/core", "engine/journal"}, "the writer drives engine and log; edges come to it, not it to them"},
+	{"engine/replay", []string{"engine", "engine/core", "engine/journal"}, "an audit needs the log and the machine, not the writer that made it"},
 	{"engine/httpapi", []string{"engine", "engine/core", "engine/sequencer"}, "the edge talks to the sequencer and the read model, never to the disk"},
 	{"engine/httpapi/client", []string{"engine"}, "a client knows the edge by its wire alone"},
 	{"engine/resolver", []string{"engine"}, "rules are evaluated outside the core, which gets a proposal: they need the engine's words and nothing that runs it"},

@@ -1,0 +1,198 @@
+// Package replay folds a journal again from its first record, and decides it
+// again: the audit that needs nothing but the log.
+//
+// It promises: every record is looked at, in order and without gaps; the ledger
+// and every invariant hold at the end; and, if it shall verify, each command that
+// this binary decides by the rules of its time gives the same bytes as then, no
+// deadline was passed over, and the state that decided is the state that folded.
+// The first record that does not hold is named by its sequence.
+//
+// It refuses to repair, to skip, and to write anything. What it cannot see is
+// said, too: requests that would have been decided equally, such as a last record
+// that is gone, show in Report.Records alone, which is compared with that of a
+// copy. It follows the idea of deterministic replay of state machine replication
+// (Schneider, ACM Computing Surveys 1990).
+package replay
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/journal"
+)
+
+// Source is where the records come from; every journal.Log is one. It keeps the
+// rules of journal.Log for both methods.
+type Source interface {
+	Next() uint64
+	Read(from uint64, fn func(journal.Record) error) error
+}
+
+// Options say how much is done.
+type Options struct {
+	Verify   bool                     // decide every command again
+	Want     engine.Digest            // what Report.Records must be; zero: nothing is known
+	Progress func(done, total uint64) // called after each ProgressEvery records; may be nil
+}
+
+// ProgressEvery is how many records lie between two calls of Options.Progress.
+const ProgressEvery = 1_000_000
+
+// Report says what was found.
+type Report struct {
+	Decisions  uint64        `json:"decisions"`
+	Verified   uint64        `json:"verified"`    // decided again, with the same bytes
+	FoldedOnly uint64        `json:"folded_only"` // of a version of the rules that this binary does not decide by
+	Version    uint32        `json:"engine_version"`
+	Last       engine.Time   `json:"last_decided_at"`
+	State      engine.Digest `json:"state_hash"`
+	Records    engine.Digest `json:"records_sha256"` // of all records: sequence and length as eight bytes each, then the payload
+}
+
+// Fault is the first record that does not hold.
+type Fault struct {
+	Seq    engine.Seq
+	Reason error
+}
+
+// Error names the sequence and the reason.
+func (f *Fault) Error() string { return fmt.Sprintf("sequence %d: %v", f.Seq, f.Reason) }
+
+// Unwrap returns the reason.
+func (f *Fault) Unwrap() error { return f.Reason }
+
+// Run replays the records of a source. The error is a *Fault for a record that
+// does not hold, ctx's error if that ended first, and otherwise that of the
+// source or of what has to hold at the end.
+func Run(ctx context.Context, from Source, o Options) (Report, error) {
+	r := &replayer{ctx: ctx, folded: core.New(), total: from.Next() - 1, sum: sha256.New(), options: o}
+	if o.Verify {
+		r.again = core.New()
+	}
+	if err := from.Read(1, r.record); err != nil {
+		return Report{}, err
+	}
+	return r.result()
+}
+
+// replayer is one run.
+type replayer struct {
+	ctx     context.Context //nolint:containedctx // of one call, which the callback of Read cannot pass on
+	options Options
+	total   uint64
+	folded  *core.State
+	again   *core.State // nil: fold only
+	d       engine.Decision
+	buf     []byte
+	sum     hash.Hash
+	out     Report
+}
+
+func (r *replayer) record(rec journal.Record) error {
+	if err := r.ctx.Err(); err != nil {
+		return fmt.Errorf("stopped before sequence %d: %w", rec.Seq, err)
+	}
+	if want := r.out.Decisions + 1; rec.Seq > want {
+		return &Fault{engine.Seq(want), fmt.Errorf("the record is missing: %d follows %d", rec.Seq, want-1)}
+	} else if rec.Seq < want {
+		return &Fault{engine.Seq(rec.Seq), fmt.Errorf("one record too many: %d follows %d", rec.Seq, want-1)}
+	}
+	if err := r.step(rec); err != nil {
+		return &Fault{engine.Seq(rec.Seq), err}
+	}
+	r.count(rec)
+	return nil
+}
+
+// count adds a record that holds to the sums.
+func (r *replayer) count(rec journal.Record) {
+	var head [16]byte
+	binary.BigEndian.PutUint64(head[:8], rec.Seq)
+	binary.BigEndian.PutUint64(head[8:], uint64(len(rec.Payload)))
+	r.sum.Write(head[:])
+	r.sum.Write(rec.Payload)
+	if r.out.Decisions++; r.out.Decisions%ProgressEvery == 0 && r.options.Progress != nil {
+		r.options.Progress(r.out.Decisions, r.total)
+	}
+}
+
+// step folds a record and decides it again.
+func (r *replayer) step(rec journal.Record) error {
+	d, err := engine.Decode(engine.Seq(rec.Seq), rec.Payload)
+	if err != nil {
+		return err
+	}
+	if r.again == nil {
+		return r.folded.Evolve(d)
+	}
+	if !decides(r.again, d) {
+		r.out.FoldedOnly++
+		if err := r.again.Evolve(d); err != nil {
+			return err
+		}
+		return r.folded.Evolve(d)
+	}
+	if _, late := r.again.Due(d.At).(*engine.Tick); late && d.Command.Type() != (&engine.Tick{}).Type() {
+		return fmt.Errorf("a deadline had come before %s, and no tick was decided", d.Command.Type())
+	}
+	if err := r.again.Step(d.Request, &r.d); err != nil {
+		return err
+	}
+	if r.buf = r.d.Append(r.buf[:0]); !bytes.Equal(r.buf, rec.Payload) {
+		return fmt.Errorf("%s was decided otherwise: %s", d.Command.Type(), difference(d, &r.d))
+	}
+	r.out.Verified++
+	return r.folded.Evolve(d)
+}
+
+// decides reports whether this binary decides by the rules that decided d. The
+// upgrade to rules that it does not know is theirs already.
+func decides(s *core.State, d *engine.Decision) bool {
+	if u, is := d.Command.(*engine.UpgradeEngine); is && u.Version > engine.Version && d.Code == engine.OK {
+		return false
+	}
+	return s.Version() <= engine.Version
+}
+
+// difference says where two decisions on one request part.
+func difference(was, is *engine.Decision) string {
+	switch {
+	case was.Code != is.Code:
+		return fmt.Sprintf("it was %s, now it is %s", was.Code, is.Code)
+	case was.Detail != is.Detail:
+		return fmt.Sprintf("its detail was %q, now it is %q", was.Detail, is.Detail)
+	case len(was.Events) != len(is.Events):
+		return fmt.Sprintf("it had %d events, now it has %d", len(was.Events), len(is.Events))
+	}
+	for i, e := range was.Events {
+		switch now := is.Events[i]; {
+		case e.Type() != now.Type():
+			return fmt.Sprintf("event %d was %s, now it is %s", i+1, e.Type(), now.Type())
+		case !bytes.Equal(engine.Canonical(e), engine.Canonical(now)):
+			return fmt.Sprintf("event %d, %s, has other content now", i+1, e.Type())
+		}
+	}
+	return "the same, in other bytes" // a result of a batch, or a form that no encoder writes
+}
+
+// result looks at the states at the end.
+func (r *replayer) result() (Report, error) {
+	if err := r.folded.Check(); err != nil {
+		return Report{}, fmt.Errorf("the state at the end: %w", err)
+	}
+	r.out.State, r.out.Last, r.out.Version = r.folded.Hash(), r.folded.At(), r.folded.Version()
+	r.sum.Sum(r.out.Records[:0])
+	switch {
+	case r.again != nil && r.again.Hash() != r.out.State:
+		return Report{}, fmt.Errorf("the state that decided again has hash %s, the folded one %s", r.again.Hash(), r.out.State)
+	case r.options.Want != (engine.Digest{}) && r.options.Want != r.out.Records:
+		return Report{}, fmt.Errorf("these are %d other records: they have %s, not %s", r.out.Decisions, r.out.Records, r.options.Want)
+	}
+	return r.out, nil
+}
