@@ -66,7 +66,7 @@ func (d *desk) requests() []seen {
 
 const fill = `{"seq":9,"decided_at":"2026-01-02T12:00:00.000001Z","code":"ok","principal":"ana","command":{"type":"place_order"},"events":[` +
 	`{"type":"order_filled","order":"ord_9","account":"acc_1","market":"mkt_1","outcome":"NO","side":"buy","amount_micros":5,"shares_micros":9,` +
-	`"average_price_micros":555556,"price_before_micros":500000,"price_after_micros":500001,"pool_yes_micros":3,"pool_no_micros":4}]}`
+	`"average_price_micros":555556,"price_before_micros":500000,"price_after_micros":500001,"pool_amount_micros":5,"pool_shares_micros":9}]}`
 
 func refuse(w http.ResponseWriter, status int, body string, header ...string) {
 	w.Header().Set("Content-Type", "application/problem+json")
