@@ -114,11 +114,11 @@ async function lookAround(page, visit) {
  * everything held. Returns what the page says of it.
  *
  * @param {Page} page
- * @param {{ side: "buy" | "sell", outcome: "YES" | "NO" }} order
+ * @param {{ side: "buy" | "sell", outcome: number }} order the outcome by its place in the form
  */
 async function trade(page, { side, outcome }) {
   await page.check(`#side-${side}`, { force: true });
-  await page.check(`#outcome-${outcome}`, { force: true });
+  await page.locator("input[name=outcome]").nth(outcome).check({ force: true });
   await page.selectOption("#protect", "50000");
   if (side === "buy") {
     await page.click("#amount");
@@ -139,12 +139,12 @@ async function trade(page, { side, outcome }) {
   await page.waitForFunction(() => document.querySelector(".account td a") !== null || document.querySelector(".account .empty:not([hidden])") !== null);
 }
 
-/** The orders of a visit: both outcomes are bought, then sold again, so that the credits last. @type {{ side: "buy" | "sell", outcome: "YES" | "NO" }[]} */
+/** The orders of a visit: the first two outcomes are bought, then sold again, so that the credits last. @type {{ side: "buy" | "sell", outcome: number }[]} */
 const ORDERS = [
-  { side: "buy", outcome: "YES" },
-  { side: "buy", outcome: "NO" },
-  { side: "sell", outcome: "YES" },
-  { side: "sell", outcome: "NO" },
+  { side: "buy", outcome: 0 },
+  { side: "buy", outcome: 1 },
+  { side: "sell", outcome: 0 },
+  { side: "sell", outcome: 1 },
 ];
 
 /**

@@ -47,12 +47,13 @@ const TIMEOUT = '10s';
 const CODES = [
   'ok', 'invalid_command', 'account_not_found', 'market_not_found', 'insufficient_funds', 'insufficient_shares',
   'rate_limited', 'market_not_open', 'market_closed', 'price_limit', 'fok_unfilled', 'too_small', 'wrong_state',
-  'template_bounds', 'limit_reached', 'frozen', 'malformed', 'unauthenticated', 'forbidden', 'too_large',
+  'template_bounds', 'limit_reached', 'frozen', 'self_trades', 'position_limit', 'interest_limit', 'cooling_down',
+  'account_limited', 'read_only', 'draining', 'malformed', 'unauthenticated', 'forbidden', 'too_large',
   'idempotency_conflict', 'overloaded', 'too_many_requests', 'not_leader', 'failed', 'unanswered', 'other',
 ];
 // Rejections that are business as usual: a price moved, money ran out, a market
 // was halted. Any other 4xx means that client and server disagree.
-const EXPECTED_REJECTIONS = new Set(['price_limit', 'fok_unfilled', 'insufficient_funds', 'frozen', 'market_not_open']);
+const EXPECTED_REJECTIONS = new Set(['price_limit', 'fok_unfilled', 'insufficient_funds', 'frozen', 'cooling_down', 'market_not_open']);
 const MIX = ['buy_yes', 'buy_no', 'sell_yes', 'sell_no', 'ioc', 'fok', 'by_amount', 'by_shares', 'limited'];
 
 const file = new SharedArray('fixtures', () => {
@@ -144,7 +145,7 @@ export function setup() {
 
 // ---- one virtual user: some accounts that nobody else uses, and its beliefs ----
 
-let beliefs; // market → { price: last seen YES price, fair: where this user thinks it belongs, pool }
+let beliefs; // market → { price: last seen YES price, fair: where this user thinks it belongs, pool: the smaller one at the start }
 const mine = []; // accounts with what they hold, as this user knows it
 
 function begin(data) {
@@ -180,7 +181,7 @@ function refresh(a) {
   const view = r.json();
   a.funds = view.available_micros;
   a.held = {};
-  for (const p of view.positions) a.held[`${p.market} ${p.outcome}`] = p.shares_micros;
+  for (const p of view.positions) a.held[`${p.market} ${p.outcome}`] = p.shares_micros - (p.reserved_micros || 0);
   a.stale = false;
 }
 
@@ -244,7 +245,7 @@ function count(order, r) {
   dec.completed.add(1);
   dec.within.add(r.status !== 0 && r.timings.duration <= BOUND_MS);
   dec.effective.add(Boolean(fill && fill.shares_micros > 0));
-  dec.frozen.add(code === 'frozen' || code === 'market_not_open');
+  dec.frozen.add(code === 'frozen' || code === 'cooling_down' || code === 'market_not_open');
   dec.rateLimited.add(code === 'rate_limited');
   dec.noFunds.add(code === 'insufficient_funds');
   dec.codes.add(1, { code });
@@ -269,7 +270,7 @@ function learn(a, order, fill) {
   }
   const sign = order.side === 'buy' ? 1 : -1;
   const held = `${order.market} ${order.outcome}`;
-  a.funds -= sign * fill.amount_micros;
+  a.funds -= sign * fill.amount_micros + fill.fee_micros;
   a.held[held] = (a.held[held] || 0) + sign * fill.shares_micros;
   const b = beliefs[order.market];
   b.price = order.outcome === 'YES' ? fill.price_after_micros : CREDIT - fill.price_after_micros;

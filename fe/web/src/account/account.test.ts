@@ -10,11 +10,11 @@ const market = (id: string, yes: number, over: Partial<Market> = {}): [string, M
 }];
 const account: Account = {
   seq: 1, account: "acc_1", available_micros: 0, positions: [
-    { market: "mkt_1", outcome: "YES", shares_micros: 10_000_000 },
-    { market: "mkt_2", outcome: "NO", shares_micros: 10_000_001 },
-    { market: "mkt_3", outcome: "YES", shares_micros: 0 },
-    { market: "mkt_4", outcome: "NO", shares_micros: 5_000_000 },
-    { market: "mkt_9", outcome: "YES", shares_micros: 1 },
+    { market: "mkt_1", outcome: "YES", shares_micros: 10_000_000, reserved_micros: null },
+    { market: "mkt_2", outcome: "NO", shares_micros: 10_000_001, reserved_micros: null },
+    { market: "mkt_3", outcome: "YES", shares_micros: 0, reserved_micros: null },
+    { market: "mkt_4", outcome: "NO", shares_micros: 5_000_000, reserved_micros: 2_000_000 },
+    { market: "mkt_9", outcome: "YES", shares_micros: 1, reserved_micros: null },
   ],
 };
 const markets = new Map([market("mkt_1", 250_000), market("mkt_2", 400_000), market("mkt_3", 1), market("mkt_4", 0, { state: "resolved", outcome: "NO" })]);
@@ -32,5 +32,6 @@ it("puts the chosen market first", () => {
 it("knows what can be sold", () => {
   expect(held(account, "mkt_2", "NO")).toBe(10_000_001);
   expect(held(account, "mkt_2", "YES")).toBe(0);
+  expect(held(account, "mkt_4", "NO"), "without what open sales hold").toBe(3_000_000);
   expect(held(null, "mkt_2", "NO")).toBe(0);
 });

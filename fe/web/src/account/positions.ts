@@ -29,7 +29,8 @@ export function positions(account: Account, markets: Live["markets"], selected: 
     .sort((a, b) => Number(b.market === selected) - Number(a.market === selected) || (b.worth ?? -1) - (a.worth ?? -1));
 }
 
-/** Shares that the trader holds of one outcome. */
+/** Shares of one outcome that the trader can sell: those that wait in open orders are not among them. */
 export function held(account: Account | null, market: string, outcome: Outcome): number {
-  return account?.positions.find((p) => p.market === market && p.outcome === outcome)?.shares_micros ?? 0;
+  const p = account?.positions.find((x) => x.market === market && x.outcome === outcome);
+  return p ? p.shares_micros - (p.reserved_micros ?? 0) : 0;
 }

@@ -120,6 +120,11 @@ class App {
     if (id === this.state.selected && this.desk.form.market === (id ?? "")) return;
     this.change({ selected: id });
     this.desk.set({ market: id ?? "", limit: "", ...(this.desk.form.side === "sell" ? { amount: "" } : {}) });
+    this.offer();
+  }
+
+  private offer(): void {
+    this.desk.offer(this.state.live.markets.get(this.desk.form.market)?.outcomes.map((o) => o.outcome) ?? []);
   }
 
   private followAddress(): void {
@@ -138,6 +143,7 @@ class App {
     const live = fold(this.state.live, events, Date.now());
     this.change({ live, loaded: this.state.loaded || events.some((e) => e.kind === "snapshot") });
     if (!seen()) this.select(ordered(live.markets)[0]?.market ?? null);
+    this.offer();
     const after = seen();
     if (before?.outcomes !== after?.outcomes || before?.state !== after?.state) this.desk.priceMoved();
     // A payout changes balances without an order of one's own; so may whatever

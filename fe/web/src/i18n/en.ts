@@ -96,6 +96,7 @@ export const en = {
   "ticket.readonly": "This key has no trading account.",
   "ticket.filled.buy": "Bought {shares} {outcome} shares for {amount} credits, {price} each on average.",
   "ticket.filled.sell": "Sold {shares} {outcome} shares for {amount} credits, {price} each on average.",
+  "ticket.fee": "The fee was {fee} credits.",
   "ticket.partial": "The rest was beyond your limit and was not filled.",
   "ticket.unknown": "The connection broke and the outcome is not known. Press the button again: the same order never executes twice.",
 

@@ -33,6 +33,11 @@ describe("messages", () => {
 
   const source = (path: string) => readFileSync(new URL(`../../../../${path}`, import.meta.url), "utf8");
 
+  it("knows the states of the engine", () => {
+    const block = /var stateNames = \[\]string\{([^}]*)\}/.exec(source("engine/codes.go"))?.[1] ?? "";
+    expect([...block.matchAll(/"([a-z]+)"/g)].map((m) => m[1]).sort()).toEqual([...MARKET_STATES].sort());
+  });
+
   it("explains every code of the engine", () => {
     const block = /var codeNames = \[\]string\{([^}]*)\}/.exec(source("engine/codes.go"))?.[1] ?? "";
     const codes = [...block.matchAll(/"([a-z_]+)"/g)].map((m) => m[1]).filter((c) => c !== "ok");

@@ -98,6 +98,7 @@ export const pt: Record<MessageKey, string> = {
   "ticket.readonly": "Esta chave não tem conta de negociação.",
   "ticket.filled.buy": "Comprou {shares} ações de {outcome} por {amount} créditos, a {price} cada em média.",
   "ticket.filled.sell": "Vendeu {shares} ações de {outcome} por {amount} créditos, a {price} cada em média.",
+  "ticket.fee": "A taxa foi de {fee} créditos.",
   "ticket.partial": "O restante passava do seu limite e não foi executado.",
   "ticket.unknown": "A conexão caiu e o resultado não é conhecido. Aperte o botão de novo: a mesma ordem nunca é executada duas vezes.",
 

@@ -45,7 +45,7 @@ const quote = (seq: number, yes: number, ms = seq * 1000): StreamEvent => ({
 
 describe("decode", () => {
   it("takes what it needs and drops the rest", () => {
-    expect(market({ ...m1, pool_yes_micros: 1, newer: true }, "m")).toEqual(m1);
+    expect(market({ ...m1, kind: "binary", newer: true }, "m")).toEqual(m1);
     expect(market({ ...m1, close_at: undefined, outcome: "" }, "m").outcome).toBeNull();
   });
 
@@ -53,6 +53,7 @@ describe("decode", () => {
     ["a missing member", { ...m1, title: undefined }, "m.title"],
     ["a fraction", { ...m1, outcomes: prices(0.5, 1, 1) }, "m.outcomes[0].price_micros"],
     ["text for a number", { ...m1, trades: "3" }, "m.trades"],
+    ["an outcome that cannot be", { ...m1, outcomes: [{ ...prices(1, 1, 1)[0], outcome: "O65" }] }, "m.outcomes[0].outcome"],
     ["an unknown state", { ...m1, state: "shut" }, "m.state"],
     ["a list", [], "m is not an object"],
   ])("refuses %s and says where", (_, value, where) => {
@@ -71,9 +72,9 @@ describe("decode", () => {
   it("finds the fill among the events of a decision", () => {
     const order = {
       type: "order_filled", order: "ord_9", account: "acc_1", market: "mkt_1", outcome: "NO", side: "buy", amount_micros: 5,
-      shares_micros: 9, average_price_micros: 555_556, price_before_micros: 1, price_after_micros: 2,
+      shares_micros: 9, fee_micros: 2, average_price_micros: 555_556, price_before_micros: 1, price_after_micros: 2,
     };
-    expect(fill({ seq: 9, code: "ok", events: [{ type: "other" }, order] }, "d")).toMatchObject({ seq: 9, order: "ord_9", shares_micros: 9 });
+    expect(fill({ seq: 9, code: "ok", events: [{ type: "other" }, order] }, "d")).toMatchObject({ seq: 9, order: "ord_9", shares_micros: 9, fee_micros: 2 });
     expect(() => fill({ seq: 9, code: "ok", events: [] }, "d")).toThrow(DecodeError);
   });
 

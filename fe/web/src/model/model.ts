@@ -98,7 +98,7 @@ export const account = record({
   seq: int,
   account: text,
   available_micros: int,
-  positions: list(record({ market: text, outcome, shares_micros: int })),
+  positions: list(record({ market: text, outcome, shares_micros: int, reserved_micros: maybe(int) })),
 });
 export type Account = ReturnType<typeof account>;
 
@@ -124,6 +124,7 @@ const filled = record({
   side,
   amount_micros: int,
   shares_micros: int,
+  fee_micros: int,
   average_price_micros: int,
   price_after_micros: int,
 });

@@ -7,7 +7,7 @@
 import { NoAnswer, Problem, type Api } from "../api/api";
 import { OutcomeUnknown, untilDecided } from "../api/submit";
 import type { Lang } from "../i18n/i18n";
-import { fill as readFill, quote as readQuote, type Account, type Fill, type Quote } from "../model/model";
+import { fill as readFill, quote as readQuote, type Account, type Fill, type Outcome, type Quote } from "../model/model";
 import { debounced } from "../ui/frame";
 import { isPartial, limitPrice, orderBody, quotePath, read, shortOf, type Form, type OrderBody, type Reading } from "./order";
 
@@ -68,6 +68,13 @@ export class Desk {
     this.quote = { kind: this.reading().ok ? "loading" : "none" };
     this.askAfterTyping();
     this.options.onChange();
+  }
+
+  /** The outcomes of the form's market: the first is chosen where the form names none of them. */
+  offer(outcomes: readonly Outcome[]): void {
+    const first = outcomes[0];
+    if (first === undefined || outcomes.includes(this.form.outcome)) return;
+    this.set({ outcome: first, limit: "", ...(this.form.side === "sell" ? { amount: "" } : {}) });
   }
 
   /** Forgets everything of the one who signed out. */

@@ -12,11 +12,11 @@ const quote: Quote = {
 };
 const fill: Fill = {
   seq: 6, order: "ord_6", market: "mkt_1", outcome: "YES", side: "buy", amount_micros: 10_000_000, shares_micros: 18_181_818,
-  average_price_micros: 550_000, price_after_micros: 600_000,
+  fee_micros: 0, average_price_micros: 550_000, price_after_micros: 600_000,
 };
 
 const account: Account = {
-  seq: 1, account: "acc_1", available_micros: 10_000_000, positions: [{ market: "mkt_1", outcome: "YES", shares_micros: 5_000_000 }],
+  seq: 1, account: "acc_1", available_micros: 10_000_000, positions: [{ market: "mkt_1", outcome: "YES", shares_micros: 5_000_000, reserved_micros: null }],
 };
 
 describe("order", () => {
@@ -57,6 +57,7 @@ describe("order", () => {
   it("knows what the trader cannot cover", () => {
     expect(shortOf(quote, account)).toBeNull();
     expect(shortOf({ ...quote, amount_micros: 10_000_001 }, account)).toBe("insufficient_funds");
+    expect(shortOf({ ...quote, fee_micros: 1 }, account)).toBe("insufficient_funds");
     expect(shortOf({ ...quote, amount_micros: 10_000_001 }, null)).toBeNull();
     expect(shortOf({ ...quote, side: "sell", shares_micros: 5_000_000 }, account)).toBeNull();
     expect(shortOf({ ...quote, side: "sell", shares_micros: 5_000_001 }, account)).toBe("insufficient_shares");
@@ -116,6 +117,22 @@ describe("Desk", () => {
     expect(desk.quote.kind).toBe("loading");
     await vi.advanceTimersByTimeAsync(1);
     expect(get.mock.calls.map(([path]) => path)).toEqual([expect.stringContaining("amount_micros=10500000")]);
+  });
+
+  it("asks for an outcome that the market has", async () => {
+    const { desk, get } = setUp();
+    desk.set({ market: "mkt_2", amount: "10", protect: "custom", limit: "0.4" });
+    desk.offer([]);
+    expect(desk.form.outcome, "a market that is not known yet decides nothing").toBe("YES");
+    desk.offer(["O1", "O2", "O3"]);
+    expect(desk.form, "a limit of another outcome is none of this one").toMatchObject({ outcome: "O1", limit: "", amount: "10" });
+    desk.set({ outcome: "O3", protect: "20000" });
+    desk.offer(["O1", "O2", "O3"]);
+    await vi.advanceTimersByTimeAsync(TYPING_MS);
+    expect(get.mock.calls.map(([path]) => path)).toEqual([expect.stringContaining("outcome=O3")]);
+    desk.set({ side: "sell", amount: "5" });
+    desk.offer(["LONG", "SHORT"]);
+    expect(desk.form, "shares of another outcome are none of this one").toMatchObject({ outcome: "LONG", amount: "" });
   });
 
   it("an answer that was overtaken is dropped", async () => {

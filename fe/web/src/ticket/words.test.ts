@@ -19,6 +19,11 @@ describe("quoteWords", () => {
     });
   });
 
+  it("a fee is paid on top of a buy and taken off a sale", () => {
+    expect(quoteWords({ ...quote, fee_micros: 250_000 }, "pt", t).pay).toBe("10,25 créditos");
+    expect(quoteWords({ ...quote, side: "sell", fee_micros: 250_000 }, "pt", t).receive).toBe("9,75 créditos");
+  });
+
   it("a sale gives shares and receives credits", () => {
     expect(quoteWords({ ...quote, side: "sell" }, "pt", t)).toMatchObject({ pay: "18,181818 ações", receive: "10,00 créditos", payout: "" });
   });
@@ -45,6 +50,11 @@ describe("resultWords", () => {
     const said = "Comprou 18,181818 ações de Sim por 10,00 créditos, a 0,5500 cada em média.";
     expect(resultWords({ kind: "filled", fill, partial: false }, undefined, "pt", t)).toBe(said);
     expect(resultWords({ kind: "filled", fill, partial: true }, undefined, "pt", t)).toBe(`${said} O restante passava do seu limite e não foi executado.`);
+  });
+
+  it("says the fee, if there was one", () => {
+    const said = resultWords({ kind: "filled", fill: { ...fill, fee_micros: 250_000 }, partial: false }, undefined, "pt", t);
+    expect(said).toMatch(/em média\. A taxa foi de 0,25 créditos\.$/);
   });
 
   it("explains refusals and an open fate", () => {

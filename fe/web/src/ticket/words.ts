@@ -50,7 +50,8 @@ export function resultWords(result: Result | null, market: Market | undefined, l
     amount: decimal(fill.amount_micros, lang),
     price: decimal(fill.average_price_micros, lang, 4, 4),
   });
-  return result.partial ? `${text} ${t("ticket.partial")}` : text;
+  const fee = fill.fee_micros > 0 ? ` ${t("ticket.fee", { fee: decimal(fill.fee_micros, lang) })}` : "";
+  return `${text}${fee}${result.partial ? ` ${t("ticket.partial")}` : ""}`;
 }
 
 /** A price a person may start a limit of their own from. */
