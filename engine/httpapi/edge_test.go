@@ -65,7 +65,7 @@ type options struct {
 	seq  func(Sequencer) Sequencer
 	cfg  func(*Config)
 	api  func(*API)
-	size sequencer.Config // Queue
+	size sequencer.Config // Queue, Now
 	web  func(*http.Server)
 	idle bool // the writer and the streams do not run
 }
@@ -83,7 +83,7 @@ func start(t *testing.T, o options) *edge {
 	}
 	e := &edge{t: t, metrics: prometheus.NewRegistry(), logs: &lockedBuffer{}}
 	logger := telemetry.Logger(e.logs, nil, true)
-	e.seq, err = sequencer.New(sequencer.Config{Log: log, Queue: o.size.Queue, Registerer: e.metrics, Logger: logger})
+	e.seq, err = sequencer.New(sequencer.Config{Log: log, Queue: o.size.Queue, Now: o.size.Now, Registerer: e.metrics, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

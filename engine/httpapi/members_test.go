@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+)
+
+// members returns the JSON names of a type, and whether each is always written.
+func members(typ reflect.Type) map[string]bool {
+	out := map[string]bool{}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			maps.Copy(out, members(f.Type))
+		case name != "-":
+			out[name] = option == ""
+		}
+	}
+	return out
+}
+
+// TestContractKnowsEveryMember holds the schemas against the types that server
+// and client encode and decode. Answers of a running server show a rare member
+// only on the day when it is needed.
+func TestContractKnowsEveryMember(t *testing.T) {
+	c := openContract(t)
+	const seq, kind = "seq", "type"
+	for _, x := range []struct {
+		schema string // below components/schemas; a dot goes down
+		value  any
+		extra  string // a member that the edge adds
+		input  bool   // what is always written may be absent all the same
+	}{
+		{"OrderFilled", engine.OrderFilled{}, kind, false},
+		{"OrderFilled.properties.fills.items", engine.Fill{}, "", false},
+		{"OrderFilled.properties.met.items", engine.Met{}, "", false},
+		{"Market", engine.Market{}, "", false},
+		{"Market.properties.proposal", engine.Proposal{}, "", false},
+		{"OutcomeState", engine.OutcomeState{}, "", false},
+		{"Account", engine.Account{}, seq, false},
+		{"Account", client.Account{}, "", false},
+		{"Account.properties.positions.items", engine.Position{}, "", false},
+		{"OpenOrder", engine.OpenOrder{}, "", false},
+		{"Level", engine.BookLevel{}, "", false},
+		{"Decision.properties.results.items", engine.Result{}, "", false},
+		{"Quote", quoteAnswer{}, "", false},
+		{"Quote", client.Quote{}, "", false},
+		{"Quote.properties.fills.items", quoteFill{}, "", false},
+		{"Quote.properties.fills.items", client.QuoteFill{}, "", false},
+		{"StreamTrade", tradeDoc{}, "", false},
+		{"StreamTrade", client.TradeEvent{}, "", false},
+		{"StreamQuote", quoteDoc{}, "", false},
+		{"StreamQuote", client.PriceEvent{}, "", false},
+		{"StreamSnapshot", client.Snapshot{}, "", false},
+		{"Decision", client.Decision{}, "", false},
+		{"Decisions", client.DecisionPage{}, "", false},
+		{"Markets", client.MarketPage{}, "", false},
+		{"Templates", client.TemplateList{}, "", false},
+		{"Orders", client.OrderList{}, "", false},
+		{"Book", client.Book{}, "", false},
+		{"PolicyAt", client.Policy{}, "", false},
+		{"Me", client.Me{}, "", false},
+		{"Policy", engine.Policy{}, "", false},
+		{"Policy.properties.burst", engine.BurstRule{}, "", false},
+		{"Policy.properties.wash", engine.WashRule{}, "", false},
+		{"Policy.properties.self_trades", engine.AttemptsRule{}, "", false},
+		{"Template", engine.Template{}, "", true},
+		{"Template.properties.fee", engine.FeeRule{}, "", true},
+		{"Template.properties.guard", engine.GuardRule{}, "", true},
+		{"Template.properties.risk", engine.RiskRule{}, "", true},
+		{"Template.properties.truth", engine.TruthRule{}, "", true},
+		{"Template.properties.end", engine.EndRule{}, "", true},
+		{"NewMarket", engine.OpenMarket{}, "", true},
+		{"NewKey", engine.Key{}, "", true},
+		{"NewMode", engine.SetMode{}, "", true},
+		{"Moderation", engine.Moderate{}, "", true},
+		{"UndoModeration", engine.UndoModeration{}, "", true},
+	} {
+		want := members(reflect.TypeOf(x.value))
+		if x.extra != "" {
+			want[x.extra] = true
+		}
+		v, _ := c.at(append([]string{"components", "schemas"}, strings.Split(x.schema, ".")...)...)
+		schema, _ := v.(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		if got := slices.Sorted(maps.Keys(properties)); !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
+			t.Errorf("%s has the members\n%v, %T\n%v", x.schema, got, x.value, slices.Sorted(maps.Keys(want)))
+		}
+		for _, name := range asList(schema["required"]) {
+			if always, known := want[name.(string)]; !known || !always {
+				t.Errorf("%s requires %v, which %T may leave out", x.schema, name, x.value)
+			}
+			delete(want, name.(string))
+		}
+		for name, always := range want {
+			if always && !x.input {
+				t.Errorf("%s does not require %s, which %T always has", x.schema, name, x.value)
+			}
+		}
+	}
+}
+
+// TestContractKnowsEveryWord compares the types of commands and events with the
+// marks in the engine's source.
+func TestContractKnowsEveryWord(t *testing.T) {
+	c := openContract(t)
+	for mark, at := range map[string][]string{
+		"command": {"components", "schemas", "Decision", "properties", "command", "properties", "type", "enum"},
+		"event":   {"components", "schemas", "Event", "properties", "type", "enum"},
+	} {
+		source, err := os.ReadFile("../" + mark + ".go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got []string
+		for _, m := range regexp.MustCompile(`(?m)^//wire:`+mark+` \d+ (\w+)$`).FindAllSubmatch(source, -1) {
+			want = append(want, string(m[1]))
+		}
+		v, _ := c.at(at...)
+		for _, w := range asList(v) {
+			got = append(got, w.(string))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if len(want) < 30 || !slices.Equal(got, want) {
+			t.Errorf("%s: the contract has\n%v, the engine\n%v", mark, got, want)
+		}
+	}
+}
