@@ -127,3 +127,39 @@ func TestWithoutWindow(t *testing.T) {
 		t.Errorf("mean %d", got)
 	}
 }
+
+// Ten samples make a band; a market's first slot is not one of them.
+func TestFirstSamplesArm(t *testing.T) {
+	p := twap.Params{Window: 60 * second, Bound: off, Outliers: 1, Floor: 1_000}
+	for jump, want := range map[int64]uint8{100 * second: twap.None, 110 * second: twap.Band} {
+		var g twap.Guard
+		g.Start(0, 500_000)
+		g.Observe(p, jump)
+		g.Set(jump, 600_000)
+		if got := g.Observe(p, jump+10*second); got.Kind != want {
+			t.Errorf("a jump after %d s: %+v, want kind %d", jump/second, got, want)
+		}
+	}
+}
+
+// A row of samples outside ends when the average has caught up. Without a floor,
+// one microsecond at another price is outside for as long as the average holds it.
+func TestRowEndsAtRest(t *testing.T) {
+	p := twap.Params{Window: 60 * second, Bound: off, Outliers: 3}
+	var g twap.Guard
+	g.Start(0, 500_000)
+	g.Observe(p, 1_800*second-1)
+	g.Set(1_800*second-1, 500_001)
+	g.Observe(p, 1_800*second)
+	g.Set(1_800*second, 500_000)
+	if got := g.Observe(p, 2_400*second); got.Kind != twap.Band {
+		t.Errorf("the microsecond was overlooked: %+v", got)
+	}
+	g.Set(2_400*second, 600_000)
+	if got := g.Observe(p, 2_420*second); got.Kind != twap.None {
+		t.Errorf("two samples made a row of three: %+v", got)
+	}
+	if got := g.Observe(p, 2_430*second); got.Kind != twap.Band {
+		t.Errorf("three samples made none: %+v", got)
+	}
+}
