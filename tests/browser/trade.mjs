@@ -2,7 +2,8 @@
  * A trader in a real browser: signs in on the panel, trades through the form as
  * a person does, and leaves the page every few seconds, because a browser
  * reports how quickly a page answered (INP) only when the page goes. It trades
- * gently, at most one order a second, beside whatever load runs.
+ * gently, at most one order a second, beside whatever load runs. On every visit
+ * an order waits in the book for a while and is cancelled again.
  *
  * Environment:
  *   BASE_URL    where mbp serves the panel, http://127.0.0.1:8420
@@ -14,8 +15,8 @@
  *   RUM_URL     if set, the panel must report there
  *   SCREENSHOT  if set, panel.png is written into OUT_DIR (or beside OUT)
  *
- * Exit status: 0 traded without a fault; 1 no order was filled, the page wrote an
- * error to its console, or the browser could not be used.
+ * Exit status: 0 traded without a fault; 1 no order was filled or none waited, the
+ * page wrote an error to its console, or the browser could not be used.
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -35,6 +36,9 @@ const PACE_MS = 1000;
 /** Longest wait for anything on the page, on a machine under full load. */
 const WAIT_MS = 15_000;
 
+/** One order in so many is followed by one that waits. */
+const REST_EVERY = 4;
+
 /** How long a beacon may take after the page was left. */
 const BEACON_MS = 1000;
 
@@ -51,6 +55,7 @@ const sleep = (/** @type {number} */ ms) => new Promise((done) => setTimeout(don
 /** What a run gathers; everything that is kept as text goes through `keep`. */
 class Log {
   trades = 0;
+  rests = 0;
   failures = 0;
   pages = 0;
   /** @type {string[]} */
@@ -80,7 +85,7 @@ class Log {
     page.on("console", (message) => {
       if (message.type() !== "error") return;
       const { url } = message.location();
-      if (url.endsWith("/v1/orders") && REFUSAL.test(message.text())) return;
+      if (/\/v1\/orders(\/ord_[\d.]+\/cancel)?$/.test(url) && REFUSAL.test(message.text())) return;
       this.keep(this.consoleErrors, message.text());
     });
   }
@@ -119,6 +124,7 @@ async function lookAround(page, visit) {
 async function trade(page, { side, outcome }) {
   await page.check(`#side-${side}`, { force: true });
   await page.locator("input[name=outcome]").nth(outcome).check({ force: true });
+  await page.check("#kind-market", { force: true });
   await page.selectOption("#protect", "50000");
   if (side === "buy") {
     await page.click("#amount");
@@ -127,6 +133,16 @@ async function trade(page, { side, outcome }) {
   } else {
     await page.locator(".ticket .chip").filter({ visible: true }).first().click();
   }
+  await send(page, "filled");
+  await page.waitForFunction(() => document.querySelector(".account td a") !== null || document.querySelector(".account .empty:not([hidden])") !== null);
+}
+
+/**
+ * Waits for the quote, presses the button, and holds the page to what it says then.
+ *
+ * @param {Page} page @param {"filled" | "rested"} wanted
+ */
+async function send(page, wanted) {
   const quote = page.locator('[data-testid=quote]:is([data-state="ready"], [data-state="problem"])');
   await quote.waitFor();
   if ((await quote.getAttribute("data-state")) === "problem") throw new Error(`quote: ${await quote.innerText()}`);
@@ -134,9 +150,36 @@ async function trade(page, { side, outcome }) {
   const result = page.locator("[data-testid=result][data-state]");
   await result.waitFor();
   const [state, text] = [await result.getAttribute("data-state"), await result.innerText()];
-  if (state !== "filled") throw new Error(`order: ${text}`);
-  if (!/\d/.test(text)) throw new Error(`a fill without figures: ${text}`);
-  await page.waitForFunction(() => document.querySelector(".account td a") !== null || document.querySelector(".account .empty:not([hidden])") !== null);
+  if (state !== wanted) throw new Error(`order: ${text}`);
+  if (!/\d/.test(text)) throw new Error(`an order without figures: ${text}`);
+}
+
+/**
+ * A bid far below the market, which waits: it has to stand in the book and among
+ * the own orders, where it is cancelled again.
+ *
+ * @param {Page} page
+ */
+async function waitAndCancel(page) {
+  await page.check("#side-buy", { force: true });
+  await page.locator("input[name=outcome]").first().check({ force: true });
+  await page.check("#kind-limit", { force: true });
+  await page.selectOption("#tif", "gtc");
+  const mark = (await page.getAttribute("html", "lang")) === "en" ? "." : ",";
+  await page.fill("#limit", `0${mark}02`);
+  await page.fill("#amount", `0${mark}10`);
+  await page.check("#post");
+  const own = page.locator(".orders tr[data-order]");
+  const before = await own.count();
+  await send(page, "rested");
+  await own.nth(before).waitFor();
+  await page.locator('.book .level[data-side="bid"]').filter({ visible: true }).first().waitFor();
+  // The newest stands first. A page that was left in between may have left others.
+  for (let left = before; left >= 0; left--) {
+    await own.first().locator("button").click();
+    await own.nth(left).waitFor({ state: "detached" });
+  }
+  await page.locator('[data-testid=cancel-result][data-state="done"]').waitFor();
 }
 
 /** The orders of a visit: the first two outcomes are bought, then sold again, so that the credits last. @type {{ side: "buy" | "sell", outcome: number }[]} */
@@ -161,6 +204,7 @@ async function tradeUntil(page, { base, key, endsAt, sessionMs, log, shot }) {
       for (let n = 0; n === 0 || Date.now() < leaveAt; n++) {
         const next = sleep(PACE_MS);
         await trade(page, /** @type {typeof ORDERS[number]} */ (ORDERS[n % ORDERS.length])).then(() => log.trades++, (err) => log.fail(err));
+        if (n % REST_EVERY === 1) await waitAndCancel(page).then(() => log.rests++, (err) => log.fail(err));
         if (shot && log.trades === 1) await page.screenshot({ path: shot, fullPage: true });
         await next;
       }
@@ -202,6 +246,7 @@ async function main(env) {
   }
   const result = {
     trades: log.trades,
+    rests: log.rests,
     failures: log.failures,
     pages: log.pages,
     console_errors: log.consoleErrors.length,
@@ -213,9 +258,9 @@ async function main(env) {
   };
   await writeFile(`${OUT}.tmp`, `${JSON.stringify(result, null, 2)}\n`);
   await rename(`${OUT}.tmp`, OUT);
-  console.log(`browser: ${log.trades} trades, ${log.failures} failures, ${log.pages} pages, ${log.consoleErrors.length} console errors`);
+  console.log(`browser: ${log.trades} trades, ${log.rests} orders waited, ${log.failures} failures, ${log.pages} pages, ${log.consoleErrors.length} console errors`);
   for (const text of [...log.consoleErrors, ...log.failureTexts].slice(0, 5)) console.log(`browser: ${text}`);
-  return log.trades > 0 && log.consoleErrors.length === 0 ? 0 : 1;
+  return log.trades > 0 && log.rests > 0 && log.consoleErrors.length === 0 ? 0 : 1;
 }
 
 process.exitCode = await main(process.env).catch((err) => {

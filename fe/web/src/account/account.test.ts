@@ -1,15 +1,11 @@
 import { expect, it } from "vitest";
 import type { Account, Market } from "../model/model";
+import { sample, yesNo } from "../model/samples";
 import { held, positions } from "./positions";
 
-const market = (id: string, yes: number, over: Partial<Market> = {}): [string, Market] => [id, {
-  market: id, title: `Title ${id}`, state: "open", close_at: null, outcomes: [
-      { outcome: "YES", label: null, price_micros: yes, twap_micros: yes, depth_micros: 0 },
-      { outcome: "NO", label: null, price_micros: 1_000_000 - yes, twap_micros: 1_000_000 - yes, depth_micros: 0 },
-    ], volume_micros: 0, trades: 0, outcome: null, ...over,
-}];
+const market = (id: string, yes: number, over: Partial<Market> = {}): [string, Market] => [id, sample({ market: id, title: `Title ${id}`, outcomes: yesNo(yes), ...over })];
 const account: Account = {
-  seq: 1, account: "acc_1", available_micros: 0, positions: [
+  seq: 1, account: "acc_1", available_micros: 0, reserved_micros: 0, limited_until: null, positions: [
     { market: "mkt_1", outcome: "YES", shares_micros: 10_000_000, reserved_micros: null },
     { market: "mkt_2", outcome: "NO", shares_micros: 10_000_001, reserved_micros: null },
     { market: "mkt_3", outcome: "YES", shares_micros: 0, reserved_micros: null },

@@ -3,15 +3,20 @@
  * State lives here; components only draw it.
  */
 import { account as accountView } from "../account/account";
+import { Holdings } from "../account/holdings";
 import { Api, Problem } from "../api/api";
 import { newKey } from "../api/submit";
+import { book as bookView } from "../book/book";
+import { BookFeed } from "../book/feed";
 import { HTML_LANG, pickLang, translator, type Lang, type MessageKey } from "../i18n/i18n";
 import { login } from "../login/login";
 import { market } from "../market/market";
 import { markets } from "../markets/markets";
 import { fold, NOTHING, ordered } from "../model/live";
-import { account, me, streamEvent, type StreamEvent } from "../model/model";
+import { me, streamEvent, type StreamEvent } from "../model/model";
 import type { Actions, Component, State } from "../model/state";
+import { Cancels } from "../orders/cancels";
+import { orders as ordersView } from "../orders/orders";
 import { runStream } from "../stream/stream";
 import { Desk } from "../ticket/desk";
 import { ticket } from "../ticket/ticket";
@@ -22,11 +27,10 @@ import { inGulps, perFrame } from "../ui/frame";
 import { measure } from "./measure";
 import { keptKey, keptLang } from "./storage";
 
-/** Tries to read the account, each of which waits on the server for what is wanted. */
-const ACCOUNT_TRIES = 4;
-const ACCOUNT_PAUSE_MS = 500;
-
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** The market that an event is about; null of a snapshot, which is about all. */
+const marketOf = (e: StreamEvent) => (e.kind === "snapshot" ? null : e.body.market);
 
 const marketInAddress = () => /^#(mkt_\d+)$/.exec(location.hash)?.[1] ?? null;
 
@@ -46,6 +50,7 @@ class App {
     selected: marketInAddress(),
     me: null,
     account: null,
+    orders: [],
   };
   private api: Api | null = null;
   private stopStream = () => {};
@@ -55,15 +60,33 @@ class App {
   private readonly page: HTMLElement;
   private readonly redraw = perFrame(() => this.draw(), (run) => requestAnimationFrame(run));
   private readonly gulp = inGulps<StreamEvent>((events) => this.take(events));
-  private readonly desk = new Desk({
+  private readonly asked = {
     api: () => this.api,
-    lang: () => this.state.lang,
-    account: () => this.state.account,
     newKey: () => newKey(crypto),
     sleep,
-    onChange: () => this.redraw(),
-    onFill: (fill) => void this.readAccount(fill.seq),
     onUnauthorised: () => this.signOut("login.expired"),
+  };
+  private readonly holdings = new Holdings({
+    ...this.asked,
+    owner: () => this.state.me?.account ?? null,
+    onRead: (account, orders) => this.change({ account, orders }),
+  });
+  private readonly book = new BookFeed({ ...this.asked, onChange: () => this.redraw() });
+  private readonly cancels = new Cancels({
+    ...this.asked,
+    onChange: () => this.redraw(),
+    onDecided: (seq) => void this.holdings.read(seq),
+  });
+  private readonly desk = new Desk({
+    ...this.asked,
+    lang: () => this.state.lang,
+    account: () => this.state.account,
+    now: () => Date.now(),
+    onChange: () => {
+      this.lookAtBook();
+      this.redraw();
+    },
+    onPlaced: (seq) => void this.holdings.read(seq),
   });
 
   constructor(private readonly body: HTMLElement) {
@@ -72,13 +95,16 @@ class App {
       signOut: () => this.signOut(null),
       setLang: (lang) => this.setLang(lang),
       desk: this.desk,
+      book: this.book,
+      cancels: this.cancels,
     };
     const [bar, door] = [topbar(actions), login(actions)];
-    const [list, chosen, form, own, recent] = [markets(), market(), ticket(actions), accountView(), trades()];
-    this.components = [bar, door, list, chosen, form, own, recent];
+    const [list, chosen, levels, recent] = [markets(), market(actions), bookView(actions), trades()];
+    const [form, waiting, own] = [ticket(actions), ordersView(actions), accountView()];
+    this.components = [bar, door, list, chosen, form, levels, waiting, own, recent];
     const detail = h("div", { class: "detail" },
-      h("div", { class: "column" }, chosen.element, recent.element),
-      h("div", { class: "column" }, form.element, own.element));
+      h("div", { class: "column" }, chosen.element, levels.element, recent.element),
+      h("div", { class: "column" }, form.element, waiting.element, own.element));
     this.page = h("main", { class: "page" }, list.element, detail);
     body.replaceChildren(label("a", "app.skip", { href: "#market", class: "skip" }), bar.element, door.element, this.page);
   }
@@ -119,12 +145,20 @@ class App {
   private select(id: string | null): void {
     if (id === this.state.selected && this.desk.form.market === (id ?? "")) return;
     this.change({ selected: id });
+    this.cancels.settled();
     this.desk.set({ market: id ?? "", limit: "", ...(this.desk.form.side === "sell" ? { amount: "" } : {}) });
     this.offer();
   }
 
   private offer(): void {
     this.desk.offer(this.state.live.markets.get(this.desk.form.market)?.outcomes.map((o) => o.outcome) ?? []);
+  }
+
+  /** The book follows the ticket's outcome, once the market is known to have it. */
+  private lookAtBook(): void {
+    const { market, outcome } = this.desk.form;
+    const there = this.state.live.markets.get(market)?.outcomes.some((o) => o.outcome === outcome);
+    this.book.watch(there ? market : "", there ? outcome : "");
   }
 
   private followAddress(): void {
@@ -144,11 +178,17 @@ class App {
     this.change({ live, loaded: this.state.loaded || events.some((e) => e.kind === "snapshot") });
     if (!seen()) this.select(ordered(live.markets)[0]?.market ?? null);
     this.offer();
+    this.lookAtBook();
     const after = seen();
+    const touched = new Set(events.map(marketOf));
     if (before?.outcomes !== after?.outcomes || before?.state !== after?.state) this.desk.priceMoved();
-    // A payout changes balances without an order of one's own; so may whatever
-    // happened while the line was down.
-    if (events.some((e) => e.kind === "snapshot" || (e.kind === "market" && (e.body.state === "resolved" || e.body.state === "canceled")))) void this.readAccount(0);
+    if (touched.has(this.state.selected) || touched.has(null)) this.book.moved();
+    // What waits may have been filled or closed, without an order of one's own
+    // now; a payout changes balances; and so may whatever happened while the line
+    // was down.
+    const paid = events.some((e) => e.kind === "market" && (e.body.state === "resolved" || e.body.state === "canceled"));
+    if (touched.has(null) || paid) void this.holdings.read(0);
+    else if (this.state.orders.some((o) => touched.has(o.market))) this.holdings.moved();
   }
 
   private openStream(api: Api): void {
@@ -172,24 +212,6 @@ class App {
     });
   }
 
-  /** Reads balance and positions, at least as new as decision `seq`. */
-  private async readAccount(seq: number): Promise<void> {
-    const { api, state } = this;
-    if (!api || !state.me?.account) return;
-    const path = `/v1/accounts/${encodeURIComponent(state.me.account)}?min_seq=${seq}`;
-    for (let n = 0; n < ACCOUNT_TRIES; n++) {
-      try {
-        const read = await api.get(path, account);
-        if (api === this.api && read.seq >= (this.state.account?.seq ?? 0)) this.change({ account: read });
-        return;
-      } catch (err) {
-        if (api !== this.api) return;
-        if (err instanceof Problem && err.status === 401) return this.signOut("login.expired");
-      }
-      await sleep(ACCOUNT_PAUSE_MS);
-    }
-  }
-
   private async enter(key: string, phase: "checking" | "back" = "checking"): Promise<void> {
     if (this.state.phase !== "out") return;
     const api = new Api(key, (...args) => fetch(...args));
@@ -211,7 +233,9 @@ class App {
     this.stopStream();
     this.api = null;
     keptKey.write(null);
-    this.change({ phase: "out", loginError, live: NOTHING, loaded: false, me: null, account: null });
+    this.change({ phase: "out", loginError, live: NOTHING, loaded: false, me: null, account: null, orders: [] });
+    this.holdings.reset();
+    this.cancels.reset();
     this.desk.reset();
   }
 }

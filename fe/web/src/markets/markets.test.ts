@@ -1,14 +1,9 @@
 import { expect, it } from "vitest";
 import { translator } from "../i18n/i18n";
-import type { Market } from "../model/model";
+import { cup, degrees, outcomeState, sample, yesNo } from "../model/samples";
 import { row } from "./row";
 
-const market: Market = {
-  market: "mkt_1", title: "Chove?", state: "open", close_at: null, outcomes: [
-    { outcome: "YES", label: null, price_micros: 573_210, twap_micros: 560_000, depth_micros: 1_234_000_000 },
-    { outcome: "NO", label: null, price_micros: 1_000_000 - 573_210, twap_micros: 1_000_000 - 560_000, depth_micros: 1_234_000_000 },
-  ], volume_micros: 98_765_432_100, trades: 3, outcome: null,
-};
+const market = sample({ title: "Chove?", outcomes: yesNo(573_210, { twap_micros: 560_000, depth_micros: 1_234_000_000 }), volume_micros: 98_765_432_100, trades: 3 });
 
 it("says price and probability of the same market, in the language's digits", () => {
   expect(row(market, "pt", translator("pt"))).toEqual({
@@ -24,13 +19,14 @@ it("a resolved market shows its outcome and what a share has paid", () => {
 });
 
 it("a market of many outcomes shows the likeliest by its label", () => {
-  const cup: Market = {
-    ...market, title: "Cup", outcomes: [
-      { outcome: "O1", label: "Red", price_micros: 200_000, twap_micros: 1, depth_micros: 2 },
-      { outcome: "O2", label: "Blue", price_micros: 500_000, twap_micros: 300_000, depth_micros: 4_000_000 },
-      { outcome: "O3", label: null, price_micros: 300_000, twap_micros: 5, depth_micros: 6 },
-    ],
-  };
-  expect(row(cup, "en", translator("en"))).toMatchObject({ name: "Cup, Blue at 50.0%", percent: "Blue 50.0%", twap: "30.0%", depth: "4" });
-  expect(row({ ...cup, state: "settling", outcome: "O3" }, "en", translator("en")).state).toBe("paying out");
+  expect(row(cup(), "en", translator("en"))).toMatchObject({ name: "Cup, Blue at 50.0%", percent: "Blue 50.0%", twap: "30.0%", depth: "4" });
+  expect(row(cup({ state: "settling", outcome: "O3" }), "en", translator("en")).state).toBe("paying out");
+  const duel = cup({ outcomes: [outcomeState("O1", 400_000, { label: "Red" }), outcomeState("O2", 600_000, { label: "Blue" })] });
+  expect(row(duel, "en", translator("en")).percent, "two that have names are not yes and no").toBe("Blue 60.0%");
+});
+
+it("a scalar market shows the value that its price stands for", () => {
+  expect(row(degrees(), "pt", translator("pt"))).toMatchObject({ name: "Degrees?, em 0,00", percent: "0,00", price: "0,250", share: "0.2500" });
+  const ended = degrees({ state: "resolved", outcome: "LONG", outcomes: [outcomeState("LONG", 875_000), outcomeState("SHORT", 125_000)] });
+  expect(row(ended, "en", translator("en")).state).toBe("resolved: 25.00");
 });

@@ -17,6 +17,8 @@ export const text: Check<string> = (v, path) => (typeof v === "string" ? v : ref
 /** An integer; exact up to 2^53, which is twice the engine's largest amount. */
 export const int: Check<number> = (v, path) => (typeof v === "number" && Number.isInteger(v) ? v : refuse(path, "an integer"));
 
+export const flag: Check<boolean> = (v, path) => (typeof v === "boolean" ? v : refuse(path, "true or false"));
+
 export const oneOf =
   <T extends string>(...words: readonly T[]): Check<T> =>
   (v, path) =>

@@ -2,7 +2,7 @@
  * What the stream has told so far, as a fold over its events. Events come in
  * batches, so that a busy market costs one copy per batch and not one per trade.
  */
-import { MARKET_STATES, type Market, type StreamEvent, type Trade } from "./model";
+import { MARKET_STATES, type Market, type OutcomeState, type StreamEvent, type Trade } from "./model";
 
 /** Trades kept per market: what the list shows. */
 export const TRADES_KEPT = 12;
@@ -13,7 +13,7 @@ export const TRAIL_STEP_MS = 1000;
 
 interface TrailPoint {
   readonly at: number; // ms
-  readonly price: number; // of the first outcome, micros
+  readonly prices: readonly number[]; // of the outcomes, in their order, micros
 }
 
 export interface Live {
@@ -52,7 +52,7 @@ function apply(next: Draft, { kind, body }: StreamEvent, now: number): void {
   if (kind === "snapshot") {
     next.markets = new Map(body.markets.map((m) => [m.market, m]));
     next.snapshotSeq = body.seq;
-    for (const m of body.markets) trail(next, m.market, now, m.outcomes[0]?.price_micros ?? 0);
+    for (const m of body.markets) trail(next, m.market, now, m.outcomes);
     return;
   }
   if (kind === "trade") {
@@ -70,22 +70,23 @@ function apply(next: Draft, { kind, body }: StreamEvent, now: number): void {
   if (kind === "market") {
     const { seq: _, ...m } = body;
     next.markets.set(m.market, m);
-    trail(next, m.market, now, m.outcomes[0]?.price_micros ?? 0);
+    trail(next, m.market, now, m.outcomes);
     return;
   }
   const m = next.markets.get(body.market);
   if (!m) return;
   next.markets.set(m.market, { ...m, outcomes: body.outcomes });
-  trail(next, m.market, Date.parse(body.decided_at) || now, body.outcomes[0]?.price_micros ?? 0);
+  trail(next, m.market, Date.parse(body.decided_at) || now, body.outcomes);
 }
 
-function trail(next: Draft, market: string, at: number, price: number): void {
+function trail(next: Draft, market: string, at: number, outcomes: readonly OutcomeState[]): void {
+  const prices = outcomes.map((o) => o.price_micros);
   const points = next.trails.get(market) ?? [];
   const last = points.at(-1);
   const before = points.at(-2);
   // Within a step the last point moves; so a burst is one point, at its end.
   const kept = last && before && last.at - before.at < TRAIL_STEP_MS ? points.slice(0, -1) : points;
-  next.trails.set(market, [...kept, { at, price }].slice(-TRAIL_POINTS));
+  next.trails.set(market, [...kept, { at, prices }].slice(-TRAIL_POINTS));
 }
 
 /** Open markets first, then by id, which is the order they were opened in. */

@@ -1,9 +1,11 @@
 /** Everything that the page draws from, and what people can do to it. */
+import type { BookFeed } from "../book/feed";
 import type { Lang, MessageKey, Translate } from "../i18n/i18n";
+import type { Cancels } from "../orders/cancels";
 import type { LiveState } from "../stream/stream";
 import type { Desk } from "../ticket/desk";
 import type { Live } from "./live";
-import type { Account, Me } from "./model";
+import type { Account, Me, OpenOrder } from "./model";
 
 export interface State {
   readonly lang: Lang;
@@ -17,6 +19,8 @@ export interface State {
   readonly selected: string | null;
   readonly me: Me | null;
   readonly account: Account | null;
+  /** Own orders that wait in the books, the oldest first. */
+  readonly orders: readonly OpenOrder[];
 }
 
 export interface Actions {
@@ -24,6 +28,8 @@ export interface Actions {
   readonly signOut: () => void;
   readonly setLang: (lang: Lang) => void;
   readonly desk: Desk;
+  readonly book: BookFeed;
+  readonly cancels: Cancels;
 }
 
 /** A part of the page: it is built once and draws what has changed since. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, decimal, MAX_MICROS, parse, percent, worth } from "./money";
+import { between, count, decimal, MAX_MICROS, parse, percent, reserve, worth } from "./money";
 
 describe("decimal", () => {
   it.each([
@@ -109,4 +109,35 @@ describe("parse", () => {
       }
     }
   });
+});
+
+describe("between", () => {
+  const unit = 1_000_000;
+  it.each([
+    [0, 100 * unit, 500_000, "50.0", "50,0"],
+    [-10 * unit, 30 * unit, 250_000, "0.00", "0,00"],
+    [-10 * unit, 30 * unit, 1, "−10.00", "−10,00"],
+    [-10 * unit, 30 * unit, 249_000, "−0.04", "−0,04"],
+    [0, unit, 573_210, "0.573", "0,573"],
+    [0, 250_000 * unit, 573_210, "143,303", "143.303"],
+    [20 * unit, 20_000 * unit, 0, "20", "20"],
+    [20 * unit, 20_000 * unit, 1_000_000, "20,000", "20.000"],
+    [0, 100, 573_210, "0.000057", "0,000057"],
+    [-(2 ** 53), 2 ** 53, 1_000_000, "9,007,199,255", "9.007.199.255"],
+  ])("%i..%i at %i", (min, max, price, en, pt) => {
+    expect(between(min, max, price, "en")).toBe(en);
+    expect(between(min, max, price, "pt")).toBe(pt);
+  });
+
+  it("rounds to the nearest, half away from zero", () => {
+    expect([499, 500, 1499, 1500].map((p) => between(0, 1000 * unit, p, "en"))).toEqual(["0", "1", "1", "2"]);
+    expect([998_500, 998_501, 999_500].map((p) => between(-1000 * unit, 0, p, "en"))).toEqual(["−2", "−1", "−1"]);
+  });
+});
+
+it("what is set aside is rounded up, what is worth down", () => {
+  expect(reserve(10_000_001, 400_000)).toBe(4_000_001);
+  expect(worth(10_000_001, 400_000)).toBe(4_000_000);
+  expect(reserve(0, 400_000)).toBe(0);
+  expect(reserve(MAX_MICROS, 999_999)).toBeGreaterThan(MAX_MICROS - 4_503_599_629);
 });

@@ -29,8 +29,9 @@ const grouped = (digits: string, group: string): string => digits.replace(/\B(?=
  * Writes micros with at least `min` and at most `max` decimals. Digits beyond
  * `max` are cut, never rounded up: a balance never looks larger than it is.
  */
-export function decimal(micros: number, lang: Lang, min = 2, max = DECIMALS): string {
-  const value = BigInt(Math.trunc(micros));
+export const decimal = (micros: number, lang: Lang, min = 2, max = DECIMALS): string => written(BigInt(Math.trunc(micros)), lang, min, max);
+
+function written(value: bigint, lang: Lang, min: number, max: number): string {
   const size = value < 0n ? -value : value;
   const whole = size / BigInt(ONE);
   let fraction = (size % BigInt(ONE)).toString().padStart(DECIMALS, "0").slice(0, max);
@@ -40,8 +41,22 @@ export function decimal(micros: number, lang: Lang, min = 2, max = DECIMALS): st
   return value < 0n && /[1-9]/.test(text) ? `−${text}` : text;
 }
 
-/** Writes a count. */
-export const count = (n: number, lang: Lang): string => decimal(n * ONE, lang, 0, 0);
+/** Writes a whole number. */
+export const count = (n: number, lang: Lang): string => written(BigInt(n) * BigInt(ONE), lang, 0, 0);
+
+/**
+ * Writes the value between `min` and `max`, in millionths, that a price of LONG
+ * stands for, with as many decimals as a thousandth of the range can be told
+ * from, half away from zero.
+ */
+export function between(min: number, max: number, price: number, lang: Lang): string {
+  const range = BigInt(max) - BigInt(min);
+  const value = BigInt(min) * BigInt(ONE) + range * BigInt(price); // in millionths of millionths
+  const decimals = Math.min(DECIMALS, Math.max(0, 4 + DECIMALS - range.toString().length));
+  const unit = 10n ** BigInt(2 * DECIMALS - decimals);
+  const half = value < 0n ? -unit / 2n : unit / 2n;
+  return written((((value + half) / unit) * unit) / BigInt(ONE), lang, decimals, decimals);
+}
 
 /** Writes a price as a probability with one decimal, half up: 573,210 → 57.3%. */
 export function percent(price: number, lang: Lang): string {
@@ -90,4 +105,9 @@ function separate(typed: string, { decimal: mark, group }: Marks): [string, stri
   if (inGroups) return [(inGroups[1] ?? "").replaceAll(group, ""), inGroups[2] ?? ""];
   const foreign = new RegExp(`^(\\d{1,16})${g}(\\d+)$`).exec(typed);
   return foreign ? [foreign[1] ?? "", foreign[2] ?? ""] : null;
+}
+
+/** Credits that are set aside while a buy of `shares` waits at `limit`, in micros, rounded up. */
+export function reserve(shares: number, limit: number): number {
+  return Number((BigInt(shares) * BigInt(limit) + BigInt(ONE) - 1n) / BigInt(ONE));
 }

@@ -7,9 +7,9 @@
 import { NoAnswer, Problem, type Api } from "../api/api";
 import { OutcomeUnknown, untilDecided } from "../api/submit";
 import type { Lang } from "../i18n/i18n";
-import { fill as readFill, quote as readQuote, type Account, type Fill, type Outcome, type Quote } from "../model/model";
+import { placed as readPlaced, quote as readQuote, type Account, type Outcome, type Placed, type Quote } from "../model/model";
 import { debounced } from "../ui/frame";
-import { isPartial, limitPrice, orderBody, quotePath, read, shortOf, type Form, type OrderBody, type Reading } from "./order";
+import { filled, isPartial, orderBody, quotePath, read, shortOf, type Form, type OrderBody, type Reading } from "./order";
 
 /** Pause in typing after which a quote is asked for. */
 export const TYPING_MS = 150;
@@ -23,7 +23,8 @@ export type QuoteState =
   | { readonly kind: "ready"; readonly quote: Quote };
 
 export type Result =
-  | { readonly kind: "filled"; readonly fill: Fill; readonly partial: boolean }
+  /** `rested`: nothing was filled, all of it waits. */
+  | { readonly kind: "filled" | "rested"; readonly placed: Placed; readonly partial: boolean }
   | { readonly kind: "problem"; readonly code: string; readonly retry: number }
   | { readonly kind: "unknown" };
 
@@ -31,14 +32,19 @@ export interface DeskOptions {
   readonly api: () => Api | null;
   readonly lang: () => Lang;
   readonly account: () => Account | null;
+  /** The time, in ms. */
+  readonly now: () => number;
   readonly newKey: () => string;
   readonly sleep: (ms: number) => Promise<void>;
   readonly onChange: () => void;
-  readonly onFill: (fill: Fill) => void;
+  /** An order took effect with decision `seq`. */
+  readonly onPlaced: (seq: number) => void;
   readonly onUnauthorised: () => void;
 }
 
-const EMPTY: Form = { market: "", side: "buy", outcome: "YES", amount: "", protect: "20000", limit: "" };
+export const EMPTY: Form = {
+  market: "", side: "buy", outcome: "YES", kind: "market", amount: "", protect: "20000", limit: "", tif: "gtc", expires: "", post: false,
+};
 
 export class Desk {
   form = EMPTY;
@@ -55,7 +61,7 @@ export class Desk {
   constructor(private readonly options: DeskOptions) {}
 
   reading(): Reading {
-    return read(this.form, this.options.lang());
+    return read(this.form, this.options.lang(), this.options.now());
   }
 
   /** Takes what was filled in. While an order is on its way the form rests. */
@@ -111,9 +117,9 @@ export class Desk {
     this.result = null;
     this.options.onChange();
     try {
-      const fill = await untilDecided(() => api.post("/v1/orders", order.body, order.key, readFill), this.options.sleep);
-      this.finish({ kind: "filled", fill, partial: isPartial(order.body, fill) });
-      this.options.onFill(fill);
+      const placed = await untilDecided(() => api.post("/v1/orders", order.body, order.key, readPlaced), this.options.sleep);
+      this.finish({ kind: filled(placed) ? "filled" : "rested", placed, partial: isPartial(order.body, placed) });
+      this.options.onPlaced(placed.seq);
     } catch (err) {
       this.sending = false;
       if (err instanceof OutcomeUnknown) {
@@ -131,15 +137,14 @@ export class Desk {
   private newOrder() {
     const reading = this.reading();
     if (!reading.ok || this.quote.kind !== "ready") return null;
-    const limit = limitPrice(this.form, reading.limit, this.quote.quote);
-    return { form: this.form, body: orderBody(this.form, reading.micros, limit), key: this.options.newKey() };
+    return { form: this.form, body: orderBody(this.form, reading, this.quote.quote), key: this.options.newKey() };
   }
 
-  /** The order's fate is known: a filled form starts empty, so that it is not sent twice by habit. */
+  /** The order's fate is known: the form of one that took effect starts empty, so that it is not sent twice by habit. */
   private finish(result: Result): void {
     this.sending = false;
     this.open = null;
-    this.set(result.kind === "filled" ? { amount: "" } : {});
+    this.set(result.kind === "filled" || result.kind === "rested" ? { amount: "" } : {});
     this.result = result;
     this.options.onChange();
   }
@@ -154,8 +159,8 @@ export class Desk {
     this.asking = asking;
     let next: QuoteState;
     try {
-      const quote = await api.get(quotePath(this.form, reading.micros, reading.limit), readQuote, asking.signal);
-      const code = quote.code === "ok" ? shortOf(quote, this.options.account()) : quote.code;
+      const quote = await api.get(quotePath(this.form, reading), readQuote, asking.signal);
+      const code = quote.code === "ok" ? shortOf(quote, reading.limit, this.options.account()) : quote.code;
       next = code === null ? { kind: "ready", quote } : { kind: "problem", code, retry: 0 };
     } catch (err) {
       if (asking.signal.aborted) return;

@@ -3,7 +3,7 @@ import { translator } from "../i18n/i18n";
 import { balanceText } from "./balance";
 
 const me = { principal: "p", roles: ["trader"], account: "acc_1" };
-const account = { seq: 1, account: "acc_1", available_micros: 1_234_999_999, positions: [] };
+const account = { seq: 1, account: "acc_1", available_micros: 1_234_999_999, reserved_micros: 0, limited_until: null, positions: [] };
 const t = translator("pt");
 
 it("shows the balance, never more than there is", () => {

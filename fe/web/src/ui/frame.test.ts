@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { debounced, GULP_MAX, GULP_MS, inGulps, perFrame } from "./frame";
+import { atMostEvery, debounced, GULP_MAX, GULP_MS, inGulps, perFrame } from "./frame";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -62,4 +62,16 @@ it("acts after the last call", () => {
   expect(act).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
   expect(act).toHaveBeenCalledOnce();
+});
+
+it("acts soon after the first call, however many follow", () => {
+  const act = vi.fn();
+  const call = atMostEvery(act, 100);
+  for (let i = 0; i < 10; i++) {
+    call();
+    vi.advanceTimersByTime(50);
+  }
+  expect(act).toHaveBeenCalledTimes(5);
+  vi.advanceTimersByTime(1000);
+  expect(act, "and not without a call").toHaveBeenCalledTimes(5);
 });

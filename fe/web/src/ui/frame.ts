@@ -49,3 +49,16 @@ export function debounced(act: () => void, ms: number): () => void {
     timer = setTimeout(act, ms);
   };
 }
+
+/** Returns a function that runs `act` within `ms` of a call; calls until then are one. */
+export function atMostEvery(act: () => void, ms: number): () => void {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    setTimeout(() => {
+      asked = false;
+      act();
+    }, ms);
+  };
+}
