@@ -55,6 +55,7 @@ var importRules = []importRule{
 	{"gate", []string{"gate"}, "the gate judges any system; a gate that imports what it judges is no judge"},
 	{"fe", nil, "the panel is embedded bytes"},
 	{"sim", []string{"sim", "engine", "engine/core", "engine/enginetest", "engine/httpapi/client"}, "simulated traders use the engine's public face"},
+	{"tests", nil, "what all tests stand on must not need what they test"},
 	{"tools", nil, "the set-up runs before anything else is built"},
 	{"ci", nil, "CI runs the suites; it is not one"},
 	{"cmd/mbp", []string{"engine", "data", "schemas", "obs", "fe", "sim"}, "the only place that wires the platform; the gate stays out of it"},
@@ -202,6 +203,7 @@ func TestImportRule(t *testing.T) {
 		{"cmd/prega", "engine", false},
 		{"cmd/mbp", "engine/journal/file", true},
 		{"cmd/mbp", "gate", false},
+		{"tests/given", "engine", false},
 		{"newdomain", "engine", false},
 	} {
 		if got, reason := mayImport(c.from, c.to); got != c.want {

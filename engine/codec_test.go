@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // fill writes a value into every field, each one different from its neighbours.
@@ -114,29 +115,6 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// golden compares with a file that MBP_REWRITE=1 writes.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(want), "\n")
-	for i, line := range strings.Split(got, "\n") {
-		if i >= len(lines) || lines[i] != line {
-			t.Fatalf("differs from %s in line %d; MBP_REWRITE=1 rewrites it:\n%s", path, i+1, line)
-		}
-	}
-	if len(got) != len(want) {
-		t.Fatalf("%s has more", path)
-	}
-}
-
 // The records of every command and event: a journal is read for years, so what
 // is written here must never change.
 func TestRecords(t *testing.T) {
@@ -164,7 +142,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: version %d", what, b[0])
 		}
 	}
-	golden(t, "testdata/records.txt", out.String())
+	given.Golden(t, "testdata/records.txt", out.String())
 }
 
 // The API's form of every command and event.
@@ -179,7 +157,7 @@ func TestDecisionJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/decisions.json", string(got)+"\n")
+	given.Golden(t, "testdata/decisions.json", string(got)+"\n")
 }
 
 // Record version 2 is the only one; nothing was released with another.

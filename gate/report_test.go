@@ -3,36 +3,13 @@ package gate
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/mbp-market/mbp/tests/given"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write testdata anew from what the code does")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (run with -rewrite and review the diff); got:\n%s", path, got)
-	}
-}
 
 // broken is a run in which much went wrong, to see how it reads.
 func broken(t *testing.T) Verdict {
@@ -51,14 +28,14 @@ func broken(t *testing.T) Verdict {
 }
 
 func TestReportGolden(t *testing.T) {
-	golden(t, "pass.txt", Report(newWorld(t, Smoke).judge()))
+	given.Golden(t, "testdata/pass.txt", string(Report(newWorld(t, Smoke).judge())))
 	v := broken(t)
-	golden(t, "fail.txt", Report(v))
+	given.Golden(t, "testdata/fail.txt", string(Report(v)))
 	b, err := v.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "fail.json", b)
+	given.Golden(t, "testdata/fail.json", string(b))
 }
 
 // TestGoldenRun: the evidence of a good run, as one file that the packer's
@@ -80,7 +57,7 @@ func TestGoldenRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "smoke.json", append(b, '\n'))
+	given.Golden(t, "testdata/smoke.json", string(append(b, '\n')))
 }
 
 // TestReportColours: colour is all that the terminal's report adds, and nothing

@@ -23,7 +23,12 @@ func (s *State) Decide(req engine.Request, d *engine.Decision) {
 	if !s.begin(req, d) {
 		return
 	}
-	s.dispatch(d, d.Command)
+	s.decide(d, d.Command)
+}
+
+// decide writes what comes of a command, a batch's item or one alone.
+func (s *State) decide(d *engine.Decision, c engine.Command) {
+	s.dispatch(d, c)
 	if d.Code != engine.OK && !tells(d.Code) {
 		d.Events = d.Events[:0]
 	}
@@ -66,10 +71,7 @@ func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
 	for i, x := range b.Items {
 		item.Reset(d.Seq, d.Request)
 		s.item = i
-		s.dispatch(&item, x)
-		if item.Code != engine.OK && !tells(item.Code) {
-			item.Events = item.Events[:0]
-		}
+		s.decide(&item, x)
 		result := engine.Result{Code: item.Code, Detail: item.Detail, Events: uint32(len(item.Events))}
 		for _, e := range item.Events {
 			d.Add(keep(e))

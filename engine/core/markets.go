@@ -7,15 +7,10 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/form"
 )
 
-// allowed is the table of what may be done to a market in which state. Commands
-// that are not here look at orders or deadlines, whatever the state.
+// allowed is the table of what may be done to a market in which state. Trading is
+// not here, it is possible in one state (tradable); nor are commands that look at
+// orders or deadlines, whatever the state.
 var allowed = map[string][]engine.MarketState{
-	"place_order":        {engine.Open},
-	"amend_order":        {engine.Open}, // a smaller size: any
-	"split_sets":         {engine.Open},
-	"merge_sets":         {engine.Open},
-	"add_liquidity":      {engine.Open},
-	"remove_liquidity":   {engine.Open},
 	"activate_market":    {engine.Draft},
 	"pause_market":       {engine.Open, engine.Frozen},
 	"resume_market":      {engine.Paused},
@@ -28,10 +23,6 @@ var allowed = map[string][]engine.MarketState{
 	"dispute_resolution": {engine.Proposed},
 	"cancel_market":      {engine.Draft, engine.Open, engine.Paused, engine.Frozen, engine.Closed, engine.Proposed, engine.Disputed},
 }
-
-// Allowed returns the states of a market in which a command, by its word, may be
-// given; nil if the command does not act on the state of a market.
-func Allowed(command string) []engine.MarketState { return allowed[command] }
 
 // in returns the market if the command may be given in its state, and rejects
 // otherwise.

@@ -68,15 +68,23 @@ func (s *State) order(d *engine.Decision, x *engine.PlaceOrder, replaces engine.
 		s.report(x, id)
 		d.Add(&s.filled)
 	}
-	if rest := s.resting(x); rest > 0 {
-		s.rested = engine.OrderRested{
-			Order: id, Account: x.Account, Market: x.Market, Outcome: x.Outcome, Side: x.Side, TIF: x.TIF,
-			Limit: x.Limit, Shares: rest, Expires: x.Expires,
-		}
+	if s.rested = waiting(x, id, s.resting(x)); s.rested.Shares != 0 {
 		d.Add(&s.rested)
 	}
 	s.signals(d, x)
 	s.trip(d, s.f.Market(x.Market))
+}
+
+// waiting is the event of an order of which so many shares wait; the zero value if
+// none do.
+func waiting(x *engine.PlaceOrder, id engine.OrderID, q engine.Shares) engine.OrderRested {
+	if q < 1 {
+		return engine.OrderRested{}
+	}
+	return engine.OrderRested{
+		Order: id, Account: x.Account, Market: x.Market, Outcome: x.Outcome, Side: x.Side, TIF: x.TIF,
+		Limit: x.Limit, Shares: q, Expires: x.Expires,
+	}
 }
 
 // report writes the walk into the event of the order.
@@ -121,13 +129,7 @@ func (s *State) Quote(x *engine.PlaceOrder, now engine.Time) (engine.OrderFilled
 	}
 	s.report(x, 0)
 	f := *keep(&s.filled).(*engine.OrderFilled) //nolint:forcetypeassert // keep copies what it gets
-	r := engine.OrderRested{}
-	if rest := s.resting(x); rest > 0 {
-		r = engine.OrderRested{
-			Account: x.Account, Market: x.Market, Outcome: x.Outcome, Side: x.Side, TIF: x.TIF, Limit: x.Limit, Shares: rest, Expires: x.Expires,
-		}
-	}
-	return f, r, code, detail
+	return f, waiting(x, 0, s.resting(x)), code, detail
 }
 
 // fill checks the order against the market and walks. funded says that the

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"reflect"
 	"sort"
 	"strings"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // sound are commands that take effect at the stage, one of each type.
@@ -125,7 +125,7 @@ func spoil(v reflect.Value, path string, f func(path, value string)) {
 // stable, and nothing changes.
 func TestBadInput(t *testing.T) {
 	codes := map[string][]string{} // field and code: values
-	given := 0
+	tried := 0
 	for i := range sound(0, 0) {
 		w, c := footing(t, i)
 		spoil(reflect.ValueOf(c).Elem(), c.Type(), func(path, value string) {
@@ -134,7 +134,7 @@ func TestBadInput(t *testing.T) {
 				w, _ = footing(t, i)
 				d = &engine.Decision{}
 			}
-			given++
+			tried++
 			codes[path+" "+d.Code.String()] = append(codes[path+" "+d.Code.String()], value)
 		})
 	}
@@ -143,8 +143,8 @@ func TestBadInput(t *testing.T) {
 		lines = append(lines, k+": "+strings.Join(values, " ")+"\n")
 	}
 	sort.Strings(lines)
-	t.Logf("%d commands, %d lines", given, len(lines))
-	golden(t, "testdata/bad_input.txt", strings.Join(lines, ""))
+	t.Logf("%d commands, %d lines", tried, len(lines))
+	given.Golden(t, "testdata/bad_input.txt", strings.Join(lines, ""))
 }
 
 // footing is a stage for a command, and the command.
@@ -155,7 +155,7 @@ func footing(t *testing.T, i int) (*world, engine.Command) {
 	if _, first := kind.(*engine.Initialise); first {
 		return &world{t: t, s: New(), now: testStart}, kind
 	}
-	if in := Allowed(kind.Type()); in != nil {
+	if in := allowed[kind.Type()]; in != nil {
 		state = in[0]
 	}
 	w, order := stage(t, state)
@@ -189,33 +189,6 @@ func (w *world) refused(t *testing.T, c engine.Command, what string) *engine.Dec
 		t.Errorf("%s: %s without a word about what is wrong", what, d.Code)
 	}
 	return d
-}
-
-// golden compares with a file that MBP_REWRITE=1 writes.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, wl := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(g), len(wl)) {
-		a, b := "", ""
-		if i < len(wl) {
-			a = wl[i]
-		}
-		if i < len(g) {
-			b = g[i]
-		}
-		if a != b {
-			t.Fatalf("differs from %s, line %d; MBP_REWRITE=1 rewrites it:\n%s\n%s", path, i+1, a, b)
-		}
-	}
 }
 
 // A text of any length, and principals of any form, are refused with a record

@@ -1,15 +1,13 @@
 package core
 
 import (
-	"compress/gzip"
-	"encoding/csv"
 	"math/big"
-	"os"
 	"slices"
 	"strconv"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // clamped is the template with the bounds of the book's rows, 1 %..99 %.
@@ -274,29 +272,11 @@ func TestVectorsSellBook(t *testing.T) {
 // Real executions of a constant-product market, to ten micros: pools and amounts
 // are only known to double precision.
 func TestVectorsRealExecutions(t *testing.T) {
-	f, err := os.Open(shared(t, "MBP_REALDATA", "data/real", "amm_vectors.csv.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(z).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := map[string]int{}
-	for i, name := range rows[0] {
-		column[name] = i
-	}
 	run, skewed, worst := 0, 0, 0.0
-	for _, row := range rows[1:] {
-		get := func(name string) string { return row[column[name]] }
+	given.Rows(t, given.RealData(t, "amm_vectors.csv.gz"), func(get func(string) string) {
 		if p, err := strconv.ParseFloat(get("p"), 64); err != nil || p < 0.5-1e-6 || p > 0.5+1e-6 {
 			skewed++
-			continue
+			return
 		}
 		var o engine.Outcome
 		if err := o.UnmarshalText([]byte(get("outcome"))); err != nil {
@@ -313,7 +293,7 @@ func TestVectorsRealExecutions(t *testing.T) {
 			t.Errorf("%s: %d shares, really %s", get("trade_id"), got.Shares, get("shares_out"))
 		}
 		run++
-	}
+	})
 	t.Logf("%d rows agree, the worst is %.2f micros off; %d have another exponent than a half and were left out", run, worst, skewed)
 	if run == 0 {
 		t.Error("no row ran")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // vector is a row of the shared vectors: decimal strings, hp with 60 digits.
@@ -69,24 +70,9 @@ type piece struct {
 	Shares string  `json:"shares"`
 }
 
-// shared is the path of a file that several projects test against; the test is
-// skipped where it is absent.
-func shared(t *testing.T, env, fallback, name string) string {
-	t.Helper()
-	dir := os.Getenv(env)
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", fallback)
-	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("SKIPPED, the vectors are absent (set %s): %v", env, err)
-	}
-	return path
-}
-
 func vectors(t *testing.T, name string) []vector {
 	t.Helper()
-	f, err := os.Open(shared(t, "MBP_VECTORS", "vectors", filepath.Join("manifold", name)))
+	f, err := os.Open(given.Vectors(t, filepath.Join("manifold", name)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +95,7 @@ func vectors(t *testing.T, name string) []vector {
 
 // No file of the folder is left unread.
 func TestVectorsAreAllRead(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(shared(t, "MBP_VECTORS", "vectors", "manifold"), "*"))
+	files, err := filepath.Glob(filepath.Join(given.Vectors(t, "manifold"), "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +196,18 @@ func (w *world) poolsAre(t *testing.T, id, yes, no string, low, high int64) {
 	}
 }
 
+// whole gives an order, all or nothing. It is nil if the order ends beyond the
+// prices of the template.
+func (v vector) whole(t *testing.T, w *world, x *engine.PlaceOrder) *engine.OrderFilled {
+	t.Helper()
+	x.TIF = engine.FOK
+	d := w.do("t", x)
+	if d.Filled() == nil && !v.beyond(t) {
+		t.Errorf("%s: %s", v.ID, d.Code)
+	}
+	return d.Filled()
+}
+
 // Purchases agree with the 60-digit reference to one micro, rounded against the
 // buyer; the pools, too, rounded for the pool.
 func TestVectorsBuy(t *testing.T) {
@@ -217,13 +215,9 @@ func TestVectorsBuy(t *testing.T) {
 	for _, v := range vectors(t, "manifold_bet_p05.jsonl") {
 		w := desk(t, v, wide())
 		x := buy(2, 1, v.Outcome, engine.Micros(exact(t, v.Amount)))
-		x.TIF = engine.FOK
-		d := w.do("t", x)
-		f := d.Filled()
+		f := v.whole(t, w, x)
 		if f == nil {
-			if bounded++; !v.beyond(t) {
-				t.Errorf("%s: %s", v.ID, d.Code)
-			}
+			bounded++
 			continue
 		}
 		run++
@@ -274,13 +268,9 @@ func TestVectorsSell(t *testing.T) {
 		q := exact(t, v.Shares)
 		w.ok("t", &engine.SplitSets{Account: 2, Market: 1, Amount: engine.Micros(q)}) // sets beside the pool
 		x := sell(2, 1, v.Outcome, engine.Shares(q))
-		x.TIF = engine.FOK
-		d := w.do("t", x)
-		f := d.Filled()
+		f := v.whole(t, w, x)
 		if f == nil {
-			if bounded++; !v.beyond(t) {
-				t.Errorf("%s: %s", v.ID, d.Code)
-			}
+			bounded++
 			continue
 		}
 		run++

@@ -143,5 +143,5 @@ func group(value string) map[string]string {
 	return m
 }
 
-// placeholders puts the parameters of the routes in place of the test's values.
-var placeholders = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", digest[1:65], "{sha256}")
+// templated puts the parameters of the routes in place of the test's values.
+var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", digest[1:65], "{sha256}")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -15,6 +14,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // TestNothingSecretInTheLog drives every kind of failure with marked secrets,
@@ -196,10 +196,6 @@ func TestProblemsOfEveryCode(t *testing.T) {
 	}
 }
 
-// problemsFile holds the golden problem documents. MBP_REWRITE=1 writes it anew;
-// read the diff.
-const problemsFile = "testdata/problems.txt"
-
 func TestGoldenProblems(t *testing.T) {
 	e := start(t, options{})
 	owner := e.funded(20_000)
@@ -249,26 +245,5 @@ func TestGoldenProblems(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "----\n%d %s\n%s\n", r.status, r.header.Get("Content-Type"), r.body)
 	}
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(problemsFile, []byte(out.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(problemsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := out.String(); got != string(want) {
-		t.Errorf("problems differ from %s; MBP_REWRITE=1 writes them anew:\n%s", problemsFile, firstDifference(got, string(want)))
-	}
-}
-
-func firstDifference(got, want string) string {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range g {
-		if i >= len(w) || g[i] != w[i] {
-			return "got  " + g[i] + "\nwant " + strings.Join(w[min(i, len(w)):min(i+1, len(w))], "")
-		}
-	}
-	return "the file has more"
+	given.Golden(t, "testdata/problems.txt", out.String())
 }

@@ -188,7 +188,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		if c.code == "" && r.status != http.StatusCreated || c.code != "" && (r.code(t) != c.code || r.status != kindOf(c.code).status) {
 			t.Errorf("%s %s=%s: %d %s, want %s", c.path, c.name, c.value, r.status, r.body, c.code)
 		}
-		refused[placeholders.Replace(c.path)] = refused[placeholders.Replace(c.path)] || strings.Contains(r.body, "/v1/decisions/")
+		refused[templated.Replace(c.path)] = refused[templated.Replace(c.path)] || strings.Contains(r.body, "/v1/decisions/")
 	}
 	full := engine.DefaultPolicy()
 	full.MaxAccounts = 2

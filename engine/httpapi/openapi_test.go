@@ -437,7 +437,7 @@ func TestStreamFollowsTheContract(t *testing.T) {
 func TestBodiesFollowTheContract(t *testing.T) {
 	c := openContract(t)
 	for _, b := range bodies {
-		_, pointer := c.at("paths", placeholders.Replace(b.path), "post", "requestBody", "content", "application/json", "schema")
+		_, pointer := c.at("paths", templated.Replace(b.path), "post", "requestBody", "content", "application/json", "schema")
 		s := c.schema(pointer)
 		for text, good := range map[string]bool{b.with("", ""): true, b.with("surplus", "1"): false} {
 			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))

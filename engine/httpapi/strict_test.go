@@ -52,7 +52,7 @@ func TestEveryFieldRefusesNonsense(t *testing.T) {
 		}
 	}
 	for _, b := range bodies {
-		covered[placeholders.Replace(b.path)] = true
+		covered[templated.Replace(b.path)] = true
 		for name, good := range b.members {
 			nonsense(b, name, good, func(value string) { check(b, name, b.with(name, value)) })
 			check(b, name, strings.TrimSuffix(b.with("", ""), "}")+fmt.Sprintf(",%q:%s}", name, good))

@@ -2,39 +2,25 @@ package resolver
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // realTrees reads the rule trees that a bot really used.
 func realTrees(t *testing.T) [][]byte {
 	t.Helper()
-	dir := os.Getenv("MBP_REALDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data", "real")
-	}
-	f, err := os.Open(filepath.Join(dir, "resolution_rules.jsonl.gz"))
-	if err != nil {
-		t.Skipf("SKIPPED, the real rule trees are absent (set MBP_REALDATA): %v", err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out [][]byte
-	for lines := bufio.NewScanner(z); lines.Scan(); {
+	for lines := bufio.NewScanner(given.Unzipped(t, given.RealData(t, "resolution_rules.jsonl.gz"))); lines.Scan(); {
 		out = append(out, append([]byte(nil), lines.Bytes()...))
 	}
 	return out

@@ -5,19 +5,17 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // vectors returns a file of the shared vectors, or skips. They are other
 // projects' cases: run against, never copied.
 func vectors(t *testing.T, name string) []byte {
 	t.Helper()
-	dir := os.Getenv("MBP_VECTORS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "vectors")
-	}
-	raw, err := os.ReadFile(filepath.Join(dir, "confluent", name))
+	raw, err := os.ReadFile(given.Vectors(t, filepath.Join("confluent", name)))
 	if err != nil {
-		t.Skipf("SKIPPED, the vectors are absent (set MBP_VECTORS): %v", err)
+		t.Fatal(err)
 	}
 	return raw
 }

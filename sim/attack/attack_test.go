@@ -2,9 +2,10 @@ package attack
 
 import (
 	"bytes"
-	"os"
 	"reflect"
 	"testing"
+
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // TestTable holds what the shipped policy and template see of each attack, end to
@@ -13,22 +14,11 @@ func TestTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED with -short: some thousand runs")
 	}
-	const path = "testdata/attacks.txt"
 	var b bytes.Buffer
 	if err := Table(&b, 100); err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile(path)
-	if os.Getenv("MBP_REWRITE") != "" {
-		err = os.WriteFile(path, b.Bytes(), 0o644)
-		want = b.Bytes()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("%s says\n%s\nbut there is\n%s", path, want, b.Bytes())
-	}
+	given.Golden(t, "testdata/attacks.txt", b.String())
 }
 
 // TestRunsAreRepeatable: an equal seed is an equal run; another one is another.

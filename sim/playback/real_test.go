@@ -2,27 +2,19 @@ package playback
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mbp-market/mbp/sim/tape"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // TestReal plays every executed row of the real recording into the engine, twice.
 // Nothing may fail, hardly anything may be refused, prices that a maker made
 // there must come out alike here, and the second time must change nothing.
 func TestReal(t *testing.T) {
-	dir := os.Getenv("MBP_REALDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data", "real")
-	}
-	path := filepath.Join(dir, "trades.csv.gz")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("NO REAL DATA: %v; set MBP_REALDATA to the folder of trades.csv.gz", err)
-	}
+	path := given.RealData(t, "trades.csv.gz")
 	opt := tape.Options{Seed: 1, Synthetic: 500, Template: Template()}
 	tp, err := tape.Load(context.Background(), path, opt)
 	if err != nil {

@@ -2,35 +2,20 @@ package tape
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 func options() Options {
 	return Options{Seed: 1, Synthetic: 500, Template: engine.DefaultTemplate()}
 }
 
-// realFile is the recording of real trades, where it is at hand.
-func realFile(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("MBP_REALDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data", "real")
-	}
-	path := filepath.Join(dir, "trades.csv.gz")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("NO REAL DATA: %v; set MBP_REALDATA to the folder of trades.csv.gz", err)
-	}
-	return path
-}
-
 // TestReal maps every row of the real recording: nothing is lost between rows,
 // executed rows and trades, and hardly anything that traded is skipped.
 func TestReal(t *testing.T) {
-	tp, err := Load(context.Background(), realFile(t), options())
+	tp, err := Load(context.Background(), given.RealData(t, "trades.csv.gz"), options())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,9 @@
  *   RUM_URL     if set, the panel must report there
  *   SCREENSHOT  if set, panel.png is written into OUT_DIR (or beside OUT)
  *
- * Exit status: 0 traded without a fault; 1 no order was filled or none waited, the
- * page wrote an error to its console, or the browser could not be used.
+ * Exit status: 0 each kind of order was filled and one waited; failures of others
+ * are counted. 1 one never was, the page wrote an error to its console, or the
+ * browser could not be used.
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -48,13 +49,27 @@ const KEPT = 20;
 /** An order that the market refuses is a failure of the trade, not of the page. */
 const REFUSAL = /status of (409|422|429)\b/;
 
+/**
+ * The orders of a market, in turn and over several visits: the first two outcomes
+ * are bought, then sold again, so that the credits last.
+ *
+ * @type {{ side: "buy" | "sell", outcome: number }[]}
+ */
+const ORDERS = [
+  { side: "buy", outcome: 0 },
+  { side: "buy", outcome: 1 },
+  { side: "sell", outcome: 0 },
+  { side: "sell", outcome: 1 },
+];
+
 const sleep = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
 
 /** @typedef {import("playwright-core").Page} Page */
 
 /** What a run gathers; everything that is kept as text goes through `keep`. */
 class Log {
-  trades = 0;
+  /** How often each of ORDERS was filled. */
+  filled = ORDERS.map(() => 0);
   rests = 0;
   failures = 0;
   pages = 0;
@@ -66,6 +81,15 @@ class Log {
   /** @param {string} secret */
   constructor(secret) {
     this.secret = secret;
+  }
+
+  get trades() {
+    return this.filled.reduce((a, b) => a + b);
+  }
+
+  /** @param {number} kind place in ORDERS */
+  fill(kind) {
+    this.filled[kind] = (this.filled[kind] ?? 0) + 1;
   }
 
   /** @param {string[]} list @param {string} text */
@@ -106,13 +130,16 @@ async function open(page, base, key) {
   await page.locator(".row").first().waitFor();
 }
 
-/** Chooses one of the open markets and the language, as a person looks around. @param {Page} page @param {number} visit */
-async function lookAround(page, visit) {
+/** Chooses one of the open markets and the language, as a person looks around. @param {Page} page @param {number} visit @param {number} market */
+async function lookAround(page, visit, market) {
   await page.locator(".langs button").nth(visit % 2).click();
   const rows = page.locator(".row:has(.pill[hidden])");
-  await rows.nth(visit % (await rows.count())).click();
+  await rows.nth(market % (await rows.count())).click();
   await page.locator("form[name=ticket]").waitFor();
 }
+
+/** The decimal mark of the page's language. @param {Page} page */
+const decimalMark = async (page) => ((await page.getAttribute("html", "lang")) === "en" ? "." : ",");
 
 /**
  * One order through the form: a buy of one credit and some cents, or the sale of
@@ -128,8 +155,7 @@ async function trade(page, { side, outcome }) {
   await page.selectOption("#protect", "50000");
   if (side === "buy") {
     await page.click("#amount");
-    const mark = (await page.getAttribute("html", "lang")) === "en" ? "." : ",";
-    await page.keyboard.type(`1${mark}${10 + Math.floor(Math.random() * 90)}`, { delay: 20 });
+    await page.keyboard.type(`1${await decimalMark(page)}${10 + Math.floor(Math.random() * 90)}`, { delay: 20 });
   } else {
     await page.locator(".ticket .chip").filter({ visible: true }).first().click();
   }
@@ -165,7 +191,7 @@ async function waitAndCancel(page) {
   await page.locator("input[name=outcome]").first().check({ force: true });
   await page.check("#kind-limit", { force: true });
   await page.selectOption("#tif", "gtc");
-  const mark = (await page.getAttribute("html", "lang")) === "en" ? "." : ",";
+  const mark = await decimalMark(page);
   await page.fill("#limit", `0${mark}02`);
   await page.fill("#amount", `0${mark}10`);
   await page.check("#post");
@@ -182,28 +208,23 @@ async function waitAndCancel(page) {
   await page.locator('[data-testid=cancel-result][data-state="done"]').waitFor();
 }
 
-/** The orders of a visit: the first two outcomes are bought, then sold again, so that the credits last. @type {{ side: "buy" | "sell", outcome: number }[]} */
-const ORDERS = [
-  { side: "buy", outcome: 0 },
-  { side: "buy", outcome: 1 },
-  { side: "sell", outcome: 0 },
-  { side: "sell", outcome: 1 },
-];
-
 /**
  * @param {Page} page
  * @param {{ base: string, key: string, endsAt: number, sessionMs: number, log: Log, shot: string | null }} run
  */
 async function tradeUntil(page, { base, key, endsAt, sessionMs, log, shot }) {
+  let turn = 0;
   for (let visit = 0; Date.now() < endsAt; visit++) {
     try {
       await open(page, base, key);
       log.pages++;
-      await lookAround(page, visit);
+      const market = Math.floor(turn / ORDERS.length);
+      await lookAround(page, visit, market);
       const leaveAt = Math.min(endsAt, Date.now() + sessionMs);
-      for (let n = 0; n === 0 || Date.now() < leaveAt; n++) {
+      for (let n = 0; n === 0 || (Date.now() < leaveAt && market === Math.floor(turn / ORDERS.length)); n++, turn++) {
         const next = sleep(PACE_MS);
-        await trade(page, /** @type {typeof ORDERS[number]} */ (ORDERS[n % ORDERS.length])).then(() => log.trades++, (err) => log.fail(err));
+        const kind = turn % ORDERS.length;
+        await trade(page, /** @type {typeof ORDERS[number]} */ (ORDERS[kind])).then(() => log.fill(kind), (err) => log.fail(err));
         if (n % REST_EVERY === 1) await waitAndCancel(page).then(() => log.rests++, (err) => log.fail(err));
         if (shot && log.trades === 1) await page.screenshot({ path: shot, fullPage: true });
         await next;
@@ -246,6 +267,7 @@ async function main(env) {
   }
   const result = {
     trades: log.trades,
+    filled: log.filled,
     rests: log.rests,
     failures: log.failures,
     pages: log.pages,
@@ -260,7 +282,7 @@ async function main(env) {
   await rename(`${OUT}.tmp`, OUT);
   console.log(`browser: ${log.trades} trades, ${log.rests} orders waited, ${log.failures} failures, ${log.pages} pages, ${log.consoleErrors.length} console errors`);
   for (const text of [...log.consoleErrors, ...log.failureTexts].slice(0, 5)) console.log(`browser: ${text}`);
-  return log.trades > 0 && log.rests > 0 && log.consoleErrors.length === 0 ? 0 : 1;
+  return log.filled.every((n) => n > 0) && log.rests > 0 && log.consoleErrors.length === 0 ? 0 : 1;
 }
 
 process.exitCode = await main(process.env).catch((err) => {

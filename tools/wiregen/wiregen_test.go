@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"go/ast"
 	"go/format"
 	"go/parser"
@@ -11,47 +10,21 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write testdata and the sample's codecs anew")
+	"github.com/mbp-market/mbp/tests/given"
+)
 
 // sampleDir is the vocabulary with a field of every kind. It lives below engine,
 // where alone it may import package wire; its behaviour is tested there.
 const sampleDir = "../../engine/internal/wire/testdata/sample"
-
-// same compares what the generator writes with a checked-in file.
-func same(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(got, want) {
-		return
-	}
-	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Fatalf("%s:%d: generated anew it reads\n\t%s\nbut it is\n\t%s", path, i+1, g[i], w[i])
-		}
-	}
-	t.Fatalf("%s has %d lines, generated anew %d", path, len(w), len(g))
-}
 
 func TestSample(t *testing.T) {
 	code, err := generate(sampleDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, filepath.Join(sampleDir, output), code)
+	given.Golden(t, filepath.Join(sampleDir, output), string(code))
 	if again, err := generate(sampleDir); err != nil || !bytes.Equal(code, again) {
 		t.Errorf("a second generation differs (%v)", err)
 	}
@@ -88,7 +61,7 @@ func TestFaults(t *testing.T) {
 	if err == nil {
 		t.Fatalf("accepted:\n%s", code)
 	}
-	same(t, "testdata/faults.golden", []byte(err.Error()+"\n"))
+	given.Golden(t, "testdata/faults.golden", err.Error()+"\n")
 }
 
 // TestRun runs the command in a module of its own, as go generate does.

@@ -2,11 +2,7 @@ package amm_test
 
 import (
 	"bufio"
-	"compress/gzip"
-	"encoding/csv"
 	"encoding/json"
-	"errors"
-	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -14,6 +10,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // row is a row of the shared vectors: decimal strings, hp with 60 digits.
@@ -46,24 +43,14 @@ func (r row) outcome() int {
 	return 0
 }
 
-// shared opens a file that several projects share; without it the test is skipped.
-func shared(t *testing.T, env, dir, name string) *os.File {
-	t.Helper()
-	at := os.Getenv(env)
-	if at == "" {
-		at = filepath.Join("..", "..", "..", "..", "shared", dir)
-	}
-	f, err := os.Open(filepath.Join(at, name))
-	if err != nil {
-		t.Skipf("SKIPPED, the vectors are absent (set %s): %v", env, err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
-}
-
 func rows(t *testing.T, name string) (all []row) {
 	t.Helper()
-	lines := bufio.NewScanner(shared(t, "MBP_VECTORS", "vectors", filepath.Join("manifold", name)))
+	f, err := os.Open(given.Vectors(t, filepath.Join("manifold", name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		var r row
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
@@ -168,50 +155,31 @@ func TestVectorsAmountToPrice(t *testing.T) {
 // Real trades: the shares that real pools of equal weights gave. The pools are
 // derived in double precision, so ten micros are allowed.
 func TestRealTrades(t *testing.T) {
-	unzipped, err := gzip.NewReader(shared(t, "MBP_REALDATA", filepath.Join("data", "real"), "amm_vectors.csv.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	table := csv.NewReader(unzipped)
-	head, err := table.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	column := map[string]int{}
-	for i, name := range head {
-		column[name] = i
-	}
 	run, unequal := 0, 0
-	for {
-		record, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		field := func(name string) *big.Rat { return micros(t, record[column[name]]) }
+	given.Rows(t, given.RealData(t, "amm_vectors.csv.gz"), func(get func(string) string) {
+		field := func(name string) *big.Rat { return micros(t, get(name)) }
 		if weight := field("p"); weight.Sub(weight, big.NewRat(fixed.One/2, 1)).Abs(weight).Cmp(big.NewRat(1, 1)) > 0 {
 			unequal++ // 1e-6
-			continue
+			return
 		}
 		run++
 		round := func(v *big.Rat) int64 {
 			half := new(big.Rat).Add(v, big.NewRat(1, 2))
 			return new(big.Int).Div(half.Num(), half.Denom()).Int64()
 		}
-		outcome := row{Outcome: record[column["outcome"]]}.outcome()
+		outcome := row{Outcome: get("outcome")}.outcome()
 		pools := []fixed.Shares{fixed.Shares(round(field("pool_yes_before"))), fixed.Shares(round(field("pool_no_before")))}
 		amount, want := round(field("net_amount")), field("shares_out")
 		var w amm.Walk
 		w.Begin(pools, outcome, amount < 0)
 		if amount < 0 {
-			t.Fatalf("row %v sells", record)
+			t.Fatalf("%s sells", get("trade_id"))
 		}
 		w.Spend(fixed.FromMicros(amount), fixed.One-1)
 		if _, shares := w.Totals(); !within(int64(shares), want, -10, 10) {
-			t.Errorf("%s: %d shares, really %s", record[column["trade_id"]], shares, want.FloatString(3))
+			t.Errorf("%s: %d shares, really %s", get("trade_id"), shares, want.FloatString(3))
 		}
-	}
+	})
 	t.Logf("%d rows agree, %d have unequal weights", run, unequal)
 	if run == 0 {
 		t.Error("no row ran")

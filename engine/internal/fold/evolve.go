@@ -282,15 +282,12 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 	return nil
 }
 
-// stopClock and startClock keep the market's open time.
-func (m *Market) stopClock(now engine.Time) { m.open = m.OpenTime(now) }
-
 func (s *State) stateChanged(d *engine.Decision, m *Market, x *engine.MarketStateChanged) error {
 	if m.State != x.From || x.To < engine.Open || x.To > engine.Canceled {
 		return fmt.Errorf("market %s cannot go from %s to %s", x.Market, x.From, x.To)
 	}
 	if m.State == engine.Open {
-		m.stopClock(d.At)
+		m.open = m.OpenTime(d.At)
 	}
 	if m.State == engine.Frozen {
 		s.Due.Drop(DueReopen, uint64(m.ID))

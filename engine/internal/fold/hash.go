@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"sort"
+	"maps"
+	"slices"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
@@ -145,21 +146,11 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 }
 
 func (s *State) hashModeration(h *hasher) {
-	seqs := make([]engine.Seq, 0, len(s.Moderations)+len(s.Abuses))
-	for q := range s.Moderations {
-		seqs = append(seqs, q)
-	}
-	sort.Slice(seqs, func(i, j int) bool { return seqs[i] < seqs[j] })
-	for _, q := range seqs {
+	for _, q := range slices.Sorted(maps.Keys(s.Moderations)) {
 		m := s.Moderations[q]
 		h.num(int64(q), int64(m.Action), int64(m.Account), int64(m.Until), int64(m.Abuse))
 	}
-	seqs = seqs[:0]
-	for q := range s.Abuses {
-		seqs = append(seqs, q)
-	}
-	sort.Slice(seqs, func(i, j int) bool { return seqs[i] < seqs[j] })
-	for _, q := range seqs {
+	for _, q := range slices.Sorted(maps.Keys(s.Abuses)) {
 		dismissed := int64(0)
 		if s.Abuses[q] {
 			dismissed = 1

@@ -62,7 +62,7 @@ type Account struct {
 	Attempts guard.Self
 }
 
-// Flags are rules whose episode is on.
+// flags are the rules whose episode is on.
 type flags uint8
 
 // The rules whose episode a flag remembers.

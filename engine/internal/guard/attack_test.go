@@ -9,7 +9,11 @@ import (
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/tests/given"
 )
+
+// abusePage shows what was measured here.
+const abusePage = "../../../docs/spec/abuse.md"
 
 const (
 	seeds = 200         // simulations of each attack
@@ -192,8 +196,8 @@ func TestAttacks(t *testing.T) {
 		}
 	}
 	ramps(&b)
-	golden(t, "attacks.txt", b.String())
-	page(t, "attacks", b.String())
+	given.Golden(t, "testdata/attacks.txt", b.String())
+	given.Block(t, abusePage, "attacks", "```text\n"+b.String()+"```\n")
 }
 
 // ramps shows what memory and sigmas do against a ramp, which teaches the

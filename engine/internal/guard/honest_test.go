@@ -1,12 +1,8 @@
 package guard_test
 
 import (
-	"compress/gzip"
-	"encoding/csv"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +10,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // event is a row of the real data: an order, and a trade if it was executed.
@@ -25,38 +22,6 @@ type event struct {
 	shares                  fixed.Shares // of YES, negative if it was sold; 0: unknown
 	limit                   float64      // of a GJP order, 0..100
 	buy                     bool         // the same
-}
-
-// table reads a CSV of the real data into one map a row; the test is skipped if
-// the data are absent.
-func table(t *testing.T, name string) []map[string]string {
-	t.Helper()
-	dir := os.Getenv("MBP_REALDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data", "real")
-	}
-	f, err := os.Open(filepath.Join(dir, name))
-	if err != nil {
-		t.Skipf("SKIPPED, the real data are absent (set MBP_REALDATA): %v", err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := csv.NewReader(z).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := make([]map[string]string, 0, len(all)-1)
-	for _, rec := range all[1:] {
-		row := make(map[string]string, len(rec))
-		for i, v := range rec {
-			row[all[0][i]] = v
-		}
-		rows = append(rows, row)
-	}
-	return rows
 }
 
 func number(s string) float64 {
@@ -88,27 +53,27 @@ func ppm(p float64) fixed.Price {
 // price as no rumour does.
 func trades(t *testing.T) []event {
 	var out []event
-	for _, r := range table(t, "trades.csv.gz") {
-		status := r["status"]
+	given.Rows(t, given.RealData(t, "trades.csv.gz"), func(row func(string) string) {
+		status := row("status")
 		if status == "redemption_or_legacy" {
-			continue
+			return
 		}
-		e := event{at: micros(t, time.RFC3339Nano, r["ts"]), source: r["source"], market: r["market_id"], account: r["account"]}
+		e := event{at: micros(t, time.RFC3339Nano, row("ts")), source: row("source"), market: row("market_id"), account: row("account")}
 		if e.source == "betfair" && status == "inplay" {
 			e.source = "betfair in play"
 		}
 		e.traded = !strings.HasPrefix(status, "limit_")
-		if e.price = ppm(number(r["price_after"])); e.price == 0 {
-			e.price = ppm(number(r["price"]))
-			if r["outcome"] == "NO" && e.price != 0 {
+		if e.price = ppm(number(row("price_after"))); e.price == 0 {
+			e.price = ppm(number(row("price")))
+			if row("outcome") == "NO" && e.price != 0 {
 				e.price = fixed.One - e.price
 			}
 		}
-		e.shares = fixed.Shares(math.Abs(number(r["shares"])) * 1e6)
-		before, after := number(r["price_before"]), number(r["price_after"])
+		e.shares = fixed.Shares(math.Abs(number(row("shares"))) * 1e6)
+		before, after := number(row("price_before")), number(row("price_after"))
 		switch {
-		case r["side"] != "" && r["outcome"] != "":
-			if (r["side"] == "SELL") != (r["outcome"] == "NO") {
+		case row("side") != "" && row("outcome") != "":
+			if (row("side") == "SELL") != (row("outcome") == "NO") {
 				e.shares = -e.shares
 			}
 		case before > 0 && after < before:
@@ -117,7 +82,7 @@ func trades(t *testing.T) []event {
 			e.shares = 0
 		}
 		out = append(out, e)
-	}
+	})
 	return out
 }
 
@@ -125,13 +90,13 @@ func trades(t *testing.T) []event {
 // so that a minute's orders count as simultaneous.
 func orders(t *testing.T) []event {
 	var out []event
-	for _, r := range table(t, "orders.csv.gz") {
+	given.Rows(t, given.RealData(t, "orders.csv.gz"), func(row func(string) string) {
 		out = append(out, event{
-			at: micros(t, "2006-01-02T15:04:05", r["ts_naive_minute"]), source: "gjp", account: r["account"],
-			market: r["book"] + "/" + r["market_id"] + "/" + r["stock"], limit: number(r["price"]), buy: r["side"] == "BUY",
-			shares: fixed.Shares(number(r["quantity"]) * 1e6),
+			at: micros(t, "2006-01-02T15:04:05", row("ts_naive_minute")), source: "gjp", account: row("account"),
+			market: row("book") + "/" + row("market_id") + "/" + row("stock"), limit: number(row("price")), buy: row("side") == "BUY",
+			shares: fixed.Shares(number(row("quantity")) * 1e6),
 		})
-	}
+	})
 	return out
 }
 
@@ -371,8 +336,8 @@ func TestHonest(t *testing.T) {
 		r.line(k.name, func(e event) (string, bool) { return k.key(e), k.key(e) != "" })
 	}
 	r.measure(d)
-	golden(t, "honest.txt", r.String())
-	page(t, "honest", defaultsOf(r.String()))
+	given.Golden(t, "testdata/honest.txt", r.String())
+	given.Block(t, abusePage, "honest", "```text\n"+defaultsOf(r.String())+"```\n")
 }
 
 func (r *report) measure(d guard.Params) {
@@ -416,4 +381,25 @@ func (r *report) measure(d guard.Params) {
 	for _, rest := range []int64{hour, 365 * day} {
 		r.selves(rest, d.Self, self(1, minute), self(2, 10*minute), self(4, 10*minute), self(5, 10*minute), self(3, hour), self(5, hour), self(8, hour))
 	}
+}
+
+// defaultsOf keeps the titles and the lines of the defaults.
+func defaultsOf(table string) string {
+	var b strings.Builder
+	title, events := "", false
+	for _, line := range strings.Split(table, "\n") {
+		switch name, _, _ := strings.Cut(line, "  "); {
+		case strings.HasPrefix(line, "events / keys"):
+			events = true
+		case line == "":
+			events = events && b.Len() == 0
+		case events:
+			b.WriteString(line + "\n")
+		case strings.HasSuffix(name, " *"):
+			b.WriteString("\n" + title + "\n" + line + "\n")
+		case !strings.HasPrefix(line, " "):
+			title = line
+		}
+	}
+	return b.String()
 }

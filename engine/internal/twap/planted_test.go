@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/twap"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // push is a manipulation: somebody moves a price by size and holds it there.
@@ -154,8 +155,8 @@ func TestPlantedPushes(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "planted.txt", full.String())
-	page(t, "planted", brief.String())
+	given.Golden(t, "testdata/planted.txt", full.String())
+	given.Block(t, benchmarksPage, "planted", "\n"+brief.String()+"\n")
 }
 
 // Whoever moves a price of a still market by five points and holds it for three

@@ -1,19 +1,14 @@
 package twap_test
 
 import (
-	"compress/gzip"
-	"encoding/csv"
-	"errors"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/tests/given"
 )
 
 // The families of series, in the order of the tables.
@@ -36,43 +31,6 @@ func (s *series) add(at int64, p fixed.Price) {
 		at = s.at[i]
 	}
 	s.at, s.price = append(s.at, at), append(s.price, p)
-}
-
-// eachRow calls see with every row of a CSV of the real data; the test is skipped
-// if the data are absent.
-func eachRow(t *testing.T, name string, see func(row func(column string) string)) {
-	t.Helper()
-	dir := os.Getenv("MBP_REALDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "shared", "data", "real")
-	}
-	f, err := os.Open(filepath.Join(dir, name))
-	if err != nil {
-		t.Skipf("SKIPPED, the real data are absent (set MBP_REALDATA): %v", err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := csv.NewReader(z)
-	r.ReuseRecord = true
-	columns := map[string]int{}
-	for {
-		rec, err := r.Read()
-		switch {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			t.Fatal(err)
-		case len(columns) == 0:
-			for i, c := range rec {
-				columns[strings.Clone(c)] = i
-			}
-			continue
-		}
-		see(func(column string) string { return rec[columns[column]] })
-	}
 }
 
 func micros(t *testing.T, s string) int64 {
@@ -106,7 +64,7 @@ type timeline struct {
 func timelines(t *testing.T) map[string]*timeline {
 	out := map[string]*timeline{}
 	since := map[string]int64{}
-	eachRow(t, "market_events.csv.gz", func(row func(string) string) {
+	given.Rows(t, given.RealData(t, "market_events.csv.gz"), func(row func(string) string) {
 		id, at, status := row("market_id"), micros(t, row("ts")), row("status")
 		m := out[id]
 		if m == nil {
@@ -169,7 +127,7 @@ func (b *book) exchange(name string, at int64, p fixed.Price) {
 func realSeries(t *testing.T) []*series {
 	b := &book{named: map[string]*series{}, lines: timelines(t)}
 	scale, priced := map[string]float64{}, map[string]bool{}
-	eachRow(t, "prices.csv.gz", func(row func(string) string) {
+	given.Rows(t, given.RealData(t, "prices.csv.gz"), func(row func(string) string) {
 		name, at, p := row("series"), micros(t, row("ts")), number(row("price"))
 		priced[name] = true
 		switch source, _, _ := strings.Cut(name, ":"); source {
@@ -190,7 +148,7 @@ func realSeries(t *testing.T) []*series {
 			b.add(family, name, at, ppm(p*scale[name]))
 		}
 	})
-	eachRow(t, "trades.csv.gz", func(row func(string) string) {
+	given.Rows(t, given.RealData(t, "trades.csv.gz"), func(row func(string) string) {
 		status, source, name := row("status"), row("source"), row("market_id")
 		if status == "redemption_or_legacy" || strings.HasPrefix(status, "limit_") || strings.Contains(status, "cancel") || priced[name] {
 			return

@@ -2,14 +2,16 @@ package twap_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/twap"
+	"github.com/mbp-market/mbp/tests/given"
 )
+
+// benchmarksPage shows what was measured here.
+const benchmarksPage = "../../../docs/adr/ADR-003-TWAP-Benchmarks.md"
 
 const (
 	second   = 1_000_000
@@ -199,7 +201,7 @@ func TestTripRatesOnRealPrices(t *testing.T) {
 				share(int64(r.refused), int64(r.ticks)), share(r.frozen, r.open+r.frozen), near)
 		}
 	}
-	golden(t, "trips.txt", full.String())
+	given.Golden(t, "testdata/trips.txt", full.String())
 	moving := families[:7] // the others never trip a guard that may be chosen
 	moving = append(moving[:5:5], moving[6])
 	brief.WriteString("| guard | " + strings.Join(moving, " | ") + " |\n|---" + strings.Repeat("|---", len(moving)) + "|\n")
@@ -214,57 +216,10 @@ func TestTripRatesOnRealPrices(t *testing.T) {
 		}
 		brief.WriteByte('\n')
 	}
-	page(t, "trips", brief.String())
+	given.Block(t, benchmarksPage, "trips", "\n"+brief.String()+"\n")
 	for _, f := range families[7:] {
 		if r := results[shippedName][f]; r.trips != 0 || r.ticks == 0 {
 			t.Errorf("a quiet market, %s, tripped %d times on %d changes", f, r.trips, r.ticks)
 		}
-	}
-}
-
-// golden compares got with a file under testdata, or writes it if MBP_REWRITE is
-// set.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (MBP_REWRITE=1 writes it); now it is\n%s", path, got)
-	}
-}
-
-// page holds a block of the ADR, between two comments that name it, to what was
-// measured.
-func page(t *testing.T, block, want string) {
-	t.Helper()
-	path := filepath.Join("..", "..", "..", "docs", "adr", "ADR-003-TWAP-Benchmarks.md")
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin, end := "<!-- "+block+" -->\n\n", "\n<!-- end -->\n"
-	before, rest, ok := strings.Cut(string(b), begin)
-	got, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no block %s", path, block)
-	}
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if got != want {
-		t.Errorf("block %s of %s is not what was measured; MBP_REWRITE=1 writes it", block, path)
 	}
 }

@@ -18,6 +18,12 @@ export class Problem extends Error {
   }
 }
 
+/** What a part of the page keeps of an error that is not a lost line: a problem's own code, else `unknown`. */
+export function refusal(err: unknown) {
+  const { code, retryAfterSeconds } = err instanceof Problem ? err : { code: "unknown", retryAfterSeconds: 0 };
+  return { kind: "problem", code, retry: retryAfterSeconds } as const;
+}
+
 /** No answer came: refused connection, broken line, or too slow. */
 export class NoAnswer extends Error {}
 

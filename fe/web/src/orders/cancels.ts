@@ -2,7 +2,7 @@
  * Takes own orders out of the book. A cancellation whose answer got lost keeps
  * its idempotency key, like an order: pressing again asks for the same thing.
  */
-import { Problem, type Api } from "../api/api";
+import { Problem, refusal, type Api } from "../api/api";
 import { OutcomeUnknown, untilDecided } from "../api/submit";
 import { decided } from "../model/model";
 
@@ -59,7 +59,7 @@ export class Cancels {
     } catch (err) {
       if (api !== this.options.api()) return;
       if (err instanceof Problem && err.status === 401) return this.options.onUnauthorised();
-      end = err instanceof OutcomeUnknown ? { kind: "unknown" } : problemOf(err);
+      end = err instanceof OutcomeUnknown ? { kind: "unknown" } : refusal(err);
     }
     if (api !== this.options.api()) return;
     this.under.delete(order);
@@ -74,9 +74,3 @@ export class Cancels {
     this.options.onChange();
   }
 }
-
-const problemOf = (err: unknown): Cancelling => ({
-  kind: "problem",
-  code: err instanceof Problem ? err.code : "unknown",
-  retry: err instanceof Problem ? err.retryAfterSeconds : 0,
-});

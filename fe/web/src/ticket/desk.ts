@@ -4,7 +4,7 @@
  * and again when the market has moved; an order goes out once, whatever happens
  * to the line.
  */
-import { NoAnswer, Problem, type Api } from "../api/api";
+import { NoAnswer, Problem, refusal, type Api } from "../api/api";
 import { OutcomeUnknown, untilDecided } from "../api/submit";
 import type { Lang } from "../i18n/i18n";
 import { placed as readPlaced, quote as readQuote, type Account, type Outcome, type Placed, type Quote } from "../model/model";
@@ -90,6 +90,7 @@ export class Desk {
     this.quote = { kind: "none" };
     this.result = null;
     this.open = null;
+    this.sending = false;
     this.options.onChange();
   }
 
@@ -118,9 +119,11 @@ export class Desk {
     this.options.onChange();
     try {
       const placed = await untilDecided(() => api.post("/v1/orders", order.body, order.key, readPlaced), this.options.sleep);
+      if (api !== this.options.api()) return; // of the one who signed out
       this.finish({ kind: filled(placed) ? "filled" : "rested", placed, partial: isPartial(order.body, placed) });
       this.options.onPlaced(placed.seq);
     } catch (err) {
+      if (api !== this.options.api()) return;
       this.sending = false;
       if (err instanceof OutcomeUnknown) {
         this.result = { kind: "unknown" };
@@ -128,8 +131,7 @@ export class Desk {
       } else if (err instanceof Problem && err.status === 401) {
         this.options.onUnauthorised();
       } else {
-        const { code, retryAfterSeconds } = err instanceof Problem ? err : { code: "unknown", retryAfterSeconds: 0 };
-        this.finish({ kind: "problem", code, retry: retryAfterSeconds });
+        this.finish(refusal(err));
       }
     }
   }
@@ -171,7 +173,7 @@ export class Desk {
         this.options.onUnauthorised();
         return;
       } else {
-        next = { kind: "problem", code: err instanceof Problem ? err.code : "unknown", retry: err instanceof Problem ? err.retryAfterSeconds : 0 };
+        next = refusal(err);
       }
     }
     if (asking.signal.aborted) return;

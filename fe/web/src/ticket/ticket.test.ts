@@ -129,8 +129,9 @@ describe("Desk", () => {
     const onPlaced = vi.fn();
     const onUnauthorised = vi.fn();
     let keys = 0;
+    let api: Api | null = { get, post } as unknown as Api;
     const desk = new Desk({
-      api: () => ({ get, post }) as unknown as Api,
+      api: () => api,
       lang: () => "en",
       account: () => account,
       now: () => NOW,
@@ -140,7 +141,11 @@ describe("Desk", () => {
       onPlaced,
       onUnauthorised,
     });
-    return { desk, get, post, onPlaced, onUnauthorised };
+    const signOut = () => {
+      api = null;
+      desk.reset();
+    };
+    return { desk, get, post, onPlaced, onUnauthorised, signOut };
   }
 
   async function quoted() {
@@ -320,4 +325,22 @@ describe("Desk", () => {
     expect(onUnauthorised).toHaveBeenCalledOnce();
     expect(desk.sending).toBe(false);
   });
+
+  it.each([null, new Problem(401, "unauthenticated", 0), new Problem(422, "insufficient_funds", 0), new NoAnswer()])(
+    "says nothing of an order on its way to the one who signed in after (%s)",
+    async (end) => {
+      const { desk, post, onPlaced, onUnauthorised, signOut } = await quoted();
+      if (end) post.mockRejectedValue(end);
+      const sent = desk.submit();
+      signOut();
+      expect(desk.sending, "the form is free").toBe(false);
+      desk.set({ amount: "7" });
+      await vi.runAllTimersAsync();
+      await sent;
+      expect(desk.form.amount).toBe("7");
+      expect(desk.result).toBeNull();
+      expect(onPlaced).not.toHaveBeenCalled();
+      expect(onUnauthorised).not.toHaveBeenCalled();
+    },
+  );
 });
