@@ -31,6 +31,7 @@ type walk struct {
 	pool    amm.Walk
 	count   int           // resting orders met
 	cost    fixed.Fine    // of the book fills, exact
+	odd     fixed.Fine    // of the pool's credits, what the last maker is paid instead
 	shares  engine.Shares // of the book fills
 	covered engine.Micros // what the makers add to or take from the taker's side, in whole micros
 	minted  engine.Shares // of the book fills, those that make or burn sets
@@ -53,7 +54,7 @@ type walk struct {
 // run walks. The order's fields are set; the rest is reset.
 func (w *walk) run(s *State) {
 	w.count, w.done, w.itself, w.full, w.matched = 0, false, false, false, false
-	w.cost, w.shares, w.covered, w.minted, w.charged = fixed.Fine{}, 0, 0, 0, 0
+	w.cost, w.odd, w.shares, w.covered, w.minted, w.charged = fixed.Fine{}, fixed.Fine{}, 0, 0, 0, 0
 	w.fills, w.met = w.fills[:0], w.met[:0]
 	w.pool.Begin(w.m.Balance.Pools(), w.outcome, w.sell)
 	bid := w.sell == w.m.Mirrored(w.outcome) // the side of the taker in the book
@@ -141,18 +142,25 @@ func (w *walk) meet(o *book.Order) bool {
 		return true
 	}
 	p := w.price(o)
-	q := min(w.affordable(p), o.Shares)
-	if q < 1 {
-		w.done = true
+	q := w.affordable(p)
+	own := engine.AccountID(o.Account) == w.account && w.account != 0
+	w.done = q < o.Shares // what is left buys no micro-share here, nor anywhere further on
+	if w.done && w.byCost && !own {
+		w.odd = w.oddment(p)
+		q = w.affordable(p)
+	}
+	if q = min(q, o.Shares); q < 1 {
+		w.odd = fixed.Fine{}
 		return true
 	}
-	if engine.AccountID(o.Account) == w.account && w.account != 0 {
+	if own {
 		return w.meetOwn(o, p, q)
 	}
 	cost, covered, counter := w.with(o, p, q)
 	for w.byCost && w.charge(cost, covered) > engine.Micros(w.want) { // the makers' rounding overran the budget
+		w.done = true
 		if q--; q < 1 {
-			w.done = true
+			w.odd = fixed.Fine{}
 			return true
 		}
 		cost, covered, counter = w.with(o, p, q)
@@ -162,8 +170,19 @@ func (w *walk) meet(o *book.Order) bool {
 		w.minted += q
 	}
 	w.add(engine.Fill{Maker: engine.OrderID(o.ID), Account: engine.AccountID(o.Account), Shares: q, Counter: counter})
-	w.done = q < o.Shares // what is left buys no micro-share here, nor anywhere further on
 	return w.done
+}
+
+// oddment is what the pool has charged at most for the part of a micro-share
+// that the taker does not get from it, as the pool gives out whole ones. The
+// last maker gives it instead, so that the taker is one rounding short and not two.
+func (w *walk) oddment(p engine.Price) fixed.Fine {
+	_, exact := w.pool.Exact()
+	_, out := w.pool.Totals()
+	if whole := fixed.FromMicros(int64(out)); whole.Less(exact) {
+		return exact.Sub(whole).MulDiv(uint64(p), engine.One)
+	}
+	return fixed.Fine{}
 }
 
 // add notes a fill, with what it adds to the taker's side. Two pieces along the
@@ -185,7 +204,7 @@ func (w *walk) affordable(p engine.Price) engine.Shares {
 		return engine.Shares(w.want) - w.shares - out
 	}
 	credits, _ := w.pool.Exact()
-	spent := credits.Add(w.cost)
+	spent := credits.Add(w.cost).Sub(w.odd)
 	budget := fixed.FromMicros(w.want)
 	if !spent.Less(budget) {
 		return 0
@@ -214,7 +233,7 @@ func (w *walk) with(o *book.Order, p engine.Price, q engine.Shares) (cost fixed.
 func (w *walk) charge(cost fixed.Fine, covered engine.Micros) engine.Micros {
 	credits, _ := w.pool.Exact()
 	sets, _ := w.pool.Totals()
-	exact := credits.Add(cost)
+	exact := credits.Add(cost).Sub(w.odd)
 	if w.sell {
 		return min(engine.Micros(exact.Floor()), sets+covered)
 	}
@@ -226,6 +245,7 @@ func (w *walk) meetOwn(o *book.Order, p engine.Price, q engine.Shares) bool {
 	switch w.mode {
 	case engine.CancelOldest:
 		w.met = append(w.met, engine.Met{Order: engine.OrderID(o.ID), Shares: o.Shares})
+		w.done = false
 		return false
 	case engine.Decrement:
 		w.met = append(w.met, engine.Met{Order: engine.OrderID(o.ID), Shares: q})
