@@ -245,14 +245,19 @@ func anchors(text string) (names []string) {
 	return names
 }
 
-// TestDecisionsNameTheirConfirmation: a decision record says what checks it.
+// TestDecisionsNameTheirConfirmation: a decision record is accepted (L3), and
+// says what checks it.
 func TestDecisionsNameTheirConfirmation(t *testing.T) {
 	records, err := filepath.Glob("adr/ADR-*.md")
-	if err != nil || len(records) == 0 {
+	if err != nil || len(records) < 3 {
 		t.Fatalf("decision records %v, %v", records, err)
 	}
 	for _, path := range records {
-		_, after, ok := strings.Cut(read(t, path), "\n## Confirmation\n")
+		text := read(t, path)
+		if !strings.Contains(text, "\n- Status: accepted") {
+			t.Errorf("%s is not accepted", path)
+		}
+		_, after, ok := strings.Cut(text, "\n## Confirmation\n")
 		if !ok || len(bytes.TrimSpace([]byte(after))) < 40 {
 			t.Errorf("%s does not say what confirms it", path)
 		}

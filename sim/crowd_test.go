@@ -102,11 +102,17 @@ func TestWorldFile(t *testing.T) {
 	}
 	for _, c := range [][2]string{
 		{`"http://h"`, `""`}, {"mkt_2", "mkt_1"}, {"0.4", "0"}, {"0.4", "1.5"}, {`"acc_2"`, `"acc_1"`}, {`"mbp_b"`, `""`},
-		{`"base_url"`, `"base"`}, {`"mkt_1"`, `"mkt_x"`}, {`}}`, `}`},
+		{`"base_url"`, `"base"`}, {`"mkt_1"`, `"mkt_x"`}, {`}}`, `}`}, {`}}`, `}}{}`},
 	} {
 		if _, err := load(strings.Replace(good, c[0], c[1], 1)); err == nil || strings.Contains(fmt.Sprint(err), "mbp_") {
 			t.Errorf("%s: %v", c[1], err)
 		}
+	}
+	if err := os.Truncate(path, 64<<20+1); err != nil { // zeros, which take no room on the disk
+		t.Fatal(err)
+	}
+	if _, err := world.Load(path); !strings.Contains(fmt.Sprint(err), "has more than 67108864 bytes") {
+		t.Errorf("a file of 64 MiB and one byte: %v", err)
 	}
 	if _, err := world.Load(filepath.Join(t.TempDir(), "none.json")); err == nil {
 		t.Error("no file is a world")

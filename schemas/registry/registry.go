@@ -85,15 +85,6 @@ func (s *Schema) Validate(row map[string]any) error {
 	return nil
 }
 
-// Column returns the column with the given name.
-func (s *Schema) Column(name string) (Column, bool) {
-	i := slices.IndexFunc(s.Columns, func(c Column) bool { return c.Name == name })
-	if i < 0 {
-		return Column{}, false
-	}
-	return s.Columns[i], true
-}
-
 // Registry is an immutable set of tables.
 type Registry struct {
 	tables map[string][]*Schema // versions ascending

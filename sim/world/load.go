@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/mbp-market/mbp/engine"
@@ -16,18 +17,26 @@ const maxFile = 64 << 20
 // Load reads a world that Save wrote. Unknown members are refused: they would
 // be somebody's wish that is not heard.
 func Load(path string) (*World, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read world: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read world: %w", err)
 	}
 	if len(b) > maxFile {
-		return nil, fmt.Errorf("read world: %s is larger than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("read world: %s has more than %d bytes", path, maxFile)
 	}
 	w := &World{}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(w); err != nil {
 		return nil, fmt.Errorf("read world %s: %w", path, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read world: %s goes on after its document", path)
 	}
 	if err := w.Validate(); err != nil {
 		return nil, fmt.Errorf("read world %s: %w", path, err)

@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,17 +19,28 @@ import (
 // maxDocument bounds a template or policy that is read from a file.
 const maxDocument = 64 << 10
 
-// readDocument reads a JSON document that has no members but those of T.
+// readDocument reads a file that is one JSON document, with no members but those
+// of T.
 func readDocument[T any](name string) (v T, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return v, usage(err)
 	}
 	defer f.Close()
-	d := json.NewDecoder(io.LimitReader(f, maxDocument))
+	b, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err != nil {
+		return v, usage(fmt.Errorf("read %s: %w", name, err))
+	}
+	if len(b) > maxDocument {
+		return v, usage(fmt.Errorf("%s has more than %d bytes", name, maxDocument))
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		return v, usage(fmt.Errorf("%s: %w", name, err))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return v, usage(fmt.Errorf("%s goes on after its document", name))
 	}
 	return v, nil
 }

@@ -268,18 +268,21 @@ func showPolicy(w io.Writer, p *client.Policy) {
 	x := &p.Policy
 	fmt.Fprintf(w, "policy %s, mode %s, sha256 %s\n", paint(w, bold, x.Version), p.Mode, p.SHA256)
 	span := func(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
-	trades := "no limit"
-	if x.TradeInterval != 0 {
-		trades = fmt.Sprintf("one in %s on average, %d at once", span(x.TradeInterval), x.TradeBurst)
+	// Zero switches these off; every other limit is at least one.
+	unless := func(zero int64, off, format string, values ...any) string {
+		if zero == 0 {
+			return off
+		}
+		return fmt.Sprintf(format, values...)
 	}
 	for _, line := range [][2]string{
 		{"orders", fmt.Sprintf("one in %s on average, %d at once, for each account", span(x.OrderInterval), x.OrderBurst)},
-		{"trades", trades},
+		{"trades", unless(x.TradeInterval, "no limit", "one in %s on average, %d at once", span(x.TradeInterval), x.TradeBurst)},
 		{"waiting", fmt.Sprintf("%d orders of an account; one order meets at most %d", x.MaxOpenOrders, x.MaxFills)},
 		{"capacity", fmt.Sprintf("%d accounts, %d markets, %d keys, %d templates", x.MaxAccounts, x.MaxMarkets, x.MaxKeys, x.MaxTemplates)},
-		{"burst", fmt.Sprintf("more than %d deviations above the mean in ten seconds, above %d orders", x.Burst.Sigmas, x.Burst.Floor)},
-		{"wash", fmt.Sprintf("%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
-		{"self-trade", fmt.Sprintf("%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
+		{"burst", unless(x.Burst.Sigmas, "off", "more than %d deviations above the mean in ten seconds, above %d orders", x.Burst.Sigmas, x.Burst.Floor)},
+		{"wash", unless(x.Wash.Times, "off", "%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
+		{"self-trade", unless(x.SelfTrades.Times, "off", "%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
 	} {
 		fmt.Fprintf(w, "  %-10s %s\n", line[0], line[1])
 	}

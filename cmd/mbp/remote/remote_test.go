@@ -1,12 +1,15 @@
 package remote
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/engine"
 )
 
@@ -62,6 +65,38 @@ func TestHelpTeaches(t *testing.T) {
 	}
 	for _, cmd := range Commands() {
 		walk("mbp", cmd)
+	}
+}
+
+// TestReadDocument: what is not one whole document is refused as bad usage, in
+// words that name the file and the fault.
+func TestReadDocument(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policy.json")
+	const good = `{"version":"1.2.0","order_burst":7}`
+	for _, c := range [][2]string{
+		{good, ""},
+		{good + strings.Repeat(" ", maxDocument-len(good)), ""},
+		{good + strings.Repeat(" ", maxDocument-len(good)+1), "policy.json has more than 65536 bytes"},
+		{good + good, "policy.json goes on after its document"},
+		{good + "}", "policy.json goes on after its document"},
+		{`{"versions":"1.2.0"}`, `unknown field "versions"`},
+		{good[:10], "unexpected EOF"},
+		{"", "policy.json: EOF"},
+	} {
+		if err := os.WriteFile(file, []byte(c[0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readDocument[engine.Policy](file)
+		if c[1] == "" {
+			if err != nil || got.Version != "1.2.0" || got.OrderBurst != 7 {
+				t.Errorf("%+v, %v", got, err)
+			}
+			continue
+		}
+		var e exit.Error
+		if !errors.As(err, &e) || e.Code != exit.Usage || !strings.Contains(err.Error(), c[1]) {
+			t.Errorf("%v, want %s", err, c[1])
+		}
 	}
 }
 

@@ -108,9 +108,6 @@ func Open(cfg Config) (*Lake, error) {
 // Checkpoint returns the last decision that the lake covers; 0 if none.
 func (l *Lake) Checkpoint() uint64 { return l.at.Seq }
 
-// Rows returns how many rows of a table were ever committed.
-func (l *Lake) Rows(table string) int { return l.at.Rows[table] }
-
 // Files returns the manifest of a table in commit order within each hour.
 func (l *Lake) Files(table string) []Entry {
 	var out []Entry

@@ -37,9 +37,9 @@ import (
 
 // Bounds of the client.
 const (
-	// DefaultConnections is how many connections are kept open: a load of some
+	// maxConnections is how many connections are kept open: a load of some
 	// hundred requests a second on a local network needs no more.
-	DefaultConnections = 64
+	maxConnections = 64
 	// DefaultTimeout is how long one attempt may take; the server answers within
 	// a second or says that it is overloaded.
 	DefaultTimeout = 30 * time.Second
@@ -70,11 +70,6 @@ func WithRetry(r Retry) Option { return func(c *Client) { c.retry = r } }
 // WithTimeout bounds one attempt.
 func WithTimeout(d time.Duration) Option { return func(c *Client) { c.timeout = d } }
 
-// WithConnections bounds the connections to the server.
-func WithConnections(n int) Option {
-	return func(c *Client) { c.http.Transport = transport(n) }
-}
-
 // New returns a client for the server at baseURL, for example
 // http://127.0.0.1:8420. The key is the whole secret, mbp_ and 43 characters;
 // empty means no authentication, which only the public routes accept. Nothing
@@ -96,7 +91,7 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 		base: strings.TrimSuffix(u.String(), "/"), key: key, retry: DefaultRetry(), timeout: DefaultTimeout, pause: pause,
 		most: MaxAnswer, silence: StreamSilence,
 		http: &http.Client{
-			Transport:     transport(DefaultConnections),
+			Transport:     transport(),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
@@ -106,13 +101,13 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 	return c, nil
 }
 
-func transport(n int) *http.Transport {
+func transport() *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		MaxIdleConns:        n,
-		MaxIdleConnsPerHost: n,
-		MaxConnsPerHost:     n,
+		MaxIdleConns:        maxConnections,
+		MaxIdleConnsPerHost: maxConnections,
+		MaxConnsPerHost:     maxConnections,
 		IdleConnTimeout:     50 * time.Second, // shorter than a server keeps them: nobody writes into a closing connection
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,

@@ -7,7 +7,9 @@ import { OutcomeUnknown, untilDecided } from "../api/submit";
 import { decided } from "../model/model";
 
 export type Cancelling =
-  | { readonly kind: "sending" | "done" | "unknown" }
+  | { readonly kind: "sending" }
+  /** `all`: of all orders of a market, not of one. */
+  | { readonly kind: "done" | "unknown"; readonly all: boolean }
   | { readonly kind: "problem"; readonly code: string; readonly retry: number };
 
 export interface CancelOptions {
@@ -15,7 +17,7 @@ export interface CancelOptions {
   readonly newKey: () => string;
   readonly sleep: (ms: number) => Promise<void>;
   readonly onChange: () => void;
-  /** The order is gone, or was gone before; `seq` is a decision after which it is. */
+  /** What was to be cancelled is gone, or was gone before; `seq` is a decision after which it is. */
   readonly onDecided: (seq: number) => void;
   readonly onUnauthorised: () => void;
 }
@@ -23,13 +25,15 @@ export interface CancelOptions {
 export class Cancels {
   /** What became of the last one. */
   last: Cancelling | null = null;
+  // Both by the id of the order, or of the market whose orders are meant.
   private readonly under = new Set<string>();
   private readonly keys = new Map<string, string>();
 
   constructor(private readonly options: CancelOptions) {}
 
-  sending(order: string): boolean {
-    return this.under.has(order);
+  /** Whether the cancellation of an order, or of all orders of a market, is under way. */
+  sending(id: string): boolean {
+    return this.under.has(id);
   }
 
   /** What became of the last one has been read. */
@@ -44,26 +48,35 @@ export class Cancels {
     this.keys.clear();
   }
 
-  async cancel(order: string): Promise<void> {
+  cancel(order: string): Promise<void> {
+    return this.send(order, `/v1/orders/${order}/cancel`, {}, false);
+  }
+
+  /** Takes every own order of a market out, those that the page does not show too. */
+  cancelAll(market: string): Promise<void> {
+    return this.send(market, "/v1/orders/cancel-all", { market }, true);
+  }
+
+  private async send(id: string, path: string, body: object, all: boolean): Promise<void> {
     const api = this.options.api();
-    if (!api || this.under.has(order)) return;
-    const key = this.keys.get(order) ?? this.options.newKey();
-    this.keys.set(order, key);
-    this.under.add(order);
+    if (!api || this.under.has(id)) return;
+    const key = this.keys.get(id) ?? this.options.newKey();
+    this.keys.set(id, key);
+    this.under.add(id);
     this.tell({ kind: "sending" });
     let end: Cancelling;
     let seq: number | null = null;
     try {
-      ({ seq } = await untilDecided(() => api.post(`/v1/orders/${order}/cancel`, {}, key, decided), this.options.sleep));
-      end = { kind: "done" };
+      ({ seq } = await untilDecided(() => api.post(path, body, key, decided), this.options.sleep));
+      end = { kind: "done", all };
     } catch (err) {
       if (api !== this.options.api()) return;
       if (err instanceof Problem && err.status === 401) return this.options.onUnauthorised();
-      end = err instanceof OutcomeUnknown ? { kind: "unknown" } : refusal(err);
+      end = err instanceof OutcomeUnknown ? { kind: "unknown", all } : refusal(err);
     }
     if (api !== this.options.api()) return;
-    this.under.delete(order);
-    if (end.kind !== "unknown") this.keys.delete(order);
+    this.under.delete(id);
+    if (end.kind !== "unknown") this.keys.delete(id);
     this.tell(end);
     // What is not there any more was filled or has expired: the list is old.
     if (seq !== null || (end.kind === "problem" && end.code === "order_not_found")) this.options.onDecided(seq ?? 0);

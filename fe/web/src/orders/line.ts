@@ -12,6 +12,10 @@ export function inView(orders: readonly OpenOrder[], selected: string | null): O
   return [...orders].reverse().sort((a, b) => chosen(b) - chosen(a));
 }
 
+/** Whether one press is worth more than the button of a line: the chosen market has several own orders. */
+export const several = (orders: readonly OpenOrder[], selected: string | null): boolean =>
+  orders.filter((o) => o.market === selected).length > 1;
+
 export function orderLine(o: OpenOrder, markets: Live["markets"], lang: Lang, t: Translate) {
   const m = markets.get(o.market);
   const what = `${t(`side.${o.side}`)} ${outcomeText(m, o.outcome, t)}`;
@@ -31,5 +35,6 @@ export function orderLine(o: OpenOrder, markets: Live["markets"], lang: Lang, t:
 
 export function cancelWords(last: Cancelling | null, t: Translate): string {
   if (!last) return "";
-  return last.kind === "problem" ? problemText(t, last.code, last.retry) : t(`orders.${last.kind}`);
+  if (last.kind === "problem") return problemText(t, last.code, last.retry);
+  return t(last.kind !== "sending" && last.all ? `orders.all.${last.kind}` : `orders.${last.kind}`);
 }

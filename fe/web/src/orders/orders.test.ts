@@ -5,7 +5,7 @@ import { translator } from "../i18n/i18n";
 import type { OpenOrder } from "../model/model";
 import { cup, sample } from "../model/samples";
 import { Cancels } from "./cancels";
-import { cancelWords, inView, orderLine } from "./line";
+import { cancelWords, inView, orderLine, several } from "./line";
 
 const order = (id: string, over: Partial<OpenOrder> = {}): OpenOrder => ({
   order: id, market: "mkt_1", outcome: "YES", side: "buy", tif: "gtc", limit_price_micros: 400_000, shares_micros: 25_000_000, filled_micros: 0, expires_at: null, ...over,
@@ -32,8 +32,40 @@ describe("Cancels", () => {
     await sent;
     expect(post).toHaveBeenCalledWith("/v1/orders/ord_5/cancel", {}, "key-1", expect.anything());
     expect(cancels.sending("ord_5")).toBe(false);
-    expect(cancels.last).toEqual({ kind: "done" });
+    expect(cancels.last).toEqual({ kind: "done", all: false });
     expect(onDecided).toHaveBeenCalledWith(9);
+  });
+
+  it("takes all orders of a market out in one decision", async () => {
+    const { cancels, post, onDecided } = setUp();
+    const sent = cancels.cancelAll("mkt_1");
+    expect(cancels.sending("mkt_1")).toBe(true);
+    await Promise.all([sent, cancels.cancelAll("mkt_1")]);
+    expect(post.mock.calls.map(([path, body, key]) => [path, body, key])).toEqual([["/v1/orders/cancel-all", { market: "mkt_1" }, "key-1"]]);
+    expect(cancels.sending("mkt_1")).toBe(false);
+    expect(cancels.last).toEqual({ kind: "done", all: true });
+    expect(onDecided).toHaveBeenCalledWith(9);
+  });
+
+  it("all orders whose fate is open are asked for again with one key", async () => {
+    const { cancels, post } = setUp();
+    post.mockRejectedValue(new NoAnswer());
+    await cancels.cancelAll("mkt_1");
+    expect(cancels.last).toEqual({ kind: "unknown", all: true });
+    post.mockResolvedValue({ seq: 9 });
+    await cancels.cancelAll("mkt_1");
+    await cancels.cancelAll("mkt_1");
+    const keys = post.mock.calls.map(([, , key]) => key);
+    expect(keys.slice(0, -1)).toEqual(Array.from({ length: PAUSES_MS.length + 2 }, () => "key-1"));
+    expect(keys.at(-1), "what is decided is not repeated").toBe("key-2");
+  });
+
+  it("a market in which nothing waits any more makes the list be read again", async () => {
+    const { cancels, post, onDecided } = setUp();
+    post.mockRejectedValue(new Problem(404, "order_not_found", 0));
+    await cancels.cancelAll("mkt_1");
+    expect(cancels.last).toEqual({ kind: "problem", code: "order_not_found", retry: 0 });
+    expect(onDecided).toHaveBeenCalledWith(0);
   });
 
   it("two presses are one cancellation; two orders are two", async () => {
@@ -46,11 +78,11 @@ describe("Cancels", () => {
     const { cancels, post } = setUp();
     post.mockRejectedValue(new NoAnswer());
     await cancels.cancel("ord_5");
-    expect(cancels.last).toEqual({ kind: "unknown" });
+    expect(cancels.last).toEqual({ kind: "unknown", all: false });
     post.mockResolvedValue({ seq: 9 });
     await cancels.cancel("ord_5");
     expect(post.mock.calls.map(([, , key]) => key)).toEqual(Array.from({ length: PAUSES_MS.length + 2 }, () => "key-1"));
-    expect(cancels.last).toEqual({ kind: "done" });
+    expect(cancels.last).toEqual({ kind: "done", all: false });
   });
 
   it("an order that is gone already makes the list be read again", async () => {
@@ -97,6 +129,13 @@ describe("lines", () => {
     expect(inView(all, null).map((o) => o.order)).toEqual(["ord_4", "ord_3", "ord_2", "ord_1"]);
   });
 
+  it("several orders of the chosen market can be cancelled at once", () => {
+    const all = [order("ord_1"), order("ord_2", { market: "mkt_2" }), order("ord_3")];
+    expect(several(all, "mkt_1")).toBe(true);
+    expect(several(all, "mkt_2"), "one has a button of its own").toBe(false);
+    expect(several(all, null)).toBe(false);
+  });
+
   it("say what is wanted, at which price, and what is left", () => {
     const markets = new Map([["mkt_1", sample({ title: "Chove?" })], ["mkt_2", cup({ market: "mkt_2" })]]);
     expect(orderLine(order("ord_1"), markets, "pt", t)).toEqual({
@@ -111,7 +150,12 @@ describe("lines", () => {
 
   it("say how a cancellation went", () => {
     expect(cancelWords(null, t)).toBe("");
-    for (const kind of ["sending", "done", "unknown"] as const) expect(cancelWords({ kind }, t)).not.toBe("");
+    const words = [
+      cancelWords({ kind: "sending" }, t),
+      ...([true, false].flatMap((all) => (["done", "unknown"] as const).map((kind) => cancelWords({ kind, all }, t)))),
+    ];
+    expect(words).not.toContain("");
+    expect(new Set(words).size, "one is told from all").toBe(words.length);
     expect(cancelWords({ kind: "problem", code: "order_not_found", retry: 0 }, t)).toBe("Não há tal ordem aberta.");
   });
 });

@@ -7,7 +7,7 @@ import type { Actions, Component } from "../model/state";
 import { count, decimal } from "../money/money";
 import { h, label, setAttribute, setChildren, setHidden, setText } from "../ui/dom";
 import type { Cancels } from "./cancels";
-import { cancelWords, inView, orderLine } from "./line";
+import { cancelWords, inView, orderLine, several } from "./line";
 
 /** Orders shown; who has more uses the API. */
 const SHOWN = 30;
@@ -49,19 +49,22 @@ export function orders({ cancels }: Actions): Component {
       label("th", "orders.what", { scope: "col" }), label("th", "orders.limit", { scope: "col", class: "num" }),
       label("th", "orders.waits", { scope: "col", class: "num" }), h("th", { scope: "col" }, label("span", "orders.cancel", { class: "hear" })))),
     body);
+  const all = h("button", { type: "button", class: "quiet all" });
+  let market = "";
+  all.addEventListener("click", () => void cancels.cancelAll(market));
   const more = h("p", { class: "muted note" });
   const held = h("p", { class: "muted note" });
   const result = h("p", { class: "result", role: "status", "data-testid": "cancel-result" });
-  const element = h("section", { class: "card orders", "aria-labelledby": "orders-title" }, title, none, table, more, held, result);
+  const element = h("section", { class: "card orders", "aria-labelledby": "orders-title" }, title, none, table, all, more, held, result);
   const rows = new Map<string, ReturnType<typeof orderRow>>();
 
   return {
     element,
-    draw({ orders: all, account, live, selected, lang }, t) {
+    draw({ orders: waiting, account, live, selected, lang }, t) {
       setHidden(element, account === null);
-      setHidden(none, all.length > 0);
-      setHidden(table, all.length === 0);
-      const shown = inView(all, selected).slice(0, SHOWN);
+      setHidden(none, waiting.length > 0);
+      setHidden(table, waiting.length === 0);
+      const shown = inView(waiting, selected).slice(0, SHOWN);
       const ids = new Set(shown.map((o) => o.order));
       for (const [id, row] of rows) {
         if (ids.has(id)) continue;
@@ -76,7 +79,13 @@ export function orders({ cancels }: Actions): Component {
         return row.element;
       });
       setChildren(body, lines);
-      setText(more, all.length > SHOWN ? t("orders.more", { n: count(all.length - SHOWN, lang) }) : "");
+      market = selected ?? "";
+      const offered = several(waiting, selected);
+      if (!offered && all === document.activeElement) title.focus();
+      setHidden(all, !offered);
+      setText(all, t(cancels.sending(market) ? "orders.sending" : "orders.all"));
+      setAttribute(all, "aria-disabled", cancels.sending(market) ? "true" : null);
+      setText(more, waiting.length > SHOWN ? t("orders.more", { n: count(waiting.length - SHOWN, lang) }) : "");
       const reserved = account?.reserved_micros ?? 0;
       setText(held, reserved > 0 ? t("orders.reserved", { n: decimal(reserved, lang, 2, 2) }) : "");
       setText(result, cancelWords(cancels.last, t));
