@@ -46,10 +46,13 @@ type Log interface {
 	// Next returns the sequence that the next record must have: one more than
 	// the last durable record, 1 on an empty log.
 	Next() uint64
-	// Read calls fn for the durable records from sequence from (0 means 1) up to
-	// the last one at the time of the call, in order. It ends early without
-	// error when fn returns ErrStop, and with fn's error for any other. Damage
-	// found while reading is a *CorruptError.
+	// First returns the sequence of the oldest record that can be read: 1 unless
+	// older ones were moved to an archive; Next if there is none.
+	First() uint64
+	// Read calls fn for the durable records from sequence from (0 means First) up
+	// to the last one at the time of the call, in order. It ends early without
+	// error when fn returns ErrStop, and with fn's error for any other. A sequence
+	// before First is ErrArchived, and damage found while reading a *CorruptError.
 	Read(from uint64, fn func(Record) error) error
 	// Close releases the log. Later calls of Append and Read return ErrClosed.
 	Close() error
@@ -67,6 +70,9 @@ var (
 	// ErrBatch: the batch breaks a limit or the order of the log; the caller is
 	// broken, stop.
 	ErrBatch = errors.New("batch is not acceptable")
+	// ErrArchived: records from there on were moved out of the log; read them in
+	// the archive, or start from a snapshot.
+	ErrArchived = errors.New("the journal begins later; what is before it is in the archive")
 	// ErrStop is returned by the callback of Read to end the reading.
 	ErrStop = errors.New("stop reading")
 )

@@ -211,7 +211,7 @@ func (q *Sequencer) fold() (err error) {
 	begin := q.cfg.Now()
 	told := begin
 	end := q.cfg.Log.Next()
-	err = q.cfg.Log.Read(1, func(r journal.Record) error {
+	err = q.cfg.Log.Read(uint64(q.view.Seq())+1, func(r journal.Record) error {
 		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
 		if err != nil {
 			return err

@@ -312,6 +312,9 @@ func (l *Log) takeSpare(need int64) (segment, error) {
 	return seg, nil
 }
 
+// First implements journal.Log.
+func (l *Log) First() uint64 { return 1 }
+
 // Next implements journal.Log.
 func (l *Log) Next() uint64 {
 	l.mu.RLock()
