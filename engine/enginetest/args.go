@@ -136,7 +136,8 @@ func (a *args) spanOf(k string, otherwise int64) int64 {
 	return a.span(v)
 }
 
-// at reads a time as +10m after now, or @10m after the script began; 0 for none.
+// at reads a time as +10m after now, -10m before it, or @10m after the script
+// began; 0 for none.
 func (a *args) at(k string) engine.Time {
 	v := a.text(k, "")
 	switch {
@@ -149,7 +150,7 @@ func (a *args) at(k string) engine.Time {
 	case strings.HasPrefix(v, "@"):
 		return start + engine.Time(a.span(v[1:]))
 	}
-	a.fail("%s=%q is not a time like +10m or @10m", k, v)
+	a.fail("%s=%q is not a time like +10m, -10m or @10m", k, v)
 	return 0
 }
 

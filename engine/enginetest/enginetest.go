@@ -14,20 +14,15 @@
 //	filled 18.333333 YES for 10 at 0.545455, price 0.5 → 0.590164
 //
 // A script is a list of blocks separated by empty lines; lines that begin with #
-// are comments. MBP_REWRITE=1 writes what happens into the scripts, to be
-// reviewed as a diff.
-//
-// testdata/README.md lists the verbs. The form follows the data-driven tests of CockroachDB and Pebble.
+// are comments; testdata/README.md lists the verbs. The form follows the
+// data-driven tests of CockroachDB and Pebble.
 package enginetest
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"testing"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
@@ -38,59 +33,6 @@ const separator = "----"
 // ErrBroken wraps what no script can be to blame for: a command that broke an
 // invariant of the engine, or a journal that does not fold to the same state.
 var ErrBroken = errors.New("the engine is broken")
-
-// Run runs every *.txt script of a folder as a subtest. It is an error if there
-// are none.
-func Run(t *testing.T, folder string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts in %s (%v)", folder, err)
-	}
-	for _, f := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) { runFile(t, f) })
-	}
-}
-
-func runFile(t *testing.T, path string) {
-	t.Helper()
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	after, err := Play(before)
-	if err != nil {
-		t.Fatalf("%s: %v", path, err)
-	}
-	if bytes.Equal(before, after) {
-		return
-	}
-	if os.Getenv("MBP_REWRITE") != "" {
-		if err := os.WriteFile(path, after, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s:%s\nMBP_REWRITE=1 writes what happens", path, firstDifference(before, after))
-}
-
-// firstDifference shows where two texts part.
-func firstDifference(want, got []byte) string {
-	w, g := strings.Split(string(want), "\n"), strings.Split(string(got), "\n")
-	for i := range max(len(w), len(g)) {
-		a, b := "(end)", "(end)"
-		if i < len(w) {
-			a = w[i]
-		}
-		if i < len(g) {
-			b = g[i]
-		}
-		if a != b {
-			return fmt.Sprintf("%d:\n  the script says %s\n  but there is   %s", i+1, a, b)
-		}
-	}
-	return ""
-}
 
 // Play runs a script and returns it with what happened in place of what was
 // expected. The error names the line that is not of the language, or wraps

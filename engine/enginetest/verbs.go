@@ -33,14 +33,10 @@ func (w *world) line(line string, items []string) error {
 }
 
 // verbs are those that are more than one command.
-var verbs map[string]func(*world, *args, []string) error
-
-func init() { //nolint:gochecknoinits // the table refers to itself through batch
-	verbs = map[string]func(*world, *args, []string) error{
-		"accounts": (*world).openAccounts, "market": (*world).openMarket, "template": (*world).addTemplate,
-		"policy": (*world).setPolicy, "batch": (*world).batch, "wait": (*world).wait, "quote": (*world).quote,
-		"show": (*world).show, "book": (*world).book, "orders": (*world).openOrders,
-	}
+var verbs = map[string]func(*world, *args, []string) error{
+	"accounts": (*world).openAccounts, "market": (*world).openMarket, "template": (*world).addTemplate,
+	"policy": (*world).setPolicy, "batch": (*world).batch, "wait": (*world).wait, "quote": (*world).quote,
+	"show": (*world).show, "book": (*world).book, "orders": (*world).openOrders,
 }
 
 func (w *world) openAccounts(a *args, _ []string) error {
@@ -265,7 +261,6 @@ func (w *world) repeat(words []string) error {
 
 // command reads a verb that is one command, and who gives it.
 func (w *world) command(verb string, a *args) (engine.Command, string) {
-	m := a.market()
 	switch verb {
 	case "buy", "sell":
 		x := w.order(verb, a)
@@ -273,26 +268,27 @@ func (w *world) command(verb string, a *args) (engine.Command, string) {
 	case "cancel":
 		return &engine.CancelOrder{Order: a.order(), Account: a.account("by")}, a.text("by", "")
 	case "cancel-all":
-		if a.named["market"] == "" {
-			m = 0
+		x := &engine.CancelAll{Account: a.account("by")} // on every market if none is named
+		if a.text("market", "") != "" {
+			x.Market = a.market()
 		}
-		return &engine.CancelAll{Account: a.account("by"), Market: m}, a.text("by", "")
+		return x, a.text("by", "")
 	case "amend":
 		return &engine.AmendOrder{
 			Order: a.order(), Account: a.account("by"), Shares: engine.Shares(a.micros("shares", 0)), Limit: engine.Price(a.micros("limit", 0)),
 		}, a.text("by", "")
 	case "split":
-		return &engine.SplitSets{Account: a.account("by"), Market: m, Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
+		return &engine.SplitSets{Account: a.account("by"), Market: a.market(), Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
 	case "merge":
-		return &engine.MergeSets{Account: a.account("by"), Market: m, Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
+		return &engine.MergeSets{Account: a.account("by"), Market: a.market(), Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
 	case "add-liquidity":
-		return &engine.AddLiquidity{Account: a.account("by"), Market: m, Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
+		return &engine.AddLiquidity{Account: a.account("by"), Market: a.market(), Amount: engine.Micros(a.decimal(a.next()))}, a.text("by", "")
 	case "remove-liquidity":
-		return &engine.RemoveLiquidity{Account: a.account("by"), Market: m, Units: engine.Shares(a.decimal(a.next()))}, a.text("by", "")
+		return &engine.RemoveLiquidity{Account: a.account("by"), Market: a.market(), Units: engine.Shares(a.decimal(a.next()))}, a.text("by", "")
 	case "grant":
 		return &engine.GrantCredits{Account: a.account("to"), Amount: engine.Micros(a.decimal(a.next()))}, "admin"
 	}
-	return w.operation(verb, m, a)
+	return w.operation(verb, a)
 }
 
 func (w *world) order(verb string, a *args) *engine.PlaceOrder {
@@ -320,35 +316,34 @@ func (w *world) evidence() (uri string, digest engine.Digest) {
 }
 
 // operation reads a verb of those who run the market.
-func (w *world) operation(verb string, m engine.MarketID, a *args) (engine.Command, string) {
-	operator, moderator, resolver := a.text("by", "operator"), a.text("by", "moderator"), a.text("by", "resolver")
+func (w *world) operation(verb string, a *args) (engine.Command, string) {
 	switch verb {
 	case "pause":
-		return &engine.PauseMarket{Market: m, CancelOrders: a.flag("cancel_orders")}, operator
+		return &engine.PauseMarket{Market: a.market(), CancelOrders: a.flag("cancel_orders")}, a.text("by", "operator")
 	case "resume":
-		return &engine.ResumeMarket{Market: m}, operator
+		return &engine.ResumeMarket{Market: a.market()}, a.text("by", "operator")
 	case "reopen":
-		return &engine.ReopenMarket{Market: m}, operator
+		return &engine.ReopenMarket{Market: a.market()}, a.text("by", "operator")
 	case "activate":
-		return &engine.ActivateMarket{Market: m}, operator
+		return &engine.ActivateMarket{Market: a.market()}, a.text("by", "operator")
 	case "close":
-		return &engine.CloseMarket{Market: m}, operator
+		return &engine.CloseMarket{Market: a.market()}, a.text("by", "operator")
 	case "mode":
-		return &engine.SetMode{Mode: modeOf(a), Reason: "a script"}, operator
+		return &engine.SetMode{Mode: modeOf(a), Reason: "a script"}, a.text("by", "operator")
 	case "rollback-policy":
 		return &engine.RollbackPolicy{}, "admin"
 	case "limit":
 		x := &engine.Moderate{Action: engine.LimitAccount, Account: a.account("account"), Until: a.at("until")}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, moderator
+		return x, a.text("by", "moderator")
 	case "dismiss":
 		x := &engine.Moderate{Action: engine.DismissAbuse, Abuse: engine.Seq(a.number("abuse", 0))}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, moderator
+		return x, a.text("by", "moderator")
 	case "undo":
-		return &engine.UndoModeration{Decision: engine.Seq(a.number("decision", 0))}, moderator
+		return &engine.UndoModeration{Decision: engine.Seq(a.number("decision", 0))}, a.text("by", "moderator")
 	}
-	return w.ending(verb, m, a, resolver)
+	return w.ending(verb, a)
 }
 
 func modeOf(a *args) (m engine.Mode) {
@@ -359,36 +354,36 @@ func modeOf(a *args) (m engine.Mode) {
 }
 
 // ending reads a verb of the end of a market.
-func (w *world) ending(verb string, m engine.MarketID, a *args, resolver string) (engine.Command, string) {
+func (w *world) ending(verb string, a *args) (engine.Command, string) {
 	switch verb {
 	case "propose":
-		x := &engine.ProposeResolution{Market: m, Value: a.number("value", 0), EffectiveAt: a.at("effective")}
-		x.Outcome = a.outcome(m, a.next())
+		x := &engine.ProposeResolution{Market: a.market(), Value: a.number("value", 0), EffectiveAt: a.at("effective")}
+		x.Outcome = a.outcome(x.Market, a.next())
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, resolver
+		return x, a.text("by", "resolver")
 	case "report":
-		x := &engine.ReportFact{Market: m, Value: a.number("value", 0), ObservedAt: w.now, RuleSHA256: engine.Digest{7}}
+		x := &engine.ReportFact{Market: a.market(), Value: a.number("value", 0), ObservedAt: w.now, RuleSHA256: engine.Digest{7}}
 		if at := a.at("observed"); at != 0 {
 			x.ObservedAt = at
 		}
-		x.Outcome = a.outcome(m, a.next())
+		x.Outcome = a.outcome(x.Market, a.next())
 		x.EvidenceURI, x.FactsSHA256 = w.evidence()
-		return x, resolver
+		return x, a.text("by", "resolver")
 	case "approve":
-		return &engine.ApproveResolution{Market: m}, resolver
+		return &engine.ApproveResolution{Market: a.market()}, a.text("by", "resolver")
 	case "reject":
-		return &engine.RejectResolution{Market: m}, resolver
+		return &engine.RejectResolution{Market: a.market()}, a.text("by", "resolver")
 	case "dispute":
-		x := &engine.DisputeResolution{Market: m}
+		x := &engine.DisputeResolution{Market: a.market()}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, resolver
+		return x, a.text("by", "resolver")
 	case "cancel-market":
-		x := &engine.CancelMarket{Market: m}
+		x := &engine.CancelMarket{Market: a.market()}
 		if err := x.Kind.UnmarshalText([]byte(a.next())); err != nil {
 			a.fail("%v", err)
 		}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, resolver
+		return x, a.text("by", "resolver")
 	}
 	return nil, ""
 }

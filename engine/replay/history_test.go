@@ -157,7 +157,7 @@ func (h *history) order(who engine.AccountID, m engine.MarketID) *engine.PlaceOr
 	return x
 }
 
-// end ends a market in one of three ways.
+// end ends a market in one of two ways, half of the time.
 func (h *history) end(m engine.MarketID) {
 	view, _ := h.state.Market(m, h.now)
 	switch h.rand.IntN(4) {

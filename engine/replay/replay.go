@@ -122,21 +122,26 @@ func (r *replayer) count(rec journal.Record) {
 	}
 }
 
-// step folds a record and decides it again.
+// step decides a record again, if it shall, and folds it.
 func (r *replayer) step(rec journal.Record) error {
 	d, err := engine.Decode(engine.Seq(rec.Seq), rec.Payload)
 	if err != nil {
 		return err
 	}
-	if r.again == nil {
-		return r.folded.Evolve(d)
-	}
-	if !decides(r.again, d) {
-		r.out.FoldedOnly++
-		if err := r.again.Evolve(d); err != nil {
+	if r.again != nil {
+		if err := r.decide(d, rec.Payload); err != nil {
 			return err
 		}
-		return r.folded.Evolve(d)
+	}
+	return r.folded.Evolve(d)
+}
+
+// decide decides again what d decided, which must give the same bytes. What other
+// rules decided is folded instead.
+func (r *replayer) decide(d *engine.Decision, payload []byte) error {
+	if !decides(r.again, d) {
+		r.out.FoldedOnly++
+		return r.again.Evolve(d)
 	}
 	if _, late := r.again.Due(d.At).(*engine.Tick); late && d.Command.Type() != (&engine.Tick{}).Type() {
 		return fmt.Errorf("a deadline had come before %s, and no tick was decided", d.Command.Type())
@@ -144,11 +149,11 @@ func (r *replayer) step(rec journal.Record) error {
 	if err := r.again.Step(d.Request, &r.d); err != nil {
 		return err
 	}
-	if r.buf = r.d.Append(r.buf[:0]); !bytes.Equal(r.buf, rec.Payload) {
+	if r.buf = r.d.Append(r.buf[:0]); !bytes.Equal(r.buf, payload) {
 		return fmt.Errorf("%s was decided otherwise: %s", d.Command.Type(), difference(d, &r.d))
 	}
 	r.out.Verified++
-	return r.folded.Evolve(d)
+	return nil
 }
 
 // decides reports whether this binary decides by the rules that decided d. The

@@ -70,7 +70,7 @@ func found(t *testing.T, what string, h *history, seq uint64) {
 }
 
 // asked is a record without its verdict: what was asked, by whom and when.
-func asked(t *testing.T, seq uint64, payload []byte) ([]byte, bool) {
+func asked(seq uint64, payload []byte) ([]byte, bool) {
 	d, err := engine.Decode(engine.Seq(seq), payload)
 	if err != nil {
 		return nil, false
@@ -79,8 +79,8 @@ func asked(t *testing.T, seq uint64, payload []byte) ([]byte, bool) {
 	return d.Append(nil), true
 }
 
-// TestEveryByte changes each bit of some records. What does not decode, or is
-// another verdict on the same request, is found in its place; another request is
+// TestEveryByte changes a bit of each byte of some records. What does not decode, or
+// is another verdict on the same request, is found in its place; another request is
 // found there or later, or makes another digest.
 func TestEveryByte(t *testing.T) {
 	h := play(3, 120)
@@ -91,13 +91,13 @@ func TestEveryByte(t *testing.T) {
 	verdicts, requests := 0, 0
 	for i := 0; i < len(h.records); i += 3 {
 		rec := h.records[i]
-		before, _ := asked(t, rec.Seq, rec.Payload)
+		before, _ := asked(rec.Seq, rec.Payload)
 		for at := range rec.Payload {
 			bad := bytes.Clone(rec.Payload)
 			bad[at] ^= 1 << (at % 8)
 			x := with(h.records, false)
 			x.records[i].Payload = bad
-			after, decodes := asked(t, rec.Seq, bad)
+			after, decodes := asked(rec.Seq, bad)
 			if !decodes || bytes.Equal(before, after) {
 				found(t, "a changed verdict", x, rec.Seq)
 				verdicts++

@@ -70,15 +70,12 @@ func (w *Walk) shares() fixed.Fine {
 // Room reports whether the walk can still move towards t, 1..999,999, by at
 // least one micro: of credits when it buys, of shares when it sells.
 func (w *Walk) Room(t fixed.Price) bool {
-	if !w.sell {
-		return !w.past(w.credits.Add(oneMicro), t)
-	}
-	// A micro of credits takes more than a micro of shares, so most answers need
-	// no search.
 	if !w.past(w.credits.Add(oneMicro), t) {
 		return true
 	}
-	if w.past(w.credits, t) {
+	// A seller gives more than a micro of shares for a micro of credits, so less
+	// may still do; most answers need no search.
+	if !w.sell || w.past(w.credits, t) {
 		return false
 	}
 	c, _ := w.after(oneMicro)

@@ -9,8 +9,8 @@ import (
 // Prices appends the published prices to dst[:0]: the prices of the pools rounded
 // so that they sum to exactly one million: down, then up by largest remainder,
 // ties to the lower index. None is below one; those that would be are raised
-// first, if need be at the cost of the largest price. With two pools the remainders are exact, with more they are known to one part
-// in 2^30 of a ppm.
+// first, if need be at the cost of the largest price. With two pools the remainders
+// are exact, with more they are known to one part in 2^30 of a ppm.
 func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
 	dst = dst[:0]
 	var weights, rests [MaxOutcomes]uint64
@@ -33,16 +33,7 @@ func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
 	if left < 0 {
 		dst[top] += left
 	}
-	for ; left > 0; left-- {
-		next := 0
-		for i := range dst {
-			if rests[i] > rests[next] {
-				next = i
-			}
-		}
-		dst[next]++
-		rests[next] = 0
-	}
+	fixed.Apportion(dst, rests[:len(pools)], left)
 	return dst
 }
 

@@ -8,10 +8,7 @@
 // entries know their places, so that any of them can be moved or dropped.
 package due
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // Entry is a deadline. Kind and ID together name it.
 type Entry struct {
@@ -20,11 +17,7 @@ type Entry struct {
 	ID   uint64
 }
 
-// compare orders deadlines by time, kind and id.
-func compare(a, b Entry) int {
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
-}
-
+// less orders deadlines by time, kind and id.
 func less(a, b *Entry) bool {
 	switch {
 	case a.At != b.At:
@@ -33,6 +26,16 @@ func less(a, b *Entry) bool {
 		return a.Kind < b.Kind
 	}
 	return a.ID < b.ID
+}
+
+func byLess(a, b Entry) int {
+	switch {
+	case less(&a, &b):
+		return -1
+	case less(&b, &a):
+		return 1
+	}
+	return 0
 }
 
 type name struct {
@@ -125,7 +128,7 @@ func (q *Queue) Each(fn func(Entry)) {
 	for i := range q.heap {
 		all[i] = q.heap[i].Entry
 	}
-	slices.SortFunc(all, compare)
+	slices.SortFunc(all, byLess)
 	for _, e := range all {
 		fn(e)
 	}

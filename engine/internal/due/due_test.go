@@ -1,6 +1,7 @@
 package due
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -15,6 +16,11 @@ import (
 type fataler interface {
 	Helper()
 	Fatalf(format string, args ...any)
+}
+
+// compare is the order that the package promises.
+func compare(a, b Entry) int {
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 }
 
 // twin runs a queue and a slice that is sorted after every change.

@@ -29,6 +29,22 @@ const One = 1_000_000
 // k·price fits 128 bits.
 const MaxPool = 1 << 52
 
+// Apportion gives what rounding down left over to the parts with the largest
+// remainders, one each, the lower index first among equals. At least as many
+// remainders as left are above zero; those that are served become zero.
+func Apportion(parts []Price, rests []uint64, left Price) {
+	for ; left > 0; left-- {
+		next := 0
+		for i, r := range rests {
+			if r > rests[next] {
+				next = i
+			}
+		}
+		parts[next]++
+		rests[next] = 0
+	}
+}
+
 // U128 is an unsigned 128-bit integer.
 type U128 struct{ Hi, Lo uint64 }
 

@@ -1,7 +1,9 @@
 package fixed_test
 
 import (
+	"cmp"
 	"math/big"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -69,6 +71,34 @@ func TestMulSmall(t *testing.T) {
 		want := new(big.Int).Mul(toBig(a), new(big.Int).SetUint64(m))
 		if toBig(a.MulSmall(m)).Cmp(want) != 0 {
 			t.Fatal("mulsmall")
+		}
+	})
+}
+
+// The largest remainders get one each, of equal ones the first.
+func TestApportion(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rests := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Max(3), rapid.Uint64()), 1, 64).Draw(t, "rests")
+		order, positive := make([]int, len(rests)), 0
+		for i, r := range rests {
+			order[i] = i
+			if r > 0 {
+				positive++
+			}
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rests[b], rests[a]) })
+		left := rapid.IntRange(-1, positive).Draw(t, "left")
+		parts, want := make([]fixed.Price, len(rests)), make([]fixed.Price, len(rests))
+		for i := range parts {
+			parts[i] = fixed.Price(i)
+			want[i] = fixed.Price(i)
+		}
+		for _, i := range order[:max(left, 0)] {
+			want[i]++
+		}
+		fixed.Apportion(parts, slices.Clone(rests), fixed.Price(left))
+		if !slices.Equal(parts, want) {
+			t.Fatalf("of %v, %d: %v, want %v", rests, left, parts, want)
 		}
 	})
 }

@@ -77,16 +77,7 @@ func (m *Market) GuardParams() twap.Params {
 }
 
 // Uniform returns n prices that sum to one and differ by at most one.
-func Uniform(n int) []engine.Price {
-	prices := make([]engine.Price, n)
-	for i := range prices {
-		prices[i] = engine.Price(engine.One / n)
-		if i < engine.One%n {
-			prices[i]++
-		}
-	}
-	return prices
-}
+func Uniform(n int) []engine.Price { return settle.Normalise(make([]engine.Price, n)) }
 
 // Move adds the event of a market that goes to another state.
 func (m *Market) Move(d *engine.Decision, to engine.MarketState, drain bool) {

@@ -8,30 +8,11 @@ import (
 
 // BurstParams bound the events in a slot of time by the slots before it.
 type BurstParams struct {
-	Slot   int64 // µs of a slot, 100 ms..1 h
-	Shift  uint8 // the newest slot weighs 1/2^Shift, 3..10; the memory is about 2^Shift slots
+	Slot   int64 // µs of a slot, > 0; no policy changes the default
+	Shift  uint8 // the newest slot weighs 1/2^Shift, 3..10; the memory is about 2^Shift slots; no policy changes it
 	Sigmas int64 // deviations above the mean that are tolerated, 1..100; 0: off
-	Floor  int64 // events in a slot that are always tolerated, 0..1,000,000
-	Arm    int64 // slots that must have passed since the first event, 0..100,000
-}
-
-// Fault says what is wrong with the bounds; empty if nothing is.
-func (p BurstParams) Fault() string {
-	switch {
-	case p.Sigmas == 0:
-		return ""
-	case p.Sigmas < 0 || p.Sigmas > 100:
-		return "sigmas lies in 0..100"
-	case p.Slot < second/10 || p.Slot > hour:
-		return "a slot lies in 100 ms..1 h"
-	case p.Shift < 3 || p.Shift > 10:
-		return "shift lies in 3..10"
-	case p.Floor < 0 || p.Floor > 1_000_000:
-		return "floor lies in 0..1000000"
-	case p.Arm < 0 || p.Arm > 100_000:
-		return "arm lies in 0..100000 slots"
-	}
-	return ""
+	Floor  int64 // events in a slot that are always tolerated, 0..2^40
+	Arm    int64 // slots that must have passed since the first event, ≥ 0; no policy changes it
 }
 
 const (

@@ -12,10 +12,12 @@
 // Regulation (EU) 596/2014, annex I, part A: trades that change no ownership (c)
 // and positions reversed within a short time (d).
 //
-// Times are µs and must not run backwards; an earlier time counts as the latest
-// one seen. The zero value of a detector has seen nothing, the zero value of its
-// parameters turns it off. Every detector has Peek, Charge, Append (the canonical
-// form that goes into the hash of the state) and Load (its inverse).
+// Times are µs and must not run backwards. The zero value of a detector has seen
+// nothing, the zero value of its parameters turns it off. Every detector has Peek,
+// Charge, Append (the canonical form that goes into the hash of the state) and Load
+// (its inverse). Rate is the exception: all that it remembers is one number, which
+// its caller keeps and hashes, so its Charge returns that number, it has no form of
+// its own, and a refused event is not to be charged.
 //
 // The defaults were chosen on real trades and orders, which count as honest; how
 // often each rule cried wolf, and how soon it sees an attack, stands in
@@ -24,21 +26,14 @@ package guard
 
 import "encoding/binary"
 
-// The units of Observed and Bound, by detector.
-const (
-	UnitRate  = "us"       // µs that the caller is ahead of its allowance
-	UnitBurst = "events"   // events in the open slot
-	UnitSpike = "ppm"      // ppm that the price moved
-	UnitWash  = "changes"  // changes of direction between two accounts
-	UnitSelf  = "meetings" // meetings with own orders
-)
-
-// Verdict is what a detector says about one event. (Four fields, so that it
-// travels in registers.)
+// Verdict is what a detector says about one event. Observed and Bound are µs ahead
+// of the allowance (Rate), events in the open slot (Burst), ppm that the price moved
+// (Spike), changes of direction between two accounts (Wash) or meetings with own
+// orders (Self). (Four fields, so that it travels in registers.)
 type Verdict struct {
 	Over     bool  // the event crosses the bound
 	Raise    bool  // and it is the first of its episode to do so: tell it
-	Observed int64 // with the event counted, in the detector's unit
+	Observed int64 // with the event counted
 	Bound    int64 // exceeded (Rate, Burst, Spike) or reached (Wash, Self) if Over
 }
 
@@ -46,21 +41,8 @@ type Verdict struct {
 // on average one event per Interval, with Burst events at once at most. An
 // Interval of zero allows everything.
 type Rate struct {
-	Interval int64 // µs between events on average, > 0
-	Burst    int64 // events that may come at once, ≥ 1
-}
-
-// Fault says what is wrong with the limit; empty if nothing is.
-func (r Rate) Fault() string {
-	switch {
-	case r == Rate{}:
-		return ""
-	case r.Interval < 1 || r.Interval > hour:
-		return "a rate's interval lies in 1 µs..1 h"
-	case r.Burst < 1 || r.Burst > 1_000_000:
-		return "a rate's burst lies in 1..1000000"
-	}
-	return ""
+	Interval int64 // µs between events on average, 1 µs..1 h; 0: no limit
+	Burst    int64 // events that may come at once, 1..1,000,000
 }
 
 // Allows reports whether an event at now conforms, given the theoretical
@@ -105,7 +87,8 @@ type Params struct {
 	Self          SelfParams  // an account's orders that met its own
 }
 
-// Defaults returns the bounds as shipped. Each was chosen on real data:
+// Defaults returns the bounds chosen on real data; engine.DefaultPolicy says which
+// of them run, and a market's template adds its own MarketOrders and Spike.
 // docs/spec/abuse.md says which alternative lost and why.
 func Defaults() Params {
 	return Params{
@@ -118,22 +101,6 @@ func Defaults() Params {
 		Wash:          WashParams{Times: 4, Window: hour, Tolerance: 100_000, MinShares: 1_000_000},
 		Self:          SelfParams{Times: 3, Window: 10 * minute},
 	}
-}
-
-// Fault says what is wrong with the bounds, the first rule at fault by name;
-// empty if nothing is.
-func (p Params) Fault() string {
-	for _, f := range [...]struct{ rule, fault string }{
-		{"account_orders", p.AccountOrders.Fault()}, {"market_orders", p.MarketOrders.Fault()},
-		{"account_trades", p.AccountTrades.Fault()}, {"account_burst", p.AccountBurst.Fault()},
-		{"market_burst", p.MarketBurst.Fault()}, {"spike", p.Spike.Fault()},
-		{"wash", p.Wash.Fault()}, {"self", p.Self.Fault()},
-	} {
-		if f.fault != "" {
-			return f.rule + ": " + f.fault
-		}
-	}
-	return ""
 }
 
 // The canonical forms are big-endian integers of fixed width, in the order in

@@ -49,56 +49,6 @@ func TestRatePeek(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
-	d := guard.Defaults()
-	if f := d.Fault(); f != "" {
-		t.Fatalf("the defaults: %s", f)
-	}
-	if f := (guard.Params{}).Fault(); f != "" {
-		t.Fatalf("all off: %s", f)
-	}
-	for i, breakIt := range []func(*guard.Params){
-		func(p *guard.Params) { p.AccountOrders.Interval = 0 },
-		func(p *guard.Params) { p.AccountOrders.Burst = 0 },
-		func(p *guard.Params) { p.MarketOrders.Interval = hour + 1 },
-		func(p *guard.Params) { p.AccountTrades.Burst = 1_000_001 },
-		func(p *guard.Params) { p.AccountBurst.Sigmas = 101 },
-		func(p *guard.Params) { p.AccountBurst.Sigmas = -1 },
-		func(p *guard.Params) { p.AccountBurst.Slot = second/10 - 1 },
-		func(p *guard.Params) { p.MarketBurst.Slot = hour + 1 },
-		func(p *guard.Params) { p.MarketBurst.Shift = 2 },
-		func(p *guard.Params) { p.MarketBurst.Shift = 11 },
-		func(p *guard.Params) { p.MarketBurst.Floor = -1 },
-		func(p *guard.Params) { p.MarketBurst.Floor = 1_000_001 },
-		func(p *guard.Params) { p.MarketBurst.Arm = -1 },
-		func(p *guard.Params) { p.MarketBurst.Arm = 100_001 },
-		func(p *guard.Params) { p.Spike.Move = -1 },
-		func(p *guard.Params) { p.Spike.Move = 999_999 },
-		func(p *guard.Params) { p.Spike.Span = second - 1 },
-		func(p *guard.Params) { p.Spike.Span = hour + 1 },
-		func(p *guard.Params) { p.Spike.Cool = -1 },
-		func(p *guard.Params) { p.Spike.Cool = day + 1 },
-		func(p *guard.Params) { p.Wash.Times = 9 },
-		func(p *guard.Params) { p.Wash.Times = -1 },
-		func(p *guard.Params) { p.Wash.Window = second - 1 },
-		func(p *guard.Params) { p.Wash.Window = 7*day + 1 },
-		func(p *guard.Params) { p.Wash.Tolerance = -1 },
-		func(p *guard.Params) { p.Wash.Tolerance = 1_000_001 },
-		func(p *guard.Params) { p.Wash.MinShares = -1 },
-		func(p *guard.Params) { p.Wash.MinShares = fixed.MaxPool + 1 },
-		func(p *guard.Params) { p.Self.Times = 9 },
-		func(p *guard.Params) { p.Self.Times = -1 },
-		func(p *guard.Params) { p.Self.Window = second - 1 },
-		func(p *guard.Params) { p.Self.Window = 7*day + 1 },
-	} {
-		p := d
-		breakIt(&p)
-		if p.Fault() == "" {
-			t.Errorf("fault %d passes: %+v", i, p)
-		}
-	}
-}
-
 // Parameters of zero turn a detector off: nothing is over and nothing is kept.
 func TestOff(t *testing.T) {
 	var b guard.Burst

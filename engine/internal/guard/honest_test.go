@@ -184,9 +184,6 @@ func mark(is bool) string {
 func (r *report) rates(title string, key func(event) string, shipped guard.Rate, others ...guard.Rate) {
 	r.head(title)
 	for _, rate := range append([]guard.Rate{shipped}, others...) {
-		if f := rate.Fault(); f != "" {
-			panic(f)
-		}
 		kept := map[string]int64{}
 		name := fmt.Sprintf("one in %s, %d at once%s", seconds(rate.Interval), rate.Burst, mark(rate == shipped))
 		r.line(name, func(e event) (string, bool) {
@@ -206,9 +203,6 @@ func (r *report) rates(title string, key func(event) string, shipped guard.Rate,
 func (r *report) bursts(title string, key func(event) string, shipped guard.BurstParams, others ...guard.BurstParams) {
 	r.head(title)
 	for _, p := range append([]guard.BurstParams{shipped}, others...) {
-		if f := p.Fault(); f != "" {
-			panic(f)
-		}
 		kept := map[string]*guard.Burst{}
 		name := fmt.Sprintf("mean + %d sigma, floor %d, memory 2^%d%s", p.Sigmas, p.Floor, p.Shift, mark(p == shipped))
 		r.line(name, func(e event) (string, bool) {
@@ -227,9 +221,6 @@ func (r *report) bursts(title string, key func(event) string, shipped guard.Burs
 func (r *report) spikes(shipped guard.SpikeParams, others ...guard.SpikeParams) {
 	r.head("spike: cool-downs / markets (prices of trades; what a cool-down would have stopped still moves the price)")
 	for _, p := range append([]guard.SpikeParams{shipped}, others...) {
-		if f := p.Fault(); f != "" {
-			panic(f)
-		}
 		kept := map[string]*guard.Spike{}
 		name := fmt.Sprintf("%d ppm in %s, cool %s%s", p.Move, seconds(p.Span), seconds(p.Cool), mark(p == shipped))
 		r.line(name, func(e event) (string, bool) {
@@ -260,9 +251,6 @@ func (m ids) of(name string) uint32 {
 func (r *report) washes(crowd bool, title string, shipped guard.WashParams, others ...guard.WashParams) {
 	r.head(title)
 	for _, p := range append([]guard.WashParams{shipped}, others...) {
-		if f := p.Fault(); f != "" {
-			panic(f)
-		}
 		kept, names, markets := map[string]*guard.Wash{}, ids{}, ids{}
 		last := map[string]event{} // by market and direction
 		name := fmt.Sprintf("%d changes in %s, sizes within %d %%%s", p.Times, seconds(p.Window), p.Tolerance/10_000, mark(p == shipped))
@@ -297,9 +285,6 @@ func (r *report) washes(crowd bool, title string, shipped guard.WashParams, othe
 func (r *report) selves(rest int64, shipped guard.SelfParams, others ...guard.SelfParams) {
 	r.head(fmt.Sprintf("self-trade attempts: signals / accounts (every order rests for %d h)", rest/hour))
 	for _, p := range append([]guard.SelfParams{shipped}, others...) {
-		if f := p.Fault(); f != "" {
-			panic(f)
-		}
 		kept, resting := map[string]*guard.Self{}, map[string][]event{}
 		r.line(fmt.Sprintf("%d in %s%s", p.Times, seconds(p.Window), mark(p == shipped)), func(e event) (string, bool) {
 			if e.source != "gjp" {

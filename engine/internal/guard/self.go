@@ -3,20 +3,7 @@ package guard
 // SelfParams bound how often an account's orders may meet its own.
 type SelfParams struct {
 	Times  int64 // meetings that raise the signal, 1..8; 0: off
-	Window int64 // µs within which they count, 1 s..7 d
-}
-
-// Fault says what is wrong with the bounds; empty if nothing is.
-func (p SelfParams) Fault() string {
-	switch {
-	case p.Times == 0:
-		return ""
-	case p.Times < 0 || p.Times > selfTimes:
-		return "times lies in 0..8"
-	case p.Window < second || p.Window > 7*24*hour:
-		return "a window lies in 1 s..7 d"
-	}
-	return ""
+	Window int64 // µs within which they count; a policy gives 0..24 h
 }
 
 const selfTimes = 8
@@ -48,9 +35,6 @@ func (s *Self) Peek(p SelfParams, now int64) Verdict {
 // signal forgets the meetings, so the next one needs as many again.
 func (s *Self) Charge(p SelfParams, now int64) Verdict {
 	v := s.Peek(p, now)
-	if s.n > 0 {
-		now = max(now, s.times[s.n-1])
-	}
 	switch {
 	case p.Times == 0:
 	case v.Over:

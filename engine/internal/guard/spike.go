@@ -4,24 +4,9 @@ import "github.com/mbp-market/mbp/engine/internal/fixed"
 
 // SpikeParams bound how far a price may move in a short time.
 type SpikeParams struct {
-	Move fixed.Price // ppm of a credit tolerated within Span, 1..999,998; 0: off
-	Span int64       // µs, 1 s..1 h
+	Move fixed.Price // ppm of a credit tolerated within Span, 1..999,999; 0: off
+	Span int64       // µs, 1 µs..1 h
 	Cool int64       // µs that a market cools after a spike, 0..24 h
-}
-
-// Fault says what is wrong with the bounds; empty if nothing is.
-func (p SpikeParams) Fault() string {
-	switch {
-	case p.Move == 0:
-		return ""
-	case p.Move < 0 || p.Move > fixed.One-2:
-		return "move lies in 0..999998 ppm"
-	case p.Span < second || p.Span > hour:
-		return "a span lies in 1 s..1 h"
-	case p.Cool < 0 || p.Cool > 24*hour:
-		return "cool-down lies in 0..24 h"
-	}
-	return ""
 }
 
 // spikeSlots are the sub-slots kept: the open one and eight closed ones, each an
@@ -38,11 +23,6 @@ type Spike struct {
 	head  uint8 // index of the open sub-slot
 	lo    [spikeSlots]uint32
 	hi    [spikeSlots]uint32
-}
-
-// Cooling returns until when (µs) the market cools, and whether it does at now.
-func (s *Spike) Cooling(now int64) (until int64, cooling bool) {
-	return s.until, now < s.until
 }
 
 // Peek says whether a price (1..999,999) published at now (µs) is a spike, and

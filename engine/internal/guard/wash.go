@@ -5,26 +5,9 @@ import "github.com/mbp-market/mbp/engine/internal/fixed"
 // WashParams bound how often two accounts may trade back and forth.
 type WashParams struct {
 	Times     int64        // changes of direction that raise the signal, 1..8; 0: off
-	Window    int64        // µs within which they count, 1 s..7 d
-	Tolerance int64        // ppm of the larger by which the two sizes may differ, 0..1,000,000
-	MinShares fixed.Shares // micro-shares; smaller fills are not looked at, ≥ 0
-}
-
-// Fault says what is wrong with the bounds; empty if nothing is.
-func (p WashParams) Fault() string {
-	switch {
-	case p.Times == 0:
-		return ""
-	case p.Times < 0 || p.Times > washRuns:
-		return "times lies in 0..8"
-	case p.Window < second || p.Window > 7*24*hour:
-		return "a window lies in 1 s..7 d"
-	case p.Tolerance < 0 || p.Tolerance > fixed.One:
-		return "tolerance lies in 0..1000000 ppm"
-	case p.MinShares < 0 || p.MinShares > fixed.MaxPool:
-		return "the smallest fill lies in 0..2^52 micro-shares"
-	}
-	return ""
+	Window    int64        // µs within which they count; a policy gives 0..24 h
+	Tolerance int64        // ppm of the larger by which the two sizes may differ, 0..1,000,000; no policy changes it
+	MinShares fixed.Shares // micro-shares; smaller fills are not looked at, 0..2^52; no policy changes it
 }
 
 const washRuns = 8

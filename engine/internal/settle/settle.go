@@ -71,26 +71,18 @@ func Normalise(prices []fixed.Price) []fixed.Price {
 		out[i], rest[i] = fixed.Price(q.Lo), r
 		left -= out[i]
 	}
-	for ; left > 0; left-- {
-		best := 0
-		for i := range rest {
-			if rest[i] > rest[best] {
-				best = i
-			}
-		}
-		out[best]++
-		rest[best] = 0
-	}
+	fixed.Apportion(out, rest, left)
 	return out
 }
 
 // Accrued returns ⌊units·rate/2^64⌋: what so many units earned while the rate per
-// unit, in 2^-64 micros, grew by so much.
+// unit, in 2^-64 micros, grew by so much. The result fits 63 bits because a fee
+// raises the rate by ⌊fee·2^64/units in existence⌋, and nobody holds more units
+// than exist: what one holder earns is no more than the fees themselves, which the
+// ledger keeps within 2^52. A product of more than 128 bits panics.
 func Accrued(units int64, rate fixed.U128) fixed.Micros {
 	if units <= 0 {
 		return 0
 	}
-	hi := fixed.Mul(rate.Hi, uint64(units))
-	lo := fixed.Mul(rate.Lo, uint64(units))
-	return fixed.Micros(hi.Lo + lo.Hi)
+	return fixed.Micros(rate.MulSmall(uint64(units)).Hi)
 }

@@ -110,6 +110,13 @@ func TestTimeDoesNotRunBackwards(t *testing.T) {
 	if !bytes.Equal(a.Append(nil), b.Append(nil)) {
 		t.Error("an earlier time moved the guard")
 	}
+	a.Set(130*second, 700_000)
+	a.Observe(p, 1_000*second)
+	for _, now := range []int64{0, 140 * second, 999 * second} {
+		if got, want := a.Mean(now, 900), a.Mean(1_000*second, 900); got != want {
+			t.Errorf("the mean at %d s is %d, the latest is %d", now/second, got, want)
+		}
+	}
 }
 
 // Without a window nothing is judged, and the averages go on.

@@ -173,10 +173,7 @@ func (g *Guard) close(p *Params, now int64) (first Trip) {
 // jump advances a guard at rest, whatever the number of slots: every sum is that
 // of the one price, nothing diverges and nothing changes but the time.
 func (g *Guard) jump(p *Params, last int64) {
-	for e := max(g.edge+1, last-slots+1); e <= last; e++ {
-		g.marks[e%slots] = g.sum(e * SlotMicros)
-	}
-	g.edge = last
+	g.mark(last)
 	if p != nil {
 		w := p.slots()
 		g.begin += (last - g.begin) / w * w

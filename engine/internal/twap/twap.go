@@ -39,7 +39,6 @@ type Ring struct {
 // Start begins the history at a time (µs) with a price.
 func (r *Ring) Start(now int64, p fixed.Price) {
 	*r = Ring{at: now, start: now, price: p, edge: now / SlotMicros}
-	r.marks[r.edge%slots] = 0
 }
 
 // Set records that the price is p from now on.
@@ -52,14 +51,18 @@ func (r *Ring) advance(now int64) {
 	if now <= r.at {
 		return
 	}
-	last := now / SlotMicros
-	first := max(r.edge+1, last-slots+1)
-	for e := first; e <= last; e++ {
-		r.marks[e%slots] = r.sum(e * SlotMicros)
-	}
-	r.edge = max(r.edge, last)
+	r.mark(now / SlotMicros)
 	r.cum = r.sum(now)
 	r.at = now
+}
+
+// mark stores the edges up to the last, which is the newest or comes after it, as
+// far as the ring has room for them.
+func (r *Ring) mark(last int64) {
+	for e := max(r.edge+1, last-slots+1); e <= last; e++ {
+		r.marks[e%slots] = r.sum(e * SlotMicros)
+	}
+	r.edge = last
 }
 
 // sum returns Σ price·dt at a time ≥ at if the price stays.
@@ -69,7 +72,7 @@ func (r *Ring) sum(t int64) uint64 { return r.cum + uint64(r.price)*uint64(t-r.a
 // (at most 15 minutes), measured from the slot edge at or before the window's
 // start, or from Start if the market is younger. It does not change the ring.
 func (r *Ring) Mean(now int64, window int64) fixed.Price {
-	now = max(now, r.at)
+	now = max(now, r.at, r.edge*SlotMicros) // so that the window begins at an edge that is kept
 	sum := r.sum(now)
 	from := (now - window*1_000_000) / SlotMicros
 	begin, base := from*SlotMicros, uint64(0)
@@ -78,9 +81,6 @@ func (r *Ring) Mean(now int64, window int64) fixed.Price {
 		begin = r.start
 	case from > r.edge: // nothing happened since the window began
 		return r.price
-	case from <= r.edge-slots: // older than the ring: the widest window it holds
-		from = r.edge - slots + 1
-		begin, base = from*SlotMicros, r.marks[from%slots]
 	default:
 		base = r.marks[from%slots]
 	}

@@ -3,8 +3,8 @@
 // exactly one encoding and that hostile input costs no more memory than its own
 // length; it refuses whatever it would not have written itself.
 //
-// Numbers are varints as in Protocol Buffers; signed ones are zigzag. Fields that
-// are mostly zero can share a mask (see Mask). What calls the Codec is mostly
+// Numbers are varints as in Protocol Buffers, in the shortest form only; signed
+// ones are zigzag. Fields that are mostly zero can share a mask (see Mask). What calls the Codec is mostly
 // written by tools/wiregen from the structs themselves.
 package wire
 
@@ -19,8 +19,7 @@ var ErrFormat = errors.New("record is not a decision")
 
 // Codec reads or writes fields in a fixed order, so that each type says its
 // layout once. It writes to B, or reads from B if Decoding is set; the first
-// error stays in Err, and B is empty from then on. Numbers are varints (signed
-// ones zigzag), in the shortest form only: one value has one encoding.
+// error stays in Err, and what B holds from then on means nothing.
 type Codec struct {
 	B        []byte // written so far, or what is left to read
 	Decoding bool
