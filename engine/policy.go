@@ -27,6 +27,7 @@ type Policy struct {
 	Burst         BurstRule    `json:"burst"`
 	Wash          WashRule     `json:"wash"`
 	SelfTrades    AttemptsRule `json:"self_trades"`
+	Degrade       DegradeRule  `json:"degrade"`
 }
 
 // BurstRule raises an alert when a market gets more orders in ten seconds than
@@ -54,17 +55,29 @@ type AttemptsRule struct {
 	Window int64 `json:"window_us"`
 }
 
+// DegradeRule is what the modes lite and shed leave of the service at the edge.
+// The engine itself decides as ever.
+//
+//wire:part
+type DegradeRule struct {
+	PushInterval int64 `json:"push_interval_us"` // lite and shed: µs for which the streams hold back where prices, pools and books stand; 0: not at all
+	ShedDivisor  int64 `json:"shed_divisor"`     // shed: what the edge's limits on admission are divided by, 1..100
+}
+
 // DefaultPolicy returns the limits as shipped: ten orders a second for each
 // account with bursts of thirty, capacities that fit the memory of a small
-// machine, and alerts whose thresholds were chosen on real trades.
+// machine, and alerts whose thresholds were chosen on real trades. A degraded
+// stream tells where a market stands once a second, as fast as people follow;
+// shedding leaves a quarter of what is admitted, so that four times the load that
+// the limits were set for is the load again.
 func DefaultPolicy() Policy {
-	const minute = 60_000_000
 	return Policy{
 		Version: "1.0.0", OrderInterval: 100_000, OrderBurst: 30,
 		MaxAccounts: 1_000_000, MaxMarkets: 100_000, MaxKeys: 1_000_000, MaxTemplates: 1_000,
 		MaxOpenOrders: 500, MaxFills: 500,
 		Burst: BurstRule{Sigmas: 8, Floor: 50}, Wash: WashRule{Times: 4, Window: 60 * minute},
 		SelfTrades: AttemptsRule{Times: 3, Window: 10 * minute},
+		Degrade:    DegradeRule{PushInterval: second, ShedDivisor: 4},
 	}
 }
 
@@ -264,6 +277,8 @@ func (p Policy) Fault() string {
 		return "policy: burst.sigmas lies in 0..100, burst.floor in 0..2^40"
 	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
 		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
+	case p.Degrade.PushInterval < 0 || p.Degrade.PushInterval > minute || p.Degrade.ShedDivisor < 1 || p.Degrade.ShedDivisor > 100:
+		return "policy: degrade.push_interval_us is at most a minute, and degrade.shed_divisor lies in 1..100"
 	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > 8 || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
 		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 0..a day"
 	}

@@ -1061,6 +1061,11 @@ func (x *ClosedOrder) fields(c *wire.Codec) {
 	wire.Signed(c, &x.Shares)
 }
 
+func (x *DegradeRule) fields(c *wire.Codec) {
+	wire.Signed(c, &x.PushInterval)
+	wire.Signed(c, &x.ShedDivisor)
+}
+
 func (x *EndRule) fields(c *wire.Codec) {
 	c.Flag(&x.Uniform)
 	c.Flag(&x.Clawback)
@@ -1124,6 +1129,7 @@ func (x *Policy) fields(c *wire.Codec) {
 	x.Burst.fields(c)
 	x.Wash.fields(c)
 	x.SelfTrades.fields(c)
+	x.Degrade.fields(c)
 }
 
 func (x *Result) fields(c *wire.Codec) {

@@ -97,6 +97,7 @@ type Config struct {
 	MaxBody          int64 // bytes of a request body; 64 KiB
 	MaxStreams       int   // open streams in all; 1,024
 	MaxStreamsPerKey int   // open streams of one API key; 8
+	MaxIntake        int   // mutations that the writer takes at once, for the mode shed to divide; sequencer.DefaultQueue
 
 	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
 	StaffRate  Rate // mutations of a principal by other keys; no limit
@@ -108,7 +109,7 @@ func (c *Config) validate() error {
 	if c.Sequencer == nil || c.Registerer == nil || c.Gatherer == nil || c.Logger == nil {
 		errs = append(errs, errors.New("Sequencer, Registerer, Gatherer and Logger are required"))
 	}
-	if c.MaxBody < 0 || c.MaxStreams < 0 || c.MaxStreamsPerKey < 0 {
+	if c.MaxBody < 0 || c.MaxStreams < 0 || c.MaxStreamsPerKey < 0 || c.MaxIntake < 0 {
 		errs = append(errs, errors.New("limits must not be negative"))
 	}
 	if c.Panel != nil && c.PanelPolicy == "" {
@@ -135,6 +136,8 @@ type API struct {
 	traders, staff *limiter[string] // by principal
 	reads          *limiter[engine.Digest]
 	waiting        waiters
+	underway       atomic.Int64 // mutations that were handed to the writer
+	thinner        thinner
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -152,10 +155,14 @@ func New(cfg Config) (*API, error) {
 	if cfg.MaxStreamsPerKey == 0 {
 		cfg.MaxStreamsPerKey = DefaultMaxStreamsPerKey
 	}
+	if cfg.MaxIntake == 0 {
+		cfg.MaxIntake = sequencer.DefaultQueue
+	}
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
 		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
 		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+		thinner: newThinner(),
 	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()

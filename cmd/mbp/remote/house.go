@@ -108,8 +108,8 @@ func modeCommand() *cobra.Command {
 		Long: `Change how much of its service the platform gives:
 
   normal     all of it
-  lite       optional work is off, such as sampling the depth
-  shed       fewer requests are admitted
+  lite       streams tell once in a while where prices and books stand
+  shed       the same, and less reading and trading is admitted; to cancel is not
   read_only  nothing trades; orders can still be cancelled
 
 mbp policy show says which mode it is.`,

@@ -280,6 +280,7 @@ func showPolicy(w io.Writer, p *client.Policy) {
 		{"burst", fmt.Sprintf("more than %d deviations above the mean in ten seconds, above %d orders", x.Burst.Sigmas, x.Burst.Floor)},
 		{"wash", fmt.Sprintf("%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
 		{"self-trade", fmt.Sprintf("%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
+		{"degraded", fmt.Sprintf("quotes on the streams once in %s; shed divides what is admitted by %d", span(x.Degrade.PushInterval), x.Degrade.ShedDivisor)},
 	} {
 		fmt.Fprintf(w, "  %-10s %s\n", line[0], line[1])
 	}

@@ -66,5 +66,7 @@ func SetPolicy(r *Request) engine.Command {
 	p.Wash = engine.WashRule{Times: g.Int64("times", true), Window: g.Int64("window_us", true)}
 	g = f.Object("self_trades", true)
 	p.SelfTrades = engine.AttemptsRule{Times: g.Int64("times", true), Window: g.Int64("window_us", true)}
+	g = f.Object("degrade", true)
+	p.Degrade = engine.DegradeRule{PushInterval: g.Int64("push_interval_us", true), ShedDivisor: g.Int64("shed_divisor", true)}
 	return &engine.SetPolicy{Policy: p}
 }
