@@ -291,15 +291,18 @@ const (
 	RuleOrderRate  = "order_rate"  // µs that the account is ahead of its allowance
 	RuleMarketRate = "market_rate" // µs that the market is ahead of its allowance
 	RuleTradeRate  = "trade_rate"  // µs that the account's trades are ahead of their allowance
-	RuleBurst      = "burst"       // orders in a slot of ten seconds
-	RuleSpike      = "spike"       // ppm that the price moved
-	RuleWash       = "wash"        // changes of direction between the two accounts
-	RuleSelfTrade  = "self_trade"  // meetings with own orders
+	RuleBurst      = "burst"       // orders on a market in a slot of ten seconds
+
+	RuleAccountBurst = "account_burst" // orders of an account in a slot of ten seconds
+
+	RuleSpike     = "spike"      // ppm that the price moved
+	RuleWash      = "wash"       // changes of direction between the two accounts
+	RuleSelfTrade = "self_trade" // meetings with own orders
 )
 
 // Rules returns every rule of AbuseRaised, for counters that start at zero.
 func Rules() []string {
-	return []string{RuleOrderRate, RuleMarketRate, RuleTradeRate, RuleBurst, RuleSpike, RuleWash, RuleSelfTrade}
+	return []string{RuleOrderRate, RuleMarketRate, RuleTradeRate, RuleAccountBurst, RuleBurst, RuleSpike, RuleWash, RuleSelfTrade}
 }
 
 // Cooled says that a market takes no orders until a time.

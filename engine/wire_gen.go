@@ -1127,6 +1127,7 @@ func (x *Policy) fields(c *wire.Codec) {
 	wire.Signed(c, &x.TradeInterval)
 	wire.Signed(c, &x.TradeBurst)
 	x.Burst.fields(c)
+	x.AccountBurst.fields(c)
 	x.Wash.fields(c)
 	x.SelfTrades.fields(c)
 	x.Degrade.fields(c)

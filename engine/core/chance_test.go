@@ -83,7 +83,8 @@ func tight() engine.Policy {
 	p := engine.DefaultPolicy()
 	p.OrderInterval, p.OrderBurst, p.MaxOpenOrders, p.MaxFills = int64(50*ms), 25, 12, 6
 	p.TradeInterval, p.TradeBurst = int64(60*ms), 25
-	p.Burst, p.Wash, p.SelfTrades = engine.BurstRule{Sigmas: 3, Floor: 4}, engine.WashRule{Times: 3, Window: int64(60 * sec)}, engine.AttemptsRule{Times: 3, Window: int64(60 * sec)}
+	p.Burst, p.AccountBurst = engine.BurstRule{Sigmas: 3, Floor: 4}, engine.BurstRule{Sigmas: 2, Floor: 3}
+	p.Wash, p.SelfTrades = engine.WashRule{Times: 3, Window: int64(60 * sec)}, engine.AttemptsRule{Times: 3, Window: int64(60 * sec)}
 	p.MaxMarkets = 30
 	return p
 }

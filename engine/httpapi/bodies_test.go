@@ -93,7 +93,7 @@ var bodies = []body{
 	{path: "/v1/policy", members: set(
 		"version", `"1.0.1"`, "order_interval_us", `100000`, "order_burst", `30`, "max_accounts", `1000000`, "max_markets", `100000`, "max_keys", `1000000`,
 		"max_templates", `1000`, "max_open_orders", `500`, "max_fills_of_order", `500`, "trade_interval_us", `0`, "trade_burst", `0`,
-		"burst", `{"sigmas":8,"floor":50}`, "wash", `{"times":4,"window_us":3600000000}`, "self_trades", `{"times":5,"window_us":600000000}`,
+		"burst", `{"sigmas":8,"floor":50}`, "account_burst", `{"sigmas":8,"floor":20}`, "wash", `{"times":4,"window_us":3600000000}`, "self_trades", `{"times":5,"window_us":600000000}`,
 		"degrade", `{"push_interval_us":1000000,"shed_divisor":4}`,
 	)},
 	{path: "/v1/policy/rollback"},

@@ -72,6 +72,8 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Me", client.Me{}, "", false},
 		{"Policy", engine.Policy{}, "", false},
 		{"Policy.properties.burst", engine.BurstRule{}, "", false},
+		{"Policy.properties.account_burst", engine.BurstRule{}, "", false},
+		{"Policy.properties.degrade", engine.DegradeRule{}, "", false},
 		{"Policy.properties.wash", engine.WashRule{}, "", false},
 		{"Policy.properties.self_trades", engine.AttemptsRule{}, "", false},
 		{"Template", engine.Template{}, "", true},

@@ -268,6 +268,12 @@ func showPolicy(w io.Writer, p *client.Policy) {
 	x := &p.Policy
 	fmt.Fprintf(w, "policy %s, mode %s, sha256 %s\n", paint(w, bold, x.Version), p.Mode, p.SHA256)
 	span := func(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
+	burst := func(b engine.BurstRule) string {
+		if b.Sigmas == 0 {
+			return "off"
+		}
+		return fmt.Sprintf("above %d orders in ten seconds and %d deviations above its own mean", b.Floor, b.Sigmas)
+	}
 	trades := "no limit"
 	if x.TradeInterval != 0 {
 		trades = fmt.Sprintf("one in %s on average, %d at once", span(x.TradeInterval), x.TradeBurst)
@@ -277,7 +283,7 @@ func showPolicy(w io.Writer, p *client.Policy) {
 		{"trades", trades},
 		{"waiting", fmt.Sprintf("%d orders of an account; one order meets at most %d", x.MaxOpenOrders, x.MaxFills)},
 		{"capacity", fmt.Sprintf("%d accounts, %d markets, %d keys, %d templates", x.MaxAccounts, x.MaxMarkets, x.MaxKeys, x.MaxTemplates)},
-		{"burst", fmt.Sprintf("more than %d deviations above the mean in ten seconds, above %d orders", x.Burst.Sigmas, x.Burst.Floor)},
+		{"burst", "of an account " + burst(x.AccountBurst) + "; of a market " + burst(x.Burst)},
 		{"wash", fmt.Sprintf("%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
 		{"self-trade", fmt.Sprintf("%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
 		{"degraded", fmt.Sprintf("quotes on the streams once in %s; shed divides what is admitted by %d", span(x.Degrade.PushInterval), x.Degrade.ShedDivisor)},

@@ -62,6 +62,8 @@ func SetPolicy(r *Request) engine.Command {
 	}
 	g := f.Object("burst", true)
 	p.Burst = engine.BurstRule{Sigmas: g.Int64("sigmas", true), Floor: g.Int64("floor", true)}
+	g = f.Object("account_burst", true)
+	p.AccountBurst = engine.BurstRule{Sigmas: g.Int64("sigmas", true), Floor: g.Int64("floor", true)}
 	g = f.Object("wash", true)
 	p.Wash = engine.WashRule{Times: g.Int64("times", true), Window: g.Int64("window_us", true)}
 	g = f.Object("self_trades", true)

@@ -93,6 +93,9 @@ func (h *hasher) account(a *Account) {
 	if a.Wash != nil {
 		h.b = a.Wash.Append(h.b)
 	}
+	if a.Burst != nil {
+		h.b = a.Burst.Append(h.b)
+	}
 }
 
 func (s *State) hashMarket(h *hasher, m *Market) {

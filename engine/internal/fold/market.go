@@ -32,6 +32,13 @@ func (s *State) BurstParams() guard.BurstParams {
 	return p
 }
 
+// AccountBurstParams is the policy's bound on the orders of an account.
+func (s *State) AccountBurstParams() guard.BurstParams {
+	p := guard.Defaults().AccountBurst
+	p.Sigmas, p.Floor = s.Policy.AccountBurst.Sigmas, s.Policy.AccountBurst.Floor
+	return p
+}
+
 // WashParams is the policy's bound on trading back and forth.
 func (s *State) WashParams() guard.WashParams {
 	p := guard.Defaults().Wash

@@ -57,8 +57,9 @@ type Account struct {
 	Trades   int64 // the same of its trades
 	Flags    flags // abuse episodes that are on
 	Limited  engine.Time
-	by       engine.Seq // the decision that limited it
-	Wash     *guard.Wash
+	by       engine.Seq   // the decision that limited it
+	Wash     *guard.Wash  // nil until a fill with another account
+	Burst    *guard.Burst // of its orders; nil until the first one
 	Attempts guard.Self
 }
 
