@@ -235,7 +235,7 @@ type RemoveLiquidity struct {
 type Tick struct{}
 
 // ReportFact is a reporter's word on the truth about a market: an outcome or, of
-// a scalar market, a value.
+// a scalar market, a value; or that it has none and is to be cancelled.
 //
 //wire:command 34 report_fact
 type ReportFact struct {
@@ -246,6 +246,8 @@ type ReportFact struct {
 	EvidenceURI string   `json:"evidence_uri" wire:"512"`
 	RuleSHA256  Digest   `json:"rule_sha256"`
 	FactsSHA256 Digest   `json:"facts_sha256"`
+
+	Cancel CancelKind `json:"cancel,omitempty"` // then the outcome is None, without a value
 }
 
 // ProposeResolution names the outcome of a market, or the value of a scalar one,

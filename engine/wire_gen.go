@@ -363,6 +363,7 @@ func (x *ReportFact) fields(c *wire.Codec) {
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Command.
@@ -673,6 +674,7 @@ func (x *ResolutionProposed) fields(c *wire.Codec) {
 	c.Raw(x.RuleSHA256[:])
 	wire.Signed(c, &x.EffectiveAt)
 	wire.Signed(c, &x.FinalAt)
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Event.
@@ -853,6 +855,7 @@ func (x *FactReported) fields(c *wire.Codec) {
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Event.

@@ -306,7 +306,13 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 		return &engine.CloseMarket{Market: m}
 	case 9, 10, 11, 12:
 		at := w.now - engine.Time(r.pick(40))*20*sec
-		return &engine.ReportFact{Market: m, Outcome: o, Value: value, ObservedAt: at, EvidenceURI: uri, RuleSHA256: digest(3), FactsSHA256: sum}
+		cancel := engine.CancelKind(0)
+		if r.pick(4) == 0 {
+			if cancel = engine.CancelKind(1 + r.pick(3)); r.pick(6) != 0 {
+				o, value = engine.None, 0
+			}
+		}
+		return &engine.ReportFact{Market: m, Outcome: o, Value: value, Cancel: cancel, ObservedAt: at, EvidenceURI: uri, RuleSHA256: digest(3), FactsSHA256: sum}
 	case 13, 14:
 		return &engine.ProposeResolution{Market: m, Outcome: o, Value: value, EvidenceURI: uri, EvidenceSHA256: sum, EffectiveAt: effective}
 	case 15, 16, 17:

@@ -372,7 +372,11 @@ func (w *world) ending(verb string, m engine.MarketID, a *args, resolver string)
 		if at := a.at("observed"); at != 0 {
 			x.ObservedAt = at
 		}
-		x.Outcome = a.outcome(m, a.next())
+		if how := a.text("cancel", ""); how == "" {
+			x.Outcome = a.outcome(m, a.next())
+		} else if x.Outcome = engine.None; x.Cancel.UnmarshalText([]byte(how)) != nil {
+			a.fail("cancel is price or refund")
+		}
 		x.EvidenceURI, x.FactsSHA256 = w.evidence()
 		return x, resolver
 	case "approve":

@@ -71,6 +71,9 @@ var bodies = []body{
 	{path: "/v1/markets/mkt_1/facts", members: set(
 		"outcome", `"YES"`, "observed_at", `"2026-01-01T00:00:00Z"`, "evidence_uri", `"https://example.org/x"`, "rule_sha256", digest, "facts_sha256", digest,
 	)},
+	{path: "/v1/markets/mkt_1/facts", members: set(
+		"cancel", `"price"`, "observed_at", `"2026-01-01T00:00:00Z"`, "evidence_uri", `"https://example.org/x"`, "rule_sha256", digest, "facts_sha256", digest,
+	)},
 	{path: "/v1/markets/mkt_1/resolution", members: evidence("outcome", `"YES"`, "rule_sha256", digest, "effective_at", `"2026-01-01T00:00:00Z"`), optional: "rule_sha256 effective_at"},
 	{path: "/v1/markets/mkt_1/resolution", members: evidence("outcome", `"LONG"`, "value", `-5`), optional: "outcome value"},
 	{path: "/v1/markets/mkt_1/resolution/approve"},

@@ -43,6 +43,7 @@ func sayings() []said {
 	race := engine.OpenMarket{Template: "race@1.0.0", Title: "Who", Creator: 1, Liquidity: 28, Outcomes: []string{"a", "b"}, Prices: []engine.Price{30, 31}, Min: -32, Max: 33}
 	key := engine.Key{SHA256: d, Principal: "x", Roles: engine.RoleTrader | engine.RoleService, Account: 1}
 	report := engine.ReportFact{Market: 7, Outcome: engine.Long, Value: -34, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
+	nothing := engine.ReportFact{Market: 7, Outcome: engine.None, Cancel: engine.CancelRefund, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
 	named := engine.ProposeResolution{Market: 7, Outcome: engine.No, EvidenceURI: uri, EvidenceSHA256: d, RuleSHA256: d, EffectiveAt: when}
 	valued := engine.ProposeResolution{Market: 7, Outcome: engine.Long, EvidenceURI: uri, EvidenceSHA256: d}
 	dispute := engine.DisputeResolution{Market: 7, EvidenceURI: uri, EvidenceSHA256: d}
@@ -74,6 +75,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.AddLiquidity(x, 7, 46) }, &engine.AddLiquidity{Account: 1, Market: 7, Amount: 46}},
 		{func(x ctx, c cl) (dec, error) { return c.RemoveLiquidity(x, 7, 47) }, &engine.RemoveLiquidity{Account: 1, Market: 7, Units: 47}},
 		{func(x ctx, c cl) (dec, error) { return c.Report(x, report) }, &report},
+		{func(x ctx, c cl) (dec, error) { return c.Report(x, nothing) }, &nothing},
 		{func(x ctx, c cl) (dec, error) { return c.Propose(x, named) }, &named},
 		{func(x ctx, c cl) (dec, error) { return c.Propose(x, valued) }, &valued},
 		{func(x ctx, c cl) (dec, error) { return c.Approve(x, 7) }, &engine.ApproveResolution{Market: 7}},

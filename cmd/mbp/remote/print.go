@@ -160,7 +160,7 @@ func showMarket(w io.Writer, m *client.Market) {
 		fmt.Fprintf(w, "  %-9s %s\n", line[0], line[1])
 	}
 	if p := m.Proposal; p != nil {
-		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value), p.Approvals, p.Needed, p.FinalAt, p.EvidenceURI)
+		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value, p.Cancel), p.Approvals, p.Needed, p.FinalAt, p.EvidenceURI)
 	}
 	if m.Kind == engine.Scalar {
 		fmt.Fprintf(w, "  %-9s %s to %s\n", "range", exact.Format(m.Min), exact.Format(m.Max))
@@ -177,8 +177,12 @@ func showMarket(w io.Writer, m *client.Market) {
 	table(w, rows)
 }
 
-// truthOf is an outcome or, of a scalar market, the value.
-func truthOf(o engine.Outcome, value int64) string {
+// truthOf is an outcome or, of a scalar market, the value, or how a market without
+// one is cancelled.
+func truthOf(o engine.Outcome, value int64, cancel engine.CancelKind) string {
+	if cancel != 0 {
+		return "to cancel by " + wordOf(cancel)
+	}
 	if o == engine.Long {
 		return "value " + exact.Format(value)
 	}

@@ -171,13 +171,19 @@ func (c *Client) RemoveLiquidity(ctx context.Context, id engine.MarketID, units 
 // Report tells what a reporter knows of a market. Roles: service, resolver; the
 // market's template must name the principal.
 func (c *Client) Report(ctx context.Context, x engine.ReportFact, calls ...Call) (*Decision, error) {
+	var said *truth
+	if x.Cancel == 0 {
+		t := truthOf(x.Outcome, x.Value)
+		said = &t
+	}
 	body := struct {
-		truth
-		ObservedAt engine.Time   `json:"observed_at"`
-		Evidence   string        `json:"evidence_uri"`
-		Rule       engine.Digest `json:"rule_sha256"`
-		Facts      engine.Digest `json:"facts_sha256"`
-	}{truthOf(x.Outcome, x.Value), x.ObservedAt, x.EvidenceURI, x.RuleSHA256, x.FactsSHA256}
+		*truth
+		Cancel     engine.CancelKind `json:"cancel,omitempty"`
+		ObservedAt engine.Time       `json:"observed_at"`
+		Evidence   string            `json:"evidence_uri"`
+		Rule       engine.Digest     `json:"rule_sha256"`
+		Facts      engine.Digest     `json:"facts_sha256"`
+	}{said, x.Cancel, x.ObservedAt, x.EvidenceURI, x.RuleSHA256, x.FactsSHA256}
 	return c.post(ctx, marketPath(x.Market, "facts"), body, calls)
 }
 

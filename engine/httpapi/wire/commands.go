@@ -156,10 +156,20 @@ func DisputeResolution(r *Request) engine.Command {
 	return x
 }
 
-// ReportFact reads the truth as a reporter saw it.
+// ReportFact reads the truth as a reporter saw it, or that there is none.
 func ReportFact(r *Request) engine.Command {
 	x := &engine.ReportFact{Market: r.market(), ObservedAt: r.Moment("observed_at", true)}
-	x.Outcome, x.Value = r.truth()
+	r.Into("cancel", false, &x.Cancel)
+	switch named := r.Given("outcome") || r.Given("value"); {
+	case named && r.Given("cancel"):
+		r.Fail("cancel goes with neither outcome nor value")
+	case named:
+		x.Outcome, x.Value = r.truth()
+	case r.Given("cancel"):
+		x.Outcome, r.taken["outcome"], r.taken["value"] = engine.None, true, true
+	default:
+		r.Fail("outcome is missing, and so are value and cancel")
+	}
 	x.EvidenceURI, x.FactsSHA256 = r.evidence("facts_sha256")
 	r.Into("rule_sha256", true, &x.RuleSHA256)
 	return x
