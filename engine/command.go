@@ -158,7 +158,7 @@ type CancelOrder struct {
 }
 
 // CancelAll takes all orders of an account out of the book, or those of one
-// market.
+// market. Where none waits it is accepted and has no events.
 //
 //wire:command 17 cancel_all
 type CancelAll struct {

@@ -392,11 +392,9 @@ func (s *State) cancelAll(d *engine.Decision, x *engine.CancelAll) {
 			e.Orders = append(e.Orders, closed(o))
 		}
 	}
-	if len(e.Orders) == 0 {
-		d.Reject(engine.OrderNotFound, "")
-		return
+	if len(e.Orders) != 0 { // else nothing waits, as it was asked for
+		d.Add(e)
 	}
-	d.Add(e)
 }
 
 func (s *State) amendOrder(d *engine.Decision, x *engine.AmendOrder) {

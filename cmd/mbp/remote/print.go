@@ -310,6 +310,9 @@ func showDecision(w io.Writer, d *client.Decision) {
 	for _, e := range d.Events {
 		fmt.Fprintln(w, "  "+eventLine(e))
 	}
+	if d.Code == engine.OK && len(d.Events) == 0 {
+		fmt.Fprintln(w, "  nothing had to change")
+	}
 }
 
 func showDecisions(w io.Writer, p *client.DecisionPage) {
