@@ -93,6 +93,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.SetPolicy(x, policy) }, &engine.SetPolicy{Policy: policy}},
 		{func(x ctx, c cl) (dec, error) { return c.RollbackPolicy(x) }, &engine.RollbackPolicy{}},
 		{func(x ctx, c cl) (dec, error) { return c.SetMode(x, engine.ModeLite, "drill") }, &engine.SetMode{Mode: engine.ModeLite, Reason: "drill"}},
+		{func(x ctx, c cl) (dec, error) { return c.UpgradeEngine(x, 49) }, &engine.UpgradeEngine{Version: 49}},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, limit) }, &limit},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, dismiss) }, &dismiss},
 		{func(x ctx, c cl) (dec, error) { return c.UndoModeration(x, 48) }, &engine.UndoModeration{Decision: 48}},
@@ -178,6 +179,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/policy", "max_open_orders", `1001`, "invalid_command"},
 		{"/v1/policy/rollback", "", "", "not_found"},
 		{"/v1/mode", "mode", `"normal"`, "wrong_state"},
+		{"/v1/house/upgrade", "", "", "invalid_command"}, // this binary does not know version 2
 		{"/v1/moderation", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/moderation/undo", "decision", `1`, "not_found"},
 		{"/v1/markets/mkt_1/close", "", "", ""}, // taken: from here on it is closed

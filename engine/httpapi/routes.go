@@ -61,6 +61,8 @@ func (a *API) routes() []route {
 		{method: post, path: "/v1/policy", roles: operators, command: wire.SetPolicy},
 		{method: post, path: "/v1/policy/rollback", roles: operators, command: wire.RollbackPolicy},
 		{method: post, path: "/v1/mode", roles: operators, command: wire.SetMode},
+		{method: get, path: "/v1/house", roles: overseers, read: a.house},
+		{method: post, path: "/v1/house/upgrade", roles: engine.RoleAdmin, command: wire.UpgradeEngine},
 		{method: post, path: "/v1/moderation", roles: moderators, command: wire.Moderate},
 		{method: post, path: "/v1/moderation/undo", roles: moderators, command: wire.UndoModeration},
 		{method: get, path: "/v1/quotes", roles: everyone, read: a.quote},

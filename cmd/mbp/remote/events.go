@@ -39,7 +39,8 @@ var lines = map[string]func(json.RawMessage) string{
 		}
 		return "policy " + e.Policy.Version + " is in force"
 	}),
-	"mode_set": line(func(e *engine.ModeSet) string { return fmt.Sprintf("mode %s: %s", e.Mode, e.Reason) }),
+	"engine_upgraded": line(func(e *engine.EngineUpgraded) string { return fmt.Sprintf("the rules of version %d decide", e.Version) }),
+	"mode_set":        line(func(e *engine.ModeSet) string { return fmt.Sprintf("mode %s: %s", e.Mode, e.Reason) }),
 	"market_opened": line(func(e *engine.MarketOpened) string {
 		how := "opened"
 		if e.Draft {

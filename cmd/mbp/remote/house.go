@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,6 +129,34 @@ mbp policy show says which mode it is.`,
 	c.bindKey(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, one line of at most 128 bytes")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
+	return cmd
+}
+
+func houseCommand() *cobra.Command {
+	c := &Connection{}
+	cmd := &cobra.Command{Use: "house", Short: "Show how the platform as a whole stands, and upgrade its rules"}
+	c.Bind(cmd)
+	show := &cobra.Command{
+		Use: "show", Short: "Show mode and rules", Args: cobra.NoArgs,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.House, error) {
+			return cl.House(ctx)
+		}, showHouse),
+	}
+	upgrade := &cobra.Command{
+		Use: "upgrade VERSION", Short: "Let the rules of another version decide from now on", Args: cobra.ExactArgs(1),
+		Long: `Let the rules of another version decide from now on. There is no way back: first
+run a binary that knows the rules everywhere (mbp house show says which it knows).`,
+		Example: "  mbp house upgrade 2",
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			v, err := strconv.ParseUint(args[0], 10, 32)
+			if err != nil {
+				return nil, usage(fmt.Errorf("%q is not a version of the rules", args[0]))
+			}
+			return cl.UpgradeEngine(ctx, uint32(v), c.calls()...)
+		}, showDecision),
+	}
+	c.bindKey(upgrade)
+	cmd.AddCommand(show, upgrade)
 	return cmd
 }
 

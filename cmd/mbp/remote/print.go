@@ -296,6 +296,11 @@ func showPolicy(w io.Writer, p *client.Policy) {
 	}
 }
 
+// showHouse writes how the platform as a whole stands.
+func showHouse(w io.Writer, h *client.House) {
+	fmt.Fprintf(w, "mode %s, rules of version %d decide, the server knows them up to %d\n", paint(w, bold, h.Mode.String()), h.Rules, h.Newest)
+}
+
 // showDecision writes a decision as one line, and one for each of its events.
 func showDecision(w io.Writer, d *client.Decision) {
 	colour := green

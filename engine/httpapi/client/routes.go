@@ -372,6 +372,17 @@ func (c *Client) SetMode(ctx context.Context, m engine.Mode, reason string, call
 	return c.post(ctx, "/v1/mode", engine.SetMode{Mode: m, Reason: reason}, calls)
 }
 
+// House returns how the platform as a whole stands. Roles: operator, auditor,
+// admin.
+func (c *Client) House(ctx context.Context) (*House, error) {
+	return get[House](ctx, c, "/v1/house", nil)
+}
+
+// UpgradeEngine lets the rules of another version decide. Role: admin.
+func (c *Client) UpgradeEngine(ctx context.Context, version uint32, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/house/upgrade", engine.UpgradeEngine{Version: version}, calls)
+}
+
 // Moderate acts on an account or an abuse event. Roles: moderator, admin.
 func (c *Client) Moderate(ctx context.Context, x engine.Moderate, calls ...Call) (*Decision, error) {
 	return c.post(ctx, "/v1/moderation", x, calls)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding"
+	"math"
 
 	"github.com/mbp-market/mbp/engine"
 )
@@ -214,6 +215,15 @@ func SetMode(r *Request) engine.Command {
 	x := &engine.SetMode{Reason: r.Text("reason", MaxReason)}
 	r.Into("mode", true, &x.Mode)
 	return x
+}
+
+// UpgradeEngine reads a version of the rules.
+func UpgradeEngine(r *Request) engine.Command {
+	n := r.Int64("version", true)
+	if n < 0 || n > math.MaxUint32 {
+		r.Fail("version lies in 0..%d", uint32(math.MaxUint32))
+	}
+	return &engine.UpgradeEngine{Version: uint32(n)}
 }
 
 // RollbackPolicy reads nothing.
