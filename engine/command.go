@@ -407,6 +407,33 @@ type UpgradeEngine struct {
 // fold any journal.
 const Version = 1
 
+// NoteRefusals puts on record what the edge refused, before anything could be
+// decided, in a span of time: a summary, because who is refused may go on without
+// end. The edge gives it as System; nobody else can.
+//
+//wire:command 38 note_refusals
+type NoteRefusals struct {
+	From     Time      `json:"from"`
+	Until    Time      `json:"until"`
+	Refusals []Refusal `json:"refusals" wire:"max=256"`
+}
+
+// Refusal counts what a principal was refused for a reason.
+//
+//wire:part
+type Refusal struct {
+	Principal string `json:"principal" wire:"64"` // empty: who has no valid key; OtherPrincipals: who was one too many
+	Reason    string `json:"reason" wire:"32"`    // the code of the problem
+	Count     int64  `json:"count"`
+}
+
+// RefusalLimit is the most entries of NoteRefusals.
+const RefusalLimit = 256
+
+// OtherPrincipals stands for principals that are not kept apart; it is no
+// principal's name.
+const OtherPrincipals = "*"
+
 // Malformed stands in the record for a request that the record cannot hold: a
 // text longer than any valid one, or a principal of another form. It is always
 // rejected.

@@ -393,6 +393,19 @@ func (x *UpgradeEngine) fields(c *wire.Codec) {
 	wire.Num(c, &x.Version)
 }
 
+// Type implements Command.
+func (*NoteRefusals) Type() string { return "note_refusals" }
+
+func (*NoteRefusals) commandKind() uint8 { return 38 }
+
+func (x *NoteRefusals) fields(c *wire.Codec) {
+	wire.Signed(c, &x.From)
+	wire.Signed(c, &x.Until)
+	for i := range wire.List(c, &x.Refusals, 256) {
+		x.Refusals[i].fields(c)
+	}
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -468,6 +481,8 @@ func newCommand(kind uint8) Command {
 		return &CloseMarket{}
 	case 37:
 		return &UpgradeEngine{}
+	case 38:
+		return &NoteRefusals{}
 	}
 	return nil
 }
@@ -511,6 +526,7 @@ func commandTypes() []string {
 		"activate_market",
 		"close_market",
 		"upgrade_engine",
+		"note_refusals",
 	}
 }
 
@@ -1134,6 +1150,12 @@ func (x *Policy) fields(c *wire.Codec) {
 	x.Wash.fields(c)
 	x.SelfTrades.fields(c)
 	x.Degrade.fields(c)
+}
+
+func (x *Refusal) fields(c *wire.Codec) {
+	c.Text(&x.Principal, 64)
+	c.Text(&x.Reason, 32)
+	wire.Signed(c, &x.Count)
 }
 
 func (x *Result) fields(c *wire.Codec) {

@@ -278,3 +278,42 @@ func TestAmendingNothingKeepsToTheRate(t *testing.T) {
 		t.Errorf("retry after %d µs", wait)
 	}
 }
+
+// A summary of refusals is the edge's to give, and is taken if it says something;
+// nothing in the state depends on it but sequence and time.
+func TestNoteRefusals(t *testing.T) {
+	w := newWorld(t, calm(), engine.DefaultTemplate())
+	good := func() *engine.NoteRefusals {
+		return &engine.NoteRefusals{From: w.now - 10, Until: w.now, Refusals: []engine.Refusal{
+			{Reason: "unauthenticated", Count: 5}, {Principal: engine.OtherPrincipals, Reason: "malformed", Count: 1}, {Principal: "ana", Reason: "forbidden", Count: 2},
+		}}
+	}
+	before := w.s.bare(false)
+	if d := w.do(engine.System, good()); d.Code != engine.OK || len(d.Events) != 0 || w.s.bare(false) != before {
+		t.Errorf("%s %s", d.Code, d.Detail)
+	}
+	if d := w.do("ana", good()); d.Code != engine.WrongState {
+		t.Errorf("by somebody: %s", d.Code)
+	}
+	for name, spoil := range map[string]func(*engine.NoteRefusals){
+		"none":         func(x *engine.NoteRefusals) { x.Refusals = nil },
+		"no begin":     func(x *engine.NoteRefusals) { x.From = 0 },
+		"backwards":    func(x *engine.NoteRefusals) { x.From = x.Until + 1 },
+		"future":       func(x *engine.NoteRefusals) { x.Until += 1_000_000 },
+		"no reason":    func(x *engine.NoteRefusals) { x.Refusals[1].Reason = "" },
+		"prose":        func(x *engine.NoteRefusals) { x.Refusals[1].Reason = "too large" },
+		"no principal": func(x *engine.NoteRefusals) { x.Refusals[2].Principal = "Ana" },
+		"no count":     func(x *engine.NoteRefusals) { x.Refusals[0].Count = 0 },
+	} {
+		x := good()
+		spoil(x)
+		if d := w.do(engine.System, x); d.Code != engine.InvalidCommand || d.Detail == "" {
+			t.Errorf("%s: %s", name, d.Code)
+		}
+	}
+	x := good()
+	x.Refusals = make([]engine.Refusal, engine.RefusalLimit+1)
+	if d := w.do(engine.System, x); d.Command.Type() != "malformed" {
+		t.Errorf("too many: %s", d.Command.Type())
+	}
+}

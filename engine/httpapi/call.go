@@ -48,6 +48,9 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 			a.fail(w, r, &refusal{code: codeUnauthenticated})
 			return
 		}
+		if rec, is := w.(*recorder); is {
+			rec.principal = key.Principal
+		}
 		c := &call{route: rt, r: r, key: key, service: v}
 		if wait := a.pace(c); wait > 0 {
 			a.fail(w, r, a.shed(c, tooMany(wait, "nothing was read or decided; ask again later")))

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+	"github.com/mbp-market/mbp/engine/httpapi/tally"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -138,6 +140,10 @@ type API struct {
 	waiting        waiters
 	underway       atomic.Int64 // mutations that were handed to the writer
 	thinner        thinner
+	refused        tally.Tally
+	noting         time.Duration // between summaries of what was refused; noteEvery but in tests
+	drain          sync.Once
+	drained        chan struct{} // closed by Drain
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -162,7 +168,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
 		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
 		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
-		thinner: newThinner(),
+		thinner: newThinner(), noting: noteEvery, drained: make(chan struct{}),
 	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
@@ -182,6 +188,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // the streams that are open. Requests that were admitted are answered.
 func (a *API) Drain() {
 	a.draining.Store(true)
+	a.drain.Do(func() { close(a.drained) })
 	a.hub.close()
 }
 

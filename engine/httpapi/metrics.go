@@ -68,10 +68,11 @@ func classOf(status int) string {
 	return "2xx"
 }
 
-// recorder keeps the status for the metrics.
+// recorder keeps the status for the metrics, and who asks.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	status    int
+	principal string // empty until the key is known
 }
 
 // WriteHeader implements http.ResponseWriter.

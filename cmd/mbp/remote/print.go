@@ -315,9 +315,27 @@ func showDecision(w io.Writer, d *client.Decision) {
 	for _, e := range d.Events {
 		fmt.Fprintln(w, "  "+eventLine(e))
 	}
-	if d.Code == engine.OK && len(d.Events) == 0 {
+	var noted engine.NoteRefusals
+	switch {
+	case d.Code != engine.OK || len(d.Events) != 0:
+	case typeOf(d.Command) != noted.Type():
 		fmt.Fprintln(w, "  nothing had to change")
+	case json.Unmarshal(d.Command, &noted) == nil:
+		for _, r := range noted.Refusals {
+			fmt.Fprintf(w, "  %s was refused %d times with %s, %s to %s\n", refusedName(r.Principal), r.Count, r.Reason, noted.From, noted.Until)
+		}
 	}
+}
+
+// refusedName is who was refused.
+func refusedName(principal string) string {
+	switch principal {
+	case "":
+		return "who has no valid key"
+	case engine.OtherPrincipals:
+		return "everybody else"
+	}
+	return principal
 }
 
 func showDecisions(w io.Writer, p *client.DecisionPage) {
