@@ -124,10 +124,13 @@ type Mode uint8
 // The modes, from full service down. The numbers are journalled.
 const (
 	ModeNormal   Mode = 0
-	ModeLite     Mode = 1 // optional work is off: depth sampling, push frequency
-	ModeShed     Mode = 2 // the edge admits less
+	ModeLite     Mode = 1 // the streams tell only now and then where prices, pools and books stand
+	ModeShed     Mode = 2 // the same, and the edge admits a part of the reads and the trading
 	ModeReadOnly Mode = 3 // read_only: nothing trades, orders can still be cancelled
 )
+
+// Thins reports whether the streams hold back what they can.
+func (m Mode) Thins() bool { return m == ModeLite || m == ModeShed }
 
 var modeNames = []string{"normal", "lite", "shed", "read_only"}
 

@@ -158,7 +158,7 @@ type CancelOrder struct {
 }
 
 // CancelAll takes all orders of an account out of the book, or those of one
-// market.
+// market. Where none waits it is accepted and has no events.
 //
 //wire:command 17 cancel_all
 type CancelAll struct {
@@ -235,7 +235,7 @@ type RemoveLiquidity struct {
 type Tick struct{}
 
 // ReportFact is a reporter's word on the truth about a market: an outcome or, of
-// a scalar market, a value.
+// a scalar market, a value; or that it has none and is to be cancelled.
 //
 //wire:command 34 report_fact
 type ReportFact struct {
@@ -246,6 +246,8 @@ type ReportFact struct {
 	EvidenceURI string   `json:"evidence_uri" wire:"512"`
 	RuleSHA256  Digest   `json:"rule_sha256"`
 	FactsSHA256 Digest   `json:"facts_sha256"`
+
+	Cancel CancelKind `json:"cancel,omitempty"` // then the outcome is None, without a value
 }
 
 // ProposeResolution names the outcome of a market, or the value of a scalar one,
@@ -404,6 +406,33 @@ type UpgradeEngine struct {
 // Version is the newest version of the rules that this binary decides by; it can
 // fold any journal.
 const Version = 1
+
+// NoteRefusals puts on record what the edge refused, before anything could be
+// decided, in a span of time: a summary, because who is refused may go on without
+// end. The edge gives it as System; nobody else can.
+//
+//wire:command 38 note_refusals
+type NoteRefusals struct {
+	From     Time      `json:"from"`
+	Until    Time      `json:"until"`
+	Refusals []Refusal `json:"refusals" wire:"max=256"`
+}
+
+// Refusal counts what a principal was refused for a reason.
+//
+//wire:part
+type Refusal struct {
+	Principal string `json:"principal" wire:"64"` // empty: who has no valid key; OtherPrincipals: who was one too many
+	Reason    string `json:"reason" wire:"32"`    // the code of the problem
+	Count     int64  `json:"count"`
+}
+
+// RefusalLimit is the most entries of NoteRefusals.
+const RefusalLimit = 256
+
+// OtherPrincipals stands for principals that are not kept apart; it is no
+// principal's name.
+const OtherPrincipals = "*"
 
 // Malformed stands in the record for a request that the record cannot hold: a
 // text longer than any valid one, or a principal of another form. It is always

@@ -291,15 +291,18 @@ const (
 	RuleOrderRate  = "order_rate"  // µs that the account is ahead of its allowance
 	RuleMarketRate = "market_rate" // µs that the market is ahead of its allowance
 	RuleTradeRate  = "trade_rate"  // µs that the account's trades are ahead of their allowance
-	RuleBurst      = "burst"       // orders in a slot of ten seconds
-	RuleSpike      = "spike"       // ppm that the price moved
-	RuleWash       = "wash"        // changes of direction between the two accounts
-	RuleSelfTrade  = "self_trade"  // meetings with own orders
+	RuleBurst      = "burst"       // orders on a market in a slot of ten seconds
+
+	RuleAccountBurst = "account_burst" // orders of an account in a slot of ten seconds
+
+	RuleSpike     = "spike"      // ppm that the price moved
+	RuleWash      = "wash"       // changes of direction between the two accounts
+	RuleSelfTrade = "self_trade" // meetings with own orders
 )
 
 // Rules returns every rule of AbuseRaised, for counters that start at zero.
 func Rules() []string {
-	return []string{RuleOrderRate, RuleMarketRate, RuleTradeRate, RuleBurst, RuleSpike, RuleWash, RuleSelfTrade}
+	return []string{RuleOrderRate, RuleMarketRate, RuleTradeRate, RuleAccountBurst, RuleBurst, RuleSpike, RuleWash, RuleSelfTrade}
 }
 
 // Cooled says that a market takes no orders until a time.
@@ -321,9 +324,11 @@ type FactReported struct {
 	EvidenceURI string   `json:"evidence_uri" wire:"512"`
 	RuleSHA256  Digest   `json:"rule_sha256"`
 	FactsSHA256 Digest   `json:"facts_sha256"`
+
+	Cancel CancelKind `json:"cancel,omitempty"` // the market has no outcome
 }
 
-// ResolutionProposed says that an outcome was named.
+// ResolutionProposed says that an outcome was named, or that there is none.
 //
 //wire:event 11 resolution_proposed
 type ResolutionProposed struct {
@@ -335,6 +340,8 @@ type ResolutionProposed struct {
 	RuleSHA256     Digest   `json:"rule_sha256,omitzero"`
 	EffectiveAt    Time     `json:"effective_at,omitzero"`
 	FinalAt        Time     `json:"final_at"` // end of the dispute window
+
+	Cancel CancelKind `json:"cancel,omitempty"` // reporters agree that the market has no outcome
 }
 
 // ResolutionApproved says that one more principal stands behind the proposal.
@@ -394,7 +401,7 @@ func (e *Ending) UnmarshalText(b []byte) error {
 type SettlementStarted struct {
 	Market         MarketID `json:"market"`
 	Ending         Ending   `json:"ending"`
-	Outcome        Outcome  `json:"outcome"`
+	Outcome        Outcome  `json:"outcome"` // None if it is cancelled
 	Value          int64    `json:"value,omitempty"`
 	Payouts        []Price  `json:"payouts_micros" wire:"max=64"` // credits per share of each outcome, summing to one; a refund has none
 	EffectiveAt    Time     `json:"effective_at,omitzero"`

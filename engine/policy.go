@@ -24,13 +24,15 @@ type Policy struct {
 	MaxFills      int64        `json:"max_fills_of_order"` // resting orders that one order may meet, 1..1000
 	TradeInterval int64        `json:"trade_interval_us"`  // µs between trading orders of an account on average; 0: no limit
 	TradeBurst    int64        `json:"trade_burst"`
-	Burst         BurstRule    `json:"burst"`
+	Burst         BurstRule    `json:"burst"` // of a market
+	AccountBurst  BurstRule    `json:"account_burst"`
 	Wash          WashRule     `json:"wash"`
 	SelfTrades    AttemptsRule `json:"self_trades"`
+	Degrade       DegradeRule  `json:"degrade"`
 }
 
-// BurstRule raises an alert when a market gets more orders in ten seconds than
-// its own history makes likely.
+// BurstRule raises an alert when a market gets, or an account places, more orders
+// in ten seconds than its own history makes likely.
 //
 //wire:part
 type BurstRule struct {
@@ -54,17 +56,29 @@ type AttemptsRule struct {
 	Window int64 `json:"window_us"`
 }
 
+// DegradeRule is what the modes lite and shed leave of the service at the edge.
+// The engine itself decides as ever.
+//
+//wire:part
+type DegradeRule struct {
+	PushInterval int64 `json:"push_interval_us"` // lite and shed: µs for which the streams hold back where prices, pools and books stand; 0: not at all
+	ShedDivisor  int64 `json:"shed_divisor"`     // shed: what the edge's limits on admission are divided by, 1..100
+}
+
 // DefaultPolicy returns the limits as shipped: ten orders a second for each
 // account with bursts of thirty, capacities that fit the memory of a small
-// machine, and alerts whose thresholds were chosen on real trades.
+// machine, and alerts whose thresholds were chosen on real trades. A degraded
+// stream tells where a market stands once a second, as fast as people follow;
+// shedding leaves a quarter of what is admitted, so that four times the load that
+// the limits were set for is the load again.
 func DefaultPolicy() Policy {
-	const minute = 60_000_000
 	return Policy{
 		Version: "1.0.0", OrderInterval: 100_000, OrderBurst: 30,
 		MaxAccounts: 1_000_000, MaxMarkets: 100_000, MaxKeys: 1_000_000, MaxTemplates: 1_000,
 		MaxOpenOrders: 500, MaxFills: 500,
-		Burst: BurstRule{Sigmas: 8, Floor: 50}, Wash: WashRule{Times: 4, Window: 60 * minute},
+		Burst: BurstRule{Sigmas: 8, Floor: 50}, AccountBurst: BurstRule{Sigmas: 8, Floor: 20}, Wash: WashRule{Times: 4, Window: 60 * minute},
 		SelfTrades: AttemptsRule{Times: 3, Window: 10 * minute},
+		Degrade:    DegradeRule{PushInterval: second, ShedDivisor: 4},
 	}
 }
 
@@ -260,10 +274,12 @@ func (p Policy) Fault() string {
 		return "policy: max_open_orders and max_fills_of_order lie in 1..1000"
 	case p.TradeInterval < 0 || p.TradeInterval > hour || p.TradeBurst < 0 || p.TradeBurst > 1_000_000 || (p.TradeInterval == 0) != (p.TradeBurst == 0):
 		return "policy: trade_interval_us is at most an hour, and trade_burst goes with it"
-	case p.Burst.Sigmas < 0 || p.Burst.Sigmas > 100 || p.Burst.Floor < 0 || p.Burst.Floor > far:
-		return "policy: burst.sigmas lies in 0..100, burst.floor in 0..2^40"
+	case p.Burst.fault() || p.AccountBurst.fault():
+		return "policy: sigmas of burst and account_burst lies in 0..100, floor in 0..1000000"
 	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
 		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
+	case p.Degrade.PushInterval < 0 || p.Degrade.PushInterval > minute || p.Degrade.ShedDivisor < 1 || p.Degrade.ShedDivisor > 100:
+		return "policy: degrade.push_interval_us is at most a minute, and degrade.shed_divisor lies in 1..100"
 	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > 8 || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
 		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 0..a day"
 	}
@@ -329,6 +345,10 @@ func (g GuardRule) fault() string {
 		return "guard.reopen_after_us is at most a year"
 	}
 	return ""
+}
+
+func (b BurstRule) fault() bool {
+	return b.Sigmas < 0 || b.Sigmas > 100 || b.Floor < 0 || b.Floor > 1_000_000
 }
 
 func (r RiskRule) fault() string {

@@ -179,6 +179,7 @@ const (
 	No    Outcome = 1
 	Long  Outcome = 2
 	Short Outcome = 3
+	None  Outcome = 4  // of no market: it is cancelled
 	first Outcome = 64 // of a categorical market
 )
 
@@ -215,7 +216,7 @@ func (k MarketKind) Has(o Outcome, n int) bool {
 	return o.Index() < n && k.Of(o.Index()) == o
 }
 
-// String returns YES, NO, LONG, SHORT or O1..O64.
+// String returns YES, NO, LONG, SHORT, NONE or O1..O64.
 func (o Outcome) String() string {
 	if o >= first && o < first+MaxOutcomes {
 		return "O" + strconv.Itoa(o.Index()+1)
@@ -338,7 +339,7 @@ func (t *SelfTrade) UnmarshalText(b []byte) error {
 }
 
 var (
-	outcomeNames   = []string{"YES", "NO", "LONG", "SHORT"}
+	outcomeNames   = []string{"YES", "NO", "LONG", "SHORT", "NONE"}
 	kindNames      = []string{"", "binary", "categorical", "scalar"}
 	sideNames      = []string{"", "buy", "sell"}
 	tifNames       = []string{"", "ioc", "fok", "gtc", "gtd"}

@@ -41,15 +41,16 @@ type OutcomeState struct {
 
 // Proposal is a resolution that is not final.
 type Proposal struct {
-	Outcome        Outcome `json:"outcome"`
-	Value          int64   `json:"value,omitempty"`
-	EvidenceURI    string  `json:"evidence_uri"`
-	EvidenceSHA256 Digest  `json:"evidence_sha256"`
-	EffectiveAt    Time    `json:"effective_at,omitzero"`
-	ProposedAt     Time    `json:"proposed_at"`
-	FinalAt        Time    `json:"final_at"`
-	Approvals      int     `json:"approvals"` // principals that stand behind it
-	Needed         int64   `json:"approvals_needed"`
+	Outcome        Outcome    `json:"outcome"`
+	Value          int64      `json:"value,omitempty"`
+	Cancel         CancelKind `json:"cancel,omitempty"` // the market has no outcome
+	EvidenceURI    string     `json:"evidence_uri"`
+	EvidenceSHA256 Digest     `json:"evidence_sha256"`
+	EffectiveAt    Time       `json:"effective_at,omitzero"`
+	ProposedAt     Time       `json:"proposed_at"`
+	FinalAt        Time       `json:"final_at"`
+	Approvals      int        `json:"approvals"` // principals that stand behind it
+	Needed         int64      `json:"approvals_needed"`
 }
 
 // PriceOf returns the published price of an outcome, 0 if the market has none of

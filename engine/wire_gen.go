@@ -363,6 +363,7 @@ func (x *ReportFact) fields(c *wire.Codec) {
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Command.
@@ -390,6 +391,19 @@ func (*UpgradeEngine) commandKind() uint8 { return 37 }
 
 func (x *UpgradeEngine) fields(c *wire.Codec) {
 	wire.Num(c, &x.Version)
+}
+
+// Type implements Command.
+func (*NoteRefusals) Type() string { return "note_refusals" }
+
+func (*NoteRefusals) commandKind() uint8 { return 38 }
+
+func (x *NoteRefusals) fields(c *wire.Codec) {
+	wire.Signed(c, &x.From)
+	wire.Signed(c, &x.Until)
+	for i := range wire.List(c, &x.Refusals, 256) {
+		x.Refusals[i].fields(c)
+	}
 }
 
 // newCommand returns an empty command of a kind, nil if there is no such kind.
@@ -467,6 +481,8 @@ func newCommand(kind uint8) Command {
 		return &CloseMarket{}
 	case 37:
 		return &UpgradeEngine{}
+	case 38:
+		return &NoteRefusals{}
 	}
 	return nil
 }
@@ -510,6 +526,7 @@ func commandTypes() []string {
 		"activate_market",
 		"close_market",
 		"upgrade_engine",
+		"note_refusals",
 	}
 }
 
@@ -673,6 +690,7 @@ func (x *ResolutionProposed) fields(c *wire.Codec) {
 	c.Raw(x.RuleSHA256[:])
 	wire.Signed(c, &x.EffectiveAt)
 	wire.Signed(c, &x.FinalAt)
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Event.
@@ -853,6 +871,7 @@ func (x *FactReported) fields(c *wire.Codec) {
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
+	wire.Num(c, &x.Cancel)
 }
 
 // Type implements Event.
@@ -1061,6 +1080,11 @@ func (x *ClosedOrder) fields(c *wire.Codec) {
 	wire.Signed(c, &x.Shares)
 }
 
+func (x *DegradeRule) fields(c *wire.Codec) {
+	wire.Signed(c, &x.PushInterval)
+	wire.Signed(c, &x.ShedDivisor)
+}
+
 func (x *EndRule) fields(c *wire.Codec) {
 	c.Flag(&x.Uniform)
 	c.Flag(&x.Clawback)
@@ -1122,8 +1146,16 @@ func (x *Policy) fields(c *wire.Codec) {
 	wire.Signed(c, &x.TradeInterval)
 	wire.Signed(c, &x.TradeBurst)
 	x.Burst.fields(c)
+	x.AccountBurst.fields(c)
 	x.Wash.fields(c)
 	x.SelfTrades.fields(c)
+	x.Degrade.fields(c)
+}
+
+func (x *Refusal) fields(c *wire.Codec) {
+	c.Text(&x.Principal, 64)
+	c.Text(&x.Reason, 32)
+	wire.Signed(c, &x.Count)
 }
 
 func (x *Result) fields(c *wire.Codec) {

@@ -109,7 +109,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Ready: p.ready, MaxBody: p.cfg.MaxBody,
 		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
-		TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
+		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
 	})
 	if err != nil {
 		return err

@@ -6,9 +6,6 @@ import (
 	"github.com/mbp-market/mbp/engine"
 )
 
-// none is the outcome of a market that was cancelled.
-const none = "NONE"
-
 // resolution adds the row of an event about the end of a market.
 func (f *fold) resolution(t *touched, e engine.Event) error {
 	switch x := e.(type) {
@@ -108,7 +105,7 @@ func cancelled(x *engine.SettlementStarted) bool {
 
 // upshot is what a market ends with.
 func upshot(x *engine.SettlementStarted) named {
-	n := named{outcome: none}
+	n := named{outcome: engine.None.String()}
 	if !cancelled(x) {
 		n = outcome(x.Outcome, x.Value)
 	}

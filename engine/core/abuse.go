@@ -25,14 +25,15 @@ func (s *State) tooFast(d *engine.Decision, a *fold.Account, x *engine.PlaceOrde
 	}
 	for i := range rates {
 		r := &rates[i]
-		if r.rate.Interval == 0 || r.rate.Allows(r.tat, now) {
+		v := r.rate.Peek(r.tat, now)
+		if r.rate.Interval == 0 || !v.Over {
 			continue
 		}
 		d.Reject(engine.RateLimited, "")
 		if !r.on {
 			d.Add(&engine.AbuseRaised{
 				Account: x.Account, Market: x.Market, Rule: r.rule, Severity: "low", Action: "limit",
-				Observed: r.tat - now, Bound: (r.rate.Burst - 1) * r.rate.Interval,
+				Observed: v.Observed, Bound: v.Bound,
 			})
 		}
 		return true
@@ -40,17 +41,33 @@ func (s *State) tooFast(d *engine.Decision, a *fold.Account, x *engine.PlaceOrde
 	return false
 }
 
-// signals adds what an accepted order says about its account and its market.
-func (s *State) signals(d *engine.Decision, x *engine.PlaceOrder) {
-	m, w, now := s.f.Market(x.Market), &s.walk, int64(d.At)
-	if s.f.Policy.Burst.Sigmas != 0 {
-		if v := m.Burst.Peek(s.f.BurstParams(), now); v.Raise {
+// bursts raises abuse if an accepted order makes far more of its account, or of its
+// market, than their own past makes likely. It counts what fold charges.
+func (s *State) bursts(d *engine.Decision, account engine.AccountID, market engine.MarketID) {
+	now := int64(d.At)
+	add := func(rule string, v guard.Verdict) {
+		if v.Raise {
 			d.Add(&engine.AbuseRaised{
-				Market: x.Market, Account: x.Account, Rule: engine.RuleBurst, Severity: "medium", Action: "alert",
-				Observed: v.Observed, Bound: v.Bound,
+				Market: market, Account: account, Rule: rule, Severity: "medium", Action: "alert", Observed: v.Observed, Bound: v.Bound,
 			})
 		}
 	}
+	if s.f.Policy.AccountBurst.Sigmas != 0 {
+		own := s.f.Account(account).Burst
+		if own == nil {
+			own = &guard.Burst{}
+		}
+		add(engine.RuleAccountBurst, own.Peek(s.f.AccountBurstParams(), now))
+	}
+	if s.f.Policy.Burst.Sigmas != 0 {
+		add(engine.RuleBurst, s.f.Market(market).Burst.Peek(s.f.BurstParams(), now))
+	}
+}
+
+// signals adds what an accepted order says about its account and its market.
+func (s *State) signals(d *engine.Decision, x *engine.PlaceOrder) {
+	m, w, now := s.f.Market(x.Market), &s.walk, int64(d.At)
+	s.bursts(d, x.Account, x.Market)
 	if m.Template.Risk.SpikeMove != 0 && w.total != 0 {
 		i, p := m.Watched(w.outcome, s.filled.PriceAfter)
 		if v := m.Spikes[i].Peek(m.SpikeParams(), now, p); v.Raise {

@@ -83,7 +83,8 @@ func tight() engine.Policy {
 	p := engine.DefaultPolicy()
 	p.OrderInterval, p.OrderBurst, p.MaxOpenOrders, p.MaxFills = int64(50*ms), 25, 12, 6
 	p.TradeInterval, p.TradeBurst = int64(60*ms), 25
-	p.Burst, p.Wash, p.SelfTrades = engine.BurstRule{Sigmas: 3, Floor: 4}, engine.WashRule{Times: 3, Window: int64(60 * sec)}, engine.AttemptsRule{Times: 3, Window: int64(60 * sec)}
+	p.Burst, p.AccountBurst = engine.BurstRule{Sigmas: 3, Floor: 4}, engine.BurstRule{Sigmas: 2, Floor: 3}
+	p.Wash, p.SelfTrades = engine.WashRule{Times: 3, Window: int64(60 * sec)}, engine.AttemptsRule{Times: 3, Window: int64(60 * sec)}
 	p.MaxMarkets = 30
 	return p
 }
@@ -305,7 +306,13 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 		return &engine.CloseMarket{Market: m}
 	case 9, 10, 11, 12:
 		at := w.now - engine.Time(r.pick(40))*20*sec
-		return &engine.ReportFact{Market: m, Outcome: o, Value: value, ObservedAt: at, EvidenceURI: uri, RuleSHA256: digest(3), FactsSHA256: sum}
+		cancel := engine.CancelKind(0)
+		if r.pick(4) == 0 {
+			if cancel = engine.CancelKind(1 + r.pick(3)); r.pick(6) != 0 {
+				o, value = engine.None, 0
+			}
+		}
+		return &engine.ReportFact{Market: m, Outcome: o, Value: value, Cancel: cancel, ObservedAt: at, EvidenceURI: uri, RuleSHA256: digest(3), FactsSHA256: sum}
 	case 13, 14:
 		return &engine.ProposeResolution{Market: m, Outcome: o, Value: value, EvidenceURI: uri, EvidenceSHA256: sum, EffectiveAt: effective}
 	case 15, 16, 17:

@@ -221,3 +221,99 @@ func FuzzEvolve(f *testing.F) {
 		w.s.Hash()
 	})
 }
+
+// An amendment that is an order anew counts like one: against the rate of its
+// market, and in what is told once of a burst. To take shares off an order is free.
+func TestAmendmentsCount(t *testing.T) {
+	policy := calm()
+	policy.AccountBurst = engine.BurstRule{Sigmas: 8, Floor: 20}
+	tmpl := engine.DefaultTemplate()
+	tmpl.Risk.OrderInterval, tmpl.Risk.OrderBurst = 1_000_000, 40
+	w := newWorld(t, policy, tmpl)
+	a := w.rich(2, 1000*one)[1]
+	m := w.open(engine.OpenMarket{Creator: 1})
+	id := w.ok("ana", rest(a, m, engine.Yes, engine.Buy, 100_000_000, 100_000)).Events[0].(*engine.OrderRested).Order
+	raised, limited := map[string]int64{}, 0
+	for i := range engine.Shares(60) {
+		w.ok("ana", &engine.AmendOrder{Account: a, Order: id, Shares: 100_000_000 - 2*i - 1})
+		d := w.do("ana", &engine.AmendOrder{Account: a, Order: id, Shares: 100_000_000 - 2*i - 2, Limit: 100_001 + engine.Price(i)})
+		if d.Code == engine.RateLimited {
+			limited++
+		} else if d.Code != engine.OK {
+			t.Fatalf("amendment %d: %s %s", i, d.Code, d.Detail)
+		}
+		for _, e := range d.Events {
+			switch e := e.(type) {
+			case *engine.OrderRested:
+				id = e.Order
+			case *engine.AbuseRaised:
+				if raised[e.Rule] != 0 {
+					t.Errorf("%s is told twice", e.Rule)
+				}
+				raised[e.Rule] = e.Observed
+			}
+		}
+	}
+	if limited != 21 || raised[engine.RuleMarketRate] == 0 || raised[engine.RuleAccountBurst] != 21 {
+		t.Errorf("%d refused, raised %v", limited, raised)
+	}
+	if err := w.refold(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Amendments of an order that is not there keep to the rate, too, and do not shut
+// the account for longer than it takes to wait.
+func TestAmendingNothingKeepsToTheRate(t *testing.T) {
+	w := newWorld(t, engine.DefaultPolicy(), engine.DefaultTemplate())
+	a := w.rich(1, 1000*one)[0]
+	codes := map[engine.Code]int{}
+	for range 100 {
+		codes[w.do("ana", &engine.AmendOrder{Account: a, Order: 77, Shares: 1}).Code]++
+	}
+	if burst := int(engine.DefaultPolicy().OrderBurst); codes[engine.OrderNotFound] != burst || codes[engine.RateLimited] != 100-burst {
+		t.Errorf("%v", codes)
+	}
+	if wait := w.s.RetryAfter(a, w.now); wait != engine.DefaultPolicy().OrderInterval {
+		t.Errorf("retry after %d µs", wait)
+	}
+}
+
+// A summary of refusals is the edge's to give, and is taken if it says something;
+// nothing in the state depends on it but sequence and time.
+func TestNoteRefusals(t *testing.T) {
+	w := newWorld(t, calm(), engine.DefaultTemplate())
+	good := func() *engine.NoteRefusals {
+		return &engine.NoteRefusals{From: w.now - 10, Until: w.now, Refusals: []engine.Refusal{
+			{Reason: "unauthenticated", Count: 5}, {Principal: engine.OtherPrincipals, Reason: "malformed", Count: 1}, {Principal: "ana", Reason: "forbidden", Count: 2},
+		}}
+	}
+	before := w.s.bare(false)
+	if d := w.do(engine.System, good()); d.Code != engine.OK || len(d.Events) != 0 || w.s.bare(false) != before {
+		t.Errorf("%s %s", d.Code, d.Detail)
+	}
+	if d := w.do("ana", good()); d.Code != engine.WrongState {
+		t.Errorf("by somebody: %s", d.Code)
+	}
+	for name, spoil := range map[string]func(*engine.NoteRefusals){
+		"none":         func(x *engine.NoteRefusals) { x.Refusals = nil },
+		"no begin":     func(x *engine.NoteRefusals) { x.From = 0 },
+		"backwards":    func(x *engine.NoteRefusals) { x.From = x.Until + 1 },
+		"future":       func(x *engine.NoteRefusals) { x.Until += 1_000_000 },
+		"no reason":    func(x *engine.NoteRefusals) { x.Refusals[1].Reason = "" },
+		"prose":        func(x *engine.NoteRefusals) { x.Refusals[1].Reason = "too large" },
+		"no principal": func(x *engine.NoteRefusals) { x.Refusals[2].Principal = "Ana" },
+		"no count":     func(x *engine.NoteRefusals) { x.Refusals[0].Count = 0 },
+	} {
+		x := good()
+		spoil(x)
+		if d := w.do(engine.System, x); d.Code != engine.InvalidCommand || d.Detail == "" {
+			t.Errorf("%s: %s", name, d.Code)
+		}
+	}
+	x := good()
+	x.Refusals = make([]engine.Refusal, engine.RefusalLimit+1)
+	if d := w.do(engine.System, x); d.Command.Type() != "malformed" {
+		t.Errorf("too many: %s", d.Command.Type())
+	}
+}

@@ -185,6 +185,8 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.undoModeration(d, x)
 	case *engine.UpgradeEngine:
 		s.upgrade(d, x)
+	case *engine.NoteRefusals:
+		noteRefusals(d, x)
 	}
 }
 

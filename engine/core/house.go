@@ -1,7 +1,10 @@
 package core
 
 import (
+	"strings"
+
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/form"
 )
 
 func (s *State) initialise(d *engine.Decision, x *engine.Initialise) {
@@ -176,5 +179,27 @@ func (s *State) upgrade(d *engine.Decision, x *engine.UpgradeEngine) {
 		d.Reject(engine.InvalidCommand, "this binary does not know that version of the rules")
 	default:
 		d.Add(&engine.EngineUpgraded{Version: x.Version})
+	}
+}
+
+// noteRefusals takes the summary as it is; nothing in the state depends on it.
+func noteRefusals(d *engine.Decision, x *engine.NoteRefusals) {
+	switch {
+	case d.Principal != engine.System:
+		d.Reject(engine.WrongState, "")
+		return
+	case x.From < 1 || x.From > x.Until || x.Until > d.At:
+		d.Reject(engine.InvalidCommand, "from and until are in this order, and not in the future")
+		return
+	case len(x.Refusals) == 0:
+		d.Reject(engine.InvalidCommand, "refusals: there are none")
+		return
+	}
+	for _, r := range x.Refusals {
+		someone := r.Principal == "" || r.Principal == engine.OtherPrincipals || form.Principal(r.Principal)
+		if !someone || !form.Slug(strings.ReplaceAll(r.Reason, "_", "-")) || r.Count < 1 {
+			d.Reject(engine.InvalidCommand, "refusals: principal, reason or count is none")
+			return
+		}
 	}
 }

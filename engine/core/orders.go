@@ -392,11 +392,9 @@ func (s *State) cancelAll(d *engine.Decision, x *engine.CancelAll) {
 			e.Orders = append(e.Orders, closed(o))
 		}
 	}
-	if len(e.Orders) == 0 {
-		d.Reject(engine.OrderNotFound, "")
-		return
+	if len(e.Orders) != 0 { // else nothing waits, as it was asked for
+		d.Add(e)
 	}
-	d.Add(e)
 }
 
 func (s *State) amendOrder(d *engine.Decision, x *engine.AmendOrder) {
@@ -405,35 +403,36 @@ func (s *State) amendOrder(d *engine.Decision, x *engine.AmendOrder) {
 		d.Reject(engine.AccountNotFound, "")
 		return
 	}
-	o, ok := s.f.Orders.Get(uint64(x.Order))
+	if s.f.Reduces(x) {
+		o, _ := s.f.Orders.Get(uint64(x.Order))
+		d.Add(&engine.OrderReduced{Order: x.Order, Account: x.Account, Market: engine.MarketID(o.Market), Shares: x.Shares})
+		return
+	}
+	o := s.f.Amended(x)
+	fresh := &engine.PlaceOrder{Account: x.Account, Side: engine.Buy, Shares: x.Shares, Limit: x.Limit}
+	if o != nil {
+		fresh.Market = engine.MarketID(o.Market)
+	}
 	switch {
-	case !ok || o.Account != uint32(x.Account):
+	case s.tooFast(d, a, fresh): // before all else, as for an order
+		return
+	case o == nil:
 		d.Reject(engine.OrderNotFound, "")
 		return
 	case x.Shares < 1 || x.Shares > engine.MaxAmount || x.Limit < 0 || x.Limit >= engine.One:
 		d.Reject(engine.InvalidCommand, "shares_micros lies in 1..2^52 and limit_price_micros in 1..999999")
 		return
 	}
-	limit := x.Limit
-	if limit == 0 {
-		limit = o.Limit
+	if fresh.Limit == 0 {
+		fresh.Limit = o.Limit
 	}
-	if limit == o.Limit && x.Shares == o.Shares {
+	if fresh.Limit == o.Limit && x.Shares == o.Shares {
 		d.Reject(engine.InvalidCommand, "the order is as it shall be")
 		return
 	}
-	if limit == o.Limit && x.Shares < o.Shares {
-		d.Add(&engine.OrderReduced{Order: x.Order, Account: x.Account, Market: engine.MarketID(o.Market), Shares: x.Shares})
-		return
-	}
-	fresh := &engine.PlaceOrder{
-		Account: x.Account, Market: engine.MarketID(o.Market), Outcome: engine.Outcome(o.Outcome), Side: engine.Buy, TIF: engine.TIF(o.TIF),
-		Shares: x.Shares, Limit: limit, Expires: engine.Time(o.Expires),
-	}
+	fresh.Outcome, fresh.TIF, fresh.Expires = engine.Outcome(o.Outcome), engine.TIF(o.TIF), engine.Time(o.Expires)
 	if o.Sell {
 		fresh.Side = engine.Sell
 	}
-	if !s.tooFast(d, a, fresh) {
-		s.order(d, fresh, x.Order)
-	}
+	s.order(d, fresh, x.Order)
 }

@@ -132,7 +132,7 @@ func stoodBehind(w *world, m *fold.Market, x *engine.SettlementStarted) error {
 	if int64(len(seen)) < m.Template.Truth.Approvals {
 		return fmt.Errorf("only %v stand behind it", m.Proposal.Backers)
 	}
-	if w.s.At() < m.Proposal.FinalAt || x.Outcome != m.Proposal.Outcome || x.Value != m.Proposal.Value || x.EvidenceSHA256 != m.Proposal.Evidence {
+	if w.s.At() < m.Proposal.FinalAt || x.Outcome != m.Proposal.Outcome || x.Value != m.Proposal.Value || x.EvidenceSHA256 != m.Proposal.EvidenceSHA256 {
 		return fmt.Errorf("it is not what was proposed, or too early")
 	}
 	return nil

@@ -44,6 +44,7 @@ func sound(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.Moderate{Action: engine.LimitAccount, Account: 2, Until: now + sec, EvidenceURI: uri, EvidenceSHA256: sum},
 		&engine.UndoModeration{Decision: 3},
 		&engine.UpgradeEngine{Version: 1},
+		&engine.NoteRefusals{From: now, Until: now, Refusals: []engine.Refusal{{Principal: "ana", Reason: "malformed", Count: 3}}},
 	)
 }
 

@@ -38,7 +38,7 @@ func (s *State) named(d *engine.Decision, m *fold.Market, e *engine.ResolutionPr
 	d.Add(e)
 	d.Add(&engine.MarketStateChanged{Market: m.ID, From: m.State, To: engine.Proposed})
 	if backers >= m.Needed(reported) && e.FinalAt <= d.At {
-		s.finalise(d, m, e.Outcome, e.Value, e.EffectiveAt, e.EvidenceSHA256)
+		s.finalise(d, m, e)
 	}
 }
 
@@ -54,21 +54,26 @@ func (s *State) approve(d *engine.Decision, x *engine.ApproveResolution) {
 			return
 		}
 	}
-	d.Add(&engine.ResolutionApproved{Market: x.Market, Outcome: p.Outcome, EvidenceSHA256: p.Evidence})
+	d.Add(&engine.ResolutionApproved{Market: x.Market, Outcome: p.Outcome, EvidenceSHA256: p.EvidenceSHA256})
 	if int64(len(p.Backers))+1 >= m.Needed(p.Reported) && d.At >= p.FinalAt {
-		s.finalise(d, m, p.Outcome, p.Value, p.EffectiveAt, p.Evidence)
+		s.finalise(d, m, &p.ResolutionProposed)
 	}
 }
 
-// finalise adds the events that end a market by its outcome; it is in state
+// finalise adds the events that end a market as was proposed; it is in state
 // proposed then.
-func (s *State) finalise(d *engine.Decision, m *fold.Market, o engine.Outcome, value int64, effective engine.Time, digest engine.Digest) {
+func (s *State) finalise(d *engine.Decision, m *fold.Market, p *engine.ResolutionProposed) {
 	e := &engine.SettlementStarted{
-		Market: m.ID, Ending: engine.EndByOutcome, Outcome: o, Value: value, EffectiveAt: effective, EvidenceSHA256: digest,
-		Payouts: m.Payouts(o, value), Pot: m.Pot(),
+		Market: m.ID, Ending: engine.EndByOutcome, Outcome: p.Outcome, Value: p.Value, EffectiveAt: p.EffectiveAt, EvidenceSHA256: p.EvidenceSHA256,
+		Pot: m.Pot(),
 	}
-	if effective != 0 {
-		e.Ending = engine.EndByVoid
+	switch {
+	case p.Cancel != 0:
+		e.Ending, e.Payouts = m.Cancelled(p.Cancel, d.At)
+	case p.EffectiveAt != 0:
+		e.Ending, e.Payouts = engine.EndByVoid, m.Payouts(p.Outcome, p.Value)
+	default:
+		e.Payouts = m.Payouts(p.Outcome, p.Value)
 	}
 	d.Add(&engine.MarketStateChanged{Market: m.ID, From: engine.Proposed, To: engine.Settling, Drain: m.Resting() != 0})
 	d.Add(e)
@@ -79,7 +84,7 @@ func (s *State) rejectResolution(d *engine.Decision, x *engine.RejectResolution)
 	if m == nil {
 		return
 	}
-	d.Add(&engine.ResolutionRejected{Market: x.Market, Outcome: m.Proposal.Outcome, EvidenceSHA256: m.Proposal.Evidence})
+	d.Add(&engine.ResolutionRejected{Market: x.Market, Outcome: m.Proposal.Outcome, EvidenceSHA256: m.Proposal.EvidenceSHA256})
 	if m.Over(d.At) {
 		m.Move(d, engine.Closed, true)
 	} else {
@@ -117,7 +122,7 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 	for _, r := range t.Reporters {
 		reporter = reporter || r == d.Principal
 	}
-	why := m.Truth(x.Outcome, x.Value)
+	why := m.Said(x.Outcome, x.Value, x.Cancel)
 	switch {
 	case !reporter:
 		d.Reject(engine.NotFound, "the market's template does not name this reporter")
@@ -134,14 +139,14 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 	}
 	d.Add(&engine.FactReported{
 		Market: x.Market, Outcome: x.Outcome, Value: x.Value, ObservedAt: x.ObservedAt,
-		EvidenceURI: x.EvidenceURI, RuleSHA256: x.RuleSHA256, FactsSHA256: x.FactsSHA256,
+		EvidenceURI: x.EvidenceURI, RuleSHA256: x.RuleSHA256, FactsSHA256: x.FactsSHA256, Cancel: x.Cancel,
 	})
-	mine := fold.Fact{Principal: d.Principal, Outcome: x.Outcome, Value: x.Value, At: x.ObservedAt, Rule: x.RuleSHA256}
+	mine := fold.Fact{Principal: d.Principal, Outcome: x.Outcome, Value: x.Value, Cancel: x.Cancel, At: x.ObservedAt, Rule: x.RuleSHA256}
 	group := m.Agreeing(mine, d.At)
 	if n := int64(len(group)); n >= t.Quorum && m.Against(group, d.At) < t.Quorum { // else two quorums disagree: people decide
 		s.named(d, m, &engine.ResolutionProposed{
 			Market: x.Market, Outcome: x.Outcome, Value: fold.Median(group), EvidenceURI: x.EvidenceURI,
-			EvidenceSHA256: x.FactsSHA256, RuleSHA256: x.RuleSHA256,
+			EvidenceSHA256: x.FactsSHA256, RuleSHA256: x.RuleSHA256, Cancel: x.Cancel,
 		}, n, true)
 	}
 }
@@ -159,12 +164,8 @@ func (s *State) cancelMarket(d *engine.Decision, x *engine.CancelMarket) {
 	if m == nil {
 		return
 	}
-	e := &engine.SettlementStarted{
-		Market: m.ID, Ending: engine.EndByRefund, Outcome: m.Kind.Of(0), Payouts: []engine.Price{}, EvidenceSHA256: x.EvidenceSHA256, Pot: m.Pot(),
-	}
-	if x.Kind == engine.CancelPrice {
-		e.Ending, e.Payouts = engine.EndByPrice, m.LastPrices(d.At)
-	}
+	e := &engine.SettlementStarted{Market: m.ID, Outcome: engine.None, EvidenceSHA256: x.EvidenceSHA256, Pot: m.Pot()}
+	e.Ending, e.Payouts = m.Cancelled(x.Kind, d.At)
 	m.Move(d, engine.Settling, true)
 	d.Add(e)
 }
@@ -204,8 +205,7 @@ func (s *State) deadline(d *engine.Decision, m *fold.Market, kind uint8, at engi
 	case fold.DueReopen:
 		m.Move(d, engine.Open, false)
 	case fold.DueFinal:
-		p := &m.Proposal
-		s.finalise(d, m, p.Outcome, p.Value, p.EffectiveAt, p.Evidence)
+		s.finalise(d, m, &m.Proposal.ResolutionProposed)
 	case fold.DueSLA:
 		d.Add(&engine.SLABreached{Market: m.ID, State: m.State, Since: at - engine.Time(m.Template.Truth.SLA)})
 	}

@@ -34,7 +34,7 @@ func (s *State) Market(id engine.MarketID, now engine.Time) (engine.Market, bool
 	if m.State == engine.Proposed || m.State == engine.Disputed {
 		p := &m.Proposal
 		v.Proposal = &engine.Proposal{
-			Outcome: p.Outcome, Value: p.Value, EvidenceURI: p.URI, EvidenceSHA256: p.Evidence, EffectiveAt: p.EffectiveAt,
+			Outcome: p.Outcome, Value: p.Value, Cancel: p.Cancel, EvidenceURI: p.EvidenceURI, EvidenceSHA256: p.EvidenceSHA256, EffectiveAt: p.EffectiveAt,
 			ProposedAt: p.At, FinalAt: p.FinalAt, Approvals: len(p.Backers), Needed: m.Needed(p.Reported),
 		}
 	}

@@ -232,17 +232,26 @@ func (w *world) lived(d *engine.Decision, e engine.Event) bool {
 	return true
 }
 
+// finding is a truth, or how a market without one is cancelled.
+func (w *world) finding(m engine.MarketID, o engine.Outcome, value int64, cancel engine.CancelKind) string {
+	if cancel == 0 {
+		return w.truth(m, o, value)
+	}
+	how, _ := cancel.MarshalText()
+	return "to cancel by " + string(how)
+}
+
 // ended tells the events of the end of a market.
 func (w *world) ended(d *engine.Decision, e engine.Event) {
 	switch x := e.(type) {
 	case *engine.FactReported:
-		w.say("%s reports %s", d.Principal, w.truth(x.Market, x.Outcome, x.Value))
+		w.say("%s reports %s", d.Principal, w.finding(x.Market, x.Outcome, x.Value, x.Cancel))
 	case *engine.ResolutionProposed:
 		void := ""
 		if x.EffectiveAt != 0 {
 			void = ", effective " + clock(x.EffectiveAt)
 		}
-		w.say("proposed %s, final %s%s", w.truth(x.Market, x.Outcome, x.Value), clock(x.FinalAt), void)
+		w.say("proposed %s, final %s%s", w.finding(x.Market, x.Outcome, x.Value, x.Cancel), clock(x.FinalAt), void)
 	case *engine.ResolutionApproved:
 		w.say("%s approves", d.Principal)
 	case *engine.ResolutionRejected:

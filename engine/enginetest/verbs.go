@@ -157,6 +157,7 @@ func (w *world) setPolicy(a *args, _ []string) error {
 	p.TradeInterval, p.TradeBurst = a.spanOf("trade_every", p.TradeInterval), a.number("trade_burst", p.TradeBurst)
 	p.MaxOpenOrders, p.MaxFills = a.number("max_open_orders", p.MaxOpenOrders), a.number("max_fills", p.MaxFills)
 	p.Burst.Sigmas, p.Burst.Floor = a.number("sigmas", p.Burst.Sigmas), a.number("floor", p.Burst.Floor)
+	p.AccountBurst.Sigmas, p.AccountBurst.Floor = a.number("account_sigmas", p.AccountBurst.Sigmas), a.number("account_floor", p.AccountBurst.Floor)
 	p.Wash.Times, p.SelfTrades.Times = a.number("wash", p.Wash.Times), a.number("self_trades", p.SelfTrades.Times)
 	p.MaxAccounts, p.MaxMarkets = a.number("max_accounts", p.MaxAccounts), a.number("max_markets", p.MaxMarkets)
 	if err := a.done(); err != nil {
@@ -366,7 +367,11 @@ func (w *world) ending(verb string, a *args) (engine.Command, string) {
 		if at := a.at("observed"); at != 0 {
 			x.ObservedAt = at
 		}
-		x.Outcome = a.outcome(x.Market, a.next())
+		if how := a.text("cancel", ""); how == "" {
+			x.Outcome = a.outcome(x.Market, a.next())
+		} else if x.Outcome = engine.None; x.Cancel.UnmarshalText([]byte(how)) != nil {
+			a.fail("cancel is price or refund")
+		}
 		x.EvidenceURI, x.FactsSHA256 = w.evidence()
 		return x, a.text("by", "resolver")
 	case "approve":

@@ -71,6 +71,9 @@ var bodies = []body{
 	{path: "/v1/markets/mkt_1/facts", members: set(
 		"outcome", `"YES"`, "observed_at", `"2026-01-01T00:00:00Z"`, "evidence_uri", `"https://example.org/x"`, "rule_sha256", digest, "facts_sha256", digest,
 	)},
+	{path: "/v1/markets/mkt_1/facts", members: set(
+		"cancel", `"price"`, "observed_at", `"2026-01-01T00:00:00Z"`, "evidence_uri", `"https://example.org/x"`, "rule_sha256", digest, "facts_sha256", digest,
+	)},
 	{path: "/v1/markets/mkt_1/resolution", members: evidence("outcome", `"YES"`, "rule_sha256", digest, "effective_at", `"2026-01-01T00:00:00Z"`), optional: "rule_sha256 effective_at"},
 	{path: "/v1/markets/mkt_1/resolution", members: evidence("outcome", `"LONG"`, "value", `-5`), optional: "outcome value"},
 	{path: "/v1/markets/mkt_1/resolution/approve"},
@@ -93,10 +96,12 @@ var bodies = []body{
 	{path: "/v1/policy", members: set(
 		"version", `"1.0.1"`, "order_interval_us", `100000`, "order_burst", `30`, "max_accounts", `1000000`, "max_markets", `100000`, "max_keys", `1000000`,
 		"max_templates", `1000`, "max_open_orders", `500`, "max_fills_of_order", `500`, "trade_interval_us", `0`, "trade_burst", `0`,
-		"burst", `{"sigmas":8,"floor":50}`, "wash", `{"times":4,"window_us":3600000000}`, "self_trades", `{"times":5,"window_us":600000000}`,
+		"burst", `{"sigmas":8,"floor":50}`, "account_burst", `{"sigmas":8,"floor":20}`, "wash", `{"times":4,"window_us":3600000000}`, "self_trades", `{"times":5,"window_us":600000000}`,
+		"degrade", `{"push_interval_us":1000000,"shed_divisor":4}`,
 	)},
 	{path: "/v1/policy/rollback"},
 	{path: "/v1/mode", members: set("mode", `"lite"`, "reason", `"drill"`)},
+	{path: "/v1/house/upgrade", members: set("version", `2`)},
 	{path: "/v1/moderation", members: evidence("action", `"limit"`, "account", `"acc_1"`, "until", later), optional: "account until"},
 	{path: "/v1/moderation", members: evidence("action", `"dismiss"`, "abuse", `5`), optional: "abuse"},
 	{path: "/v1/moderation/undo", members: set("decision", `5`)},

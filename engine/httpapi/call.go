@@ -25,6 +25,7 @@ type call struct {
 	route         route
 	r             *http.Request
 	key           engine.Key
+	service       // when it came
 	*wire.Request // the body of a mutation, the query of a read
 }
 
@@ -42,16 +43,19 @@ func (c *call) privileged() bool { return c.route.roles == everyone || c.key.Rol
 func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
-		key, ok := a.authenticate(r)
+		key, v, ok := a.authenticate(r)
 		if !ok {
 			a.fail(w, r, &refusal{code: codeUnauthenticated})
 			return
 		}
-		if wait := a.pace(rt, key); wait > 0 {
-			a.fail(w, r, tooMany(wait, "nothing was read or decided; ask again later"))
+		if rec, is := w.(*recorder); is {
+			rec.principal = key.Principal
+		}
+		c := &call{route: rt, r: r, key: key, service: v}
+		if wait := a.pace(c); wait > 0 {
+			a.fail(w, r, a.shed(c, tooMany(wait, "nothing was read or decided; ask again later")))
 			return
 		}
-		c := &call{route: rt, r: r, key: key}
 		if !c.privileged() && !rt.owner {
 			a.fail(w, r, &refusal{code: codeForbidden, detail: "needs one of the roles " + strings.Join(rt.roles.Names(), ", ")})
 			return
@@ -66,17 +70,18 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 // authenticate finds the key whose digest the bearer secret has. The work is
 // the same for any secret: one hash and one look-up by a digest that nobody can
 // steer, so the time says nothing about the keys that exist.
-func (a *API) authenticate(r *http.Request) (engine.Key, bool) {
+func (a *API) authenticate(r *http.Request) (engine.Key, service, bool) {
 	scheme, secret, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	ok := found && strings.EqualFold(scheme, "Bearer") && secret != "" && len(secret) <= maxSecret && len(r.Header.Values("Authorization")) == 1
 	return a.lookUp(sha256.Sum256([]byte(secret)), ok)
 }
 
-func (a *API) lookUp(digest engine.Digest, ok bool) (engine.Key, bool) {
-	var key engine.Key
-	var valid bool
-	a.seq.View(func(s *core.State) { key, valid = s.Key(digest) })
-	return key, valid && ok
+func (a *API) lookUp(digest engine.Digest, ok bool) (key engine.Key, v service, valid bool) {
+	a.seq.View(func(s *core.State) {
+		key, valid = s.Key(digest)
+		v = serviceOf(s)
+	})
+	return key, v, valid && ok
 }
 
 // mutate turns a request into a command, has it decided, and answers with the
@@ -92,6 +97,11 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
+	if !a.enter(c) {
+		a.fail(w, c.r, a.shed(c, submitError(sequencer.ErrOverloaded)))
+		return
+	}
+	defer a.underway.Add(-1)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
 	defer cancel()
 	got, err := a.seq.Submit(ctx, req)

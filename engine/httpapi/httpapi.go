@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+	"github.com/mbp-market/mbp/engine/httpapi/tally"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -97,6 +99,7 @@ type Config struct {
 	MaxBody          int64 // bytes of a request body; 64 KiB
 	MaxStreams       int   // open streams in all; 1,024
 	MaxStreamsPerKey int   // open streams of one API key; 8
+	MaxIntake        int   // mutations that the writer takes at once, for the mode shed to divide; sequencer.DefaultQueue
 
 	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
 	StaffRate  Rate // mutations of a principal by other keys; no limit
@@ -108,7 +111,7 @@ func (c *Config) validate() error {
 	if c.Sequencer == nil || c.Registerer == nil || c.Gatherer == nil || c.Logger == nil {
 		errs = append(errs, errors.New("Sequencer, Registerer, Gatherer and Logger are required"))
 	}
-	if c.MaxBody < 0 || c.MaxStreams < 0 || c.MaxStreamsPerKey < 0 {
+	if c.MaxBody < 0 || c.MaxStreams < 0 || c.MaxStreamsPerKey < 0 || c.MaxIntake < 0 {
 		errs = append(errs, errors.New("limits must not be negative"))
 	}
 	if c.Panel != nil && c.PanelPolicy == "" {
@@ -135,6 +138,12 @@ type API struct {
 	traders, staff *limiter[string] // by principal
 	reads          *limiter[engine.Digest]
 	waiting        waiters
+	underway       atomic.Int64 // mutations that were handed to the writer
+	thinner        thinner
+	refused        tally.Tally
+	noting         time.Duration // between summaries of what was refused; noteEvery but in tests
+	drain          sync.Once
+	drained        chan struct{} // closed by Drain
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -152,10 +161,14 @@ func New(cfg Config) (*API, error) {
 	if cfg.MaxStreamsPerKey == 0 {
 		cfg.MaxStreamsPerKey = DefaultMaxStreamsPerKey
 	}
+	if cfg.MaxIntake == 0 {
+		cfg.MaxIntake = sequencer.DefaultQueue
+	}
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
 		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
 		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+		thinner: newThinner(), noting: noteEvery, drained: make(chan struct{}),
 	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
@@ -175,6 +188,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // the streams that are open. Requests that were admitted are answered.
 func (a *API) Drain() {
 	a.draining.Store(true)
+	a.drain.Do(func() { close(a.drained) })
 	a.hub.close()
 }
 

@@ -17,9 +17,10 @@ const (
 
 // frame is what one decision tells the streams, encoded once for all of them.
 type frame struct {
-	seq  engine.Seq
-	text []byte
-	beat bool // a heartbeat
+	seq   engine.Seq
+	text  []byte
+	beat  bool // a heartbeat
+	again bool // quotes that were held back: whoever has the decision may not have these
 }
 
 // subscriber is one open stream.
@@ -80,7 +81,9 @@ func (h *hub) remember(f frame) {
 		h.ring = append(h.ring, f)
 		return
 	}
-	h.since = h.ring[h.start].seq
+	if h.since = h.ring[h.start].seq; h.ring[h.start].again {
+		h.since++ // who has that decision may have missed these quotes
+	}
 	h.ring[h.start] = f
 	h.start = (h.start + 1) % len(h.ring)
 }
@@ -110,7 +113,7 @@ func (h *hub) subscribe(owner engine.Digest, after engine.Seq) (s *subscriber, m
 		return s, nil, false, nil
 	}
 	for i := range h.ring {
-		if f := h.ring[(h.start+i)%len(h.ring)]; f.seq > after {
+		if f := h.ring[(h.start+i)%len(h.ring)]; f.seq > after || f.again && f.seq == after {
 			missed = append(missed, f)
 		}
 	}

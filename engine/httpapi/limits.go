@@ -67,16 +67,19 @@ func newLimiter[K comparable](r Rate) *limiter[K] {
 	return &limiter[K]{each: each, room: time.Duration(r.Burst-1) * each, fresh: map[K]time.Duration{}}
 }
 
-// take takes a token at a time of a clock that never goes back. It returns how
-// long to wait if there is none, else 0.
-func (l *limiter[K]) take(who K, at time.Duration) time.Duration {
+// take takes so many tokens at a time of a clock that never goes back. It returns
+// how long to wait if they are not there, else 0. Whoever can never have so many
+// gets as many as there can be: one request at once always passes.
+func (l *limiter[K]) take(who K, at time.Duration, tokens int) time.Duration {
 	if l == nil {
 		return 0
 	}
+	each := time.Duration(tokens) * l.each
+	room := max(0, l.room+l.each-each)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Who has not asked for as long as a bucket takes to fill has a full one.
-	if _, known := l.fresh[who]; at-l.turned > l.room+l.each || !known && len(l.fresh) >= maxBuckets {
+	if _, known := l.fresh[who]; at-l.turned > room+each || !known && len(l.fresh) >= maxBuckets {
 		l.stale, l.fresh, l.turned = l.fresh, map[K]time.Duration{}, at
 	}
 	full, known := l.fresh[who]
@@ -84,25 +87,26 @@ func (l *limiter[K]) take(who K, at time.Duration) time.Duration {
 		full = l.stale[who]
 	}
 	full = max(full, at)
-	if wait := full - at - l.room; wait > 0 {
+	if wait := full - at - room; wait > 0 {
 		return wait
 	}
-	l.fresh[who] = full + l.each
+	l.fresh[who] = full + each
 	return 0
 }
 
 // pace returns how long the owner of a key has to wait before this request; 0 is
 // not at all. Reads count by key, mutations by principal: a second key of the
-// same trader is not a second allowance.
-func (a *API) pace(rt route, key engine.Key) time.Duration {
-	at := time.Since(a.began)
+// same trader is not a second allowance. A limit that is divided is a request
+// that takes so many tokens.
+func (a *API) pace(c *call) time.Duration {
+	at, tokens := time.Since(a.began), c.divisor(c.route)
 	switch {
-	case rt.command == nil:
-		return a.reads.take(key.SHA256, at)
-	case key.Roles == engine.RoleTrader:
-		return a.traders.take(key.Principal, at)
+	case c.route.command == nil:
+		return a.reads.take(c.key.SHA256, at, tokens)
+	case c.key.Roles == engine.RoleTrader:
+		return a.traders.take(c.key.Principal, at, tokens)
 	}
-	return a.staff.take(key.Principal, at)
+	return a.staff.take(c.key.Principal, at, tokens)
 }
 
 func tooMany(wait time.Duration, detail string) *refusal {

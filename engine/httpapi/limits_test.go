@@ -28,33 +28,33 @@ func TestLimiter(t *testing.T) {
 	const each = time.Second / 10
 	at := time.Hour
 	for i := range 3 {
-		if wait := l.take("ana", at); wait != 0 {
+		if wait := l.take("ana", at, 1); wait != 0 {
 			t.Fatalf("request %d waits %s", i, wait)
 		}
 	}
-	if wait := l.take("ana", at); wait != each {
+	if wait := l.take("ana", at, 1); wait != each {
 		t.Errorf("the fourth waits %s, want %s", wait, each)
 	}
-	if wait := l.take("bob", at); wait != 0 {
+	if wait := l.take("bob", at, 1); wait != 0 {
 		t.Errorf("somebody else waits %s", wait)
 	}
-	if wait := l.take("ana", at+each-1); wait != 1 {
+	if wait := l.take("ana", at+each-1, 1); wait != 1 {
 		t.Errorf("a moment too early: %s", wait)
 	}
-	if wait := l.take("ana", at+each); wait != 0 {
+	if wait := l.take("ana", at+each, 1); wait != 0 {
 		t.Errorf("after the wait: %s", wait)
 	}
 	for end := at + 100*each; at < end; at += each { // the rate itself, over many turns
-		if wait := l.take("ana", at+each); at > time.Hour && wait != 0 {
+		if wait := l.take("ana", at+each, 1); at > time.Hour && wait != 0 {
 			t.Fatalf("at the rate: %s", wait)
 		}
 	}
-	l.take("eve", at+time.Hour)
-	l.take("eve", at+2*time.Hour)
+	l.take("eve", at+time.Hour, 1)
+	l.take("eve", at+2*time.Hour, 1)
 	if len(l.fresh)+len(l.stale) != 2 {
 		t.Errorf("%d and %d buckets are kept", len(l.fresh), len(l.stale))
 	}
-	if wait := newLimiter[string](Rate{}).take("ana", at); wait != 0 {
+	if wait := newLimiter[string](Rate{}).take("ana", at, 1); wait != 0 {
 		t.Errorf("no limit: %s", wait)
 	}
 }
@@ -63,7 +63,7 @@ func TestLimiter(t *testing.T) {
 func TestLimiterIsBounded(t *testing.T) {
 	l := newLimiter[int](Rate{PerSecond: 1, Burst: 1000})
 	for who := range 3 * maxBuckets {
-		l.take(who, time.Hour)
+		l.take(who, time.Hour, 1)
 	}
 	if n := len(l.fresh) + len(l.stale); n > 2*maxBuckets {
 		t.Errorf("%d buckets", n)

@@ -43,6 +43,7 @@ func sayings() []said {
 	race := engine.OpenMarket{Template: "race@1.0.0", Title: "Who", Creator: 1, Liquidity: 28, Outcomes: []string{"a", "b"}, Prices: []engine.Price{30, 31}, Min: -32, Max: 33}
 	key := engine.Key{SHA256: d, Principal: "x", Roles: engine.RoleTrader | engine.RoleService, Account: 1}
 	report := engine.ReportFact{Market: 7, Outcome: engine.Long, Value: -34, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
+	nothing := engine.ReportFact{Market: 7, Outcome: engine.None, Cancel: engine.CancelRefund, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
 	named := engine.ProposeResolution{Market: 7, Outcome: engine.No, EvidenceURI: uri, EvidenceSHA256: d, RuleSHA256: d, EffectiveAt: when}
 	valued := engine.ProposeResolution{Market: 7, Outcome: engine.Long, EvidenceURI: uri, EvidenceSHA256: d}
 	dispute := engine.DisputeResolution{Market: 7, EvidenceURI: uri, EvidenceSHA256: d}
@@ -74,6 +75,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.AddLiquidity(x, 7, 46) }, &engine.AddLiquidity{Account: 1, Market: 7, Amount: 46}},
 		{func(x ctx, c cl) (dec, error) { return c.RemoveLiquidity(x, 7, 47) }, &engine.RemoveLiquidity{Account: 1, Market: 7, Units: 47}},
 		{func(x ctx, c cl) (dec, error) { return c.Report(x, report) }, &report},
+		{func(x ctx, c cl) (dec, error) { return c.Report(x, nothing) }, &nothing},
 		{func(x ctx, c cl) (dec, error) { return c.Propose(x, named) }, &named},
 		{func(x ctx, c cl) (dec, error) { return c.Propose(x, valued) }, &valued},
 		{func(x ctx, c cl) (dec, error) { return c.Approve(x, 7) }, &engine.ApproveResolution{Market: 7}},
@@ -91,6 +93,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.SetPolicy(x, policy) }, &engine.SetPolicy{Policy: policy}},
 		{func(x ctx, c cl) (dec, error) { return c.RollbackPolicy(x) }, &engine.RollbackPolicy{}},
 		{func(x ctx, c cl) (dec, error) { return c.SetMode(x, engine.ModeLite, "drill") }, &engine.SetMode{Mode: engine.ModeLite, Reason: "drill"}},
+		{func(x ctx, c cl) (dec, error) { return c.UpgradeEngine(x, 49) }, &engine.UpgradeEngine{Version: 49}},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, limit) }, &limit},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, dismiss) }, &dismiss},
 		{func(x ctx, c cl) (dec, error) { return c.UndoModeration(x, 48) }, &engine.UndoModeration{Decision: 48}},
@@ -176,6 +179,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/policy", "max_open_orders", `1001`, "invalid_command"},
 		{"/v1/policy/rollback", "", "", "not_found"},
 		{"/v1/mode", "mode", `"normal"`, "wrong_state"},
+		{"/v1/house/upgrade", "", "", "invalid_command"}, // this binary does not know version 2
 		{"/v1/moderation", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/moderation/undo", "decision", `1`, "not_found"},
 		{"/v1/markets/mkt_1/close", "", "", ""}, // taken: from here on it is closed

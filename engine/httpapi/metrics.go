@@ -24,6 +24,8 @@ type metrics struct {
 	panics   prometheus.Counter
 	streams  prometheus.Gauge
 	dropped  prometheus.Counter
+	shed     prometheus.Counter
+	held     prometheus.Counter
 	faults   prometheus.Gauge
 }
 
@@ -38,6 +40,8 @@ func newMetrics(r prometheus.Registerer, routes []string) (*metrics, error) {
 		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "http_panics_total", Help: "Panics of handlers; each is in the log."}),
 		streams:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_streams", Help: "Open event streams."}),
 		dropped:  prometheus.NewCounter(prometheus.CounterOpts{Name: "http_streams_dropped_total", Help: "Event streams ended because the client was too slow."}),
+		shed:     prometheus.NewCounter(prometheus.CounterOpts{Name: "http_shed_total", Help: "Requests refused by a limit that the mode shed had lowered."}),
+		held:     prometheus.NewCounter(prometheus.CounterOpts{Name: "http_quotes_held_total", Help: "Quotes that the streams held back because of the mode; the last one of each market goes out."}),
 		faults:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "mbp_faults_enabled", Help: "1 while the process can be told to misbehave; this build cannot."}),
 	}
 	for _, route := range routes {
@@ -46,7 +50,7 @@ func newMetrics(r prometheus.Registerer, routes []string) (*metrics, error) {
 		}
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.latency, m.requests, m.admitted, m.internal, m.panics, m.streams, m.dropped, m.faults} {
+	for _, c := range []prometheus.Collector{m.latency, m.requests, m.admitted, m.internal, m.panics, m.streams, m.dropped, m.shed, m.held, m.faults} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -64,10 +68,11 @@ func classOf(status int) string {
 	return "2xx"
 }
 
-// recorder keeps the status for the metrics.
+// recorder keeps the status for the metrics, and who asks.
 type recorder struct {
 	http.ResponseWriter
-	status int
+	status    int
+	principal string // empty until the key is known
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -416,3 +416,51 @@ func TestLongestTextsCanBeReadBack(t *testing.T) {
 		}
 	}
 }
+
+// newer is a writer that knows newer rules.
+type newer struct{ Sequencer }
+
+func (n newer) Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error) {
+	x, is := r.Command.(*engine.UpgradeEngine)
+	if !is || x.Version != engine.Version+1 {
+		return n.Sequencer.Submit(ctx, r)
+	}
+	d := &engine.Decision{Seq: n.Durable() + 1, Request: engine.Request{At: n.Now(), Principal: r.Principal, Command: x}}
+	d.Add(&engine.EngineUpgraded{Version: x.Version})
+	return sequencer.Answer{Committed: sequencer.Committed{Decision: d}}, nil
+}
+
+// TestUpgradeIsAnAdminsDecision: the way to newer rules is there before they are;
+// rules that the binary does not know, or that decide already, are refused, and
+// that is on record.
+func TestUpgradeIsAnAdminsDecision(t *testing.T) {
+	c := openContract(t)
+	e := start(t, options{seq: func(q Sequencer) Sequencer { return newer{q} }})
+	upgrade := func(v int) reply {
+		r := e.post("/v1/house/upgrade", e.admin, fmt.Sprintf(`{"version":%d}`, v))
+		for _, rt := range e.api.routes() {
+			if rt.path == "/v1/house/upgrade" {
+				c.check(rt, r)
+			}
+		}
+		return r
+	}
+	if r := upgrade(engine.Version + 1); r.status != http.StatusCreated || !strings.Contains(r.body, `"type":"engine_upgraded","version":2`) {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	before := e.seq.Durable()
+	for v, code := range map[int]string{0: "wrong_state", engine.Version: "wrong_state", engine.Version + 2: "invalid_command"} {
+		if r := upgrade(v); r.code(t) != code {
+			t.Errorf("version %d: %d %s", v, r.status, r.body)
+		}
+	}
+	if got := e.seq.Durable(); got != before+3 {
+		t.Errorf("%d decisions on record, want 3", got-before)
+	}
+	if r := e.post("/v1/house/upgrade", e.key("ops", engine.RoleOperator, 0), `{"version":2}`); r.code(t) != codeForbidden {
+		t.Errorf("an operator: %d %s", r.status, r.body)
+	}
+	if got := e.get("/v1/house", e.admin).doc(t); got["engine_version"] != 1.0 || got["newest_engine_version"] != float64(engine.Version) {
+		t.Errorf("%v", got)
+	}
+}

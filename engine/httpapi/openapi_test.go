@@ -335,8 +335,15 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	c.check(routes["POST /v1/orders"], e.post("/v1/orders", ana, buyTen))
 	c.check(routes["GET /v1/stream"], e.get("/v1/stream", ana))
 	for pattern := range routes {
-		// A market freezes after minutes, which the scripts of the engine let pass.
-		if !succeeded[pattern] && pattern != "GET /v1/stream" && pattern != "POST /v1/markets/{market}/reopen" {
+		switch pattern {
+		case "GET /v1/stream":
+			continue
+		case "POST /v1/markets/{market}/reopen": // a market freezes after minutes, which the scripts of the engine let pass
+			continue
+		case "POST /v1/house/upgrade": // no rules are newer than those in force; see TestUpgradeIsAnAdminsDecision
+			continue
+		}
+		if !succeeded[pattern] {
 			t.Errorf("%s never succeeded in this test", pattern)
 		}
 	}
@@ -375,6 +382,8 @@ func driveHouse(t *testing.T, e *edge, see sees, ana string) {
 	post("/v1/policy/rollback", "/v1/policy/rollback", `{}`)
 	post("/v1/mode", "/v1/mode", bodyOf("/v1/mode").with("", ""))
 	post("/v1/mode", "/v1/mode", `{"mode":"normal","reason":"over"}`)
+	see(http.MethodGet, "/v1/house", "/v1/house", e.admin, "")
+	post("/v1/house/upgrade", "/v1/house/upgrade", `{"version":1}`)
 	limited := e.post("/v1/moderation", e.admin, bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation", "/v1/moderation", bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation/undo", "/v1/moderation/undo", fmt.Sprintf(`{"decision":%.0f}`, limited.doc(t)["seq"]))

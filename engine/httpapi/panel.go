@@ -5,6 +5,9 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 )
 
 // PanelConfig is what the panel learns from /panel.json.
@@ -67,7 +70,7 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, http.StatusOK, "application/json", map[string]string{"status": "ok"})
 }
 
-// readyz says whether requests are welcome, and if not, why.
+// readyz says whether requests are welcome, in which mode, and if not, why.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(nil)
 	if a.draining.Load() {
@@ -79,5 +82,11 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": err.Error()})
 		return
 	}
-	a.write(w, r, http.StatusOK, "application/json", map[string]any{"status": "ready", "seq": a.seq.Durable()})
+	doc := struct {
+		Status string      `json:"status"`
+		Seq    engine.Seq  `json:"seq"`
+		Mode   engine.Mode `json:"mode"`
+	}{Status: "ready"}
+	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode = s.Seq(), s.Mode() })
+	a.write(w, r, http.StatusOK, "application/json", doc)
 }

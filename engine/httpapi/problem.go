@@ -187,6 +187,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		a.metrics.internal.Inc()
 		e = &refusal{code: codeInternal}
 	}
+	if !e.decision {
+		a.count(w, k)
+	}
 	h := w.Header()
 	switch k.status {
 	case http.StatusUnauthorized:

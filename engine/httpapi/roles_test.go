@@ -22,6 +22,8 @@ var allowed = map[string]string{
 	"POST /v1/policy":                              "operator admin",
 	"POST /v1/policy/rollback":                     "operator admin",
 	"POST /v1/mode":                                "operator admin",
+	"GET /v1/house":                                "operator auditor admin",
+	"POST /v1/house/upgrade":                       "admin",
 	"POST /v1/moderation":                          "moderator admin",
 	"POST /v1/moderation/undo":                     "moderator admin",
 	"GET /v1/templates":                            "trader operator resolver moderator auditor admin service",

@@ -41,6 +41,8 @@ func (a *API) Run(ctx context.Context) error {
 	defer a.hub.close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
+	g.Go(func() error { return a.release(ctx) })
+	g.Go(func() error { a.note(ctx); return nil })
 	g.Go(func() error {
 		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
 		if err != nil && ctx.Err() == nil {
@@ -60,8 +62,9 @@ func (a *API) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			at := a.hub.position()
-			a.metrics.dropped.Add(float64(a.hub.broadcast(heartbeat(at))))
+			a.thinner.mu.Lock()
+			a.metrics.dropped.Add(float64(a.hub.broadcast(heartbeat(a.hub.position()))))
+			a.thinner.mu.Unlock()
 		}
 	}
 }
@@ -95,14 +98,22 @@ type quoteDoc struct {
 // publish hands a decision to the streams.
 func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	var text []byte
-	if n := newsOf(d); !n.none() {
-		if err := a.seq.Wait(ctx, d.Seq); err != nil {
-			return fmt.Errorf("read model at decision %d: %w", d.Seq, err)
-		}
-		var err error
-		if text, err = a.events(d, &n); err != nil {
-			return err
-		}
+	n := newsOf(d)
+	if n.none() && !n.degrades {
+		a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq})))
+		return nil
+	}
+	if err := a.seq.Wait(ctx, d.Seq); err != nil {
+		return fmt.Errorf("read model at decision %d: %w", d.Seq, err)
+	}
+	a.thinner.mu.Lock()
+	defer a.thinner.mu.Unlock()
+	err := a.thin(d, &n)
+	if err != nil {
+		return err
+	}
+	if text, err = a.events(d, &n); err != nil {
+		return err
 	}
 	a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq, text: text})))
 	return nil
@@ -114,6 +125,8 @@ type news struct {
 	trades  []*engine.OrderFilled
 	quotes  []engine.MarketID // their prices, pools or books moved
 	markets []engine.MarketID // opened, or in another state
+
+	degrades bool // the mode or its rule is another
 }
 
 func newsOf(d *engine.Decision) (n news) {
@@ -145,6 +158,8 @@ func newsOf(d *engine.Decision) (n news) {
 			add(&n.markets, x.Market)
 		case *engine.MarketStateChanged:
 			add(&n.markets, x.Market)
+		case *engine.ModeSet, *engine.PolicySet:
+			n.degrades = true
 		}
 	}
 	return n
@@ -164,23 +179,35 @@ func (a *API) events(d *engine.Decision, n *news) ([]byte, error) {
 		out = append(out, named{"trade", tradeDoc{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}})
 	}
 	for _, id := range n.quotes {
-		out = append(out, named{"quote", quoteDoc{d.Seq, id, a.marketAt(id, d.Seq).Outcomes, d.At}})
+		out = append(out, named{"quote", a.quoteOf(id, d.Seq, d.At)})
 	}
 	for _, id := range n.markets {
 		out = append(out, named{"market", a.marketAt(id, d.Seq)})
 	}
 	var text []byte
 	for i, e := range out {
-		b, err := json.Marshal(e.doc)
-		if err != nil {
-			return nil, fmt.Errorf("encode %s of decision %d: %w", e.name, d.Seq, err)
+		var err error
+		if text, err = appendEvent(text, d.Seq, i == len(out)-1, e.name, e.doc); err != nil {
+			return nil, err
 		}
-		if i == len(out)-1 {
-			text = fmt.Appendf(text, "id: %d\n", d.Seq)
-		}
-		text = fmt.Appendf(text, "event: %s\ndata: %s\n\n", e.name, b)
 	}
 	return text, nil
+}
+
+// appendEvent encodes one event; the last one of a frame carries the id.
+func appendEvent(text []byte, seq engine.Seq, last bool, name string, doc any) ([]byte, error) {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s at decision %d: %w", name, seq, err)
+	}
+	if last {
+		text = fmt.Appendf(text, "id: %d\n", seq)
+	}
+	return fmt.Appendf(text, "event: %s\ndata: %s\n\n", name, b), nil
+}
+
+func (a *API) quoteOf(id engine.MarketID, seq engine.Seq, at engine.Time) quoteDoc {
+	return quoteDoc{seq, id, a.marketAt(id, seq).Outcomes, at}
 }
 
 func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
@@ -283,7 +310,7 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, waiting []fram
 		var text []byte
 		beat := false
 		for _, f := range waiting {
-			if f.seq > last || f.beat && f.seq == last {
+			if f.seq > last || (f.beat || f.again) && f.seq == last {
 				text, last = append(text, f.text...), f.seq
 			}
 			beat = beat || f.beat
@@ -297,7 +324,7 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, waiting []fram
 			}
 		}
 		if beat {
-			if _, valid := a.lookUp(c.key.SHA256, true); !valid {
+			if _, _, valid := a.lookUp(c.key.SHA256, true); !valid {
 				return
 			}
 		}

@@ -173,6 +173,23 @@ func taker(d *engine.Decision, id engine.OrderID) (owner engine.AccountID, taken
 	return 0, false
 }
 
+// houseDoc is how the platform as a whole stands.
+type houseDoc struct {
+	Seq    engine.Seq  `json:"seq"`
+	Mode   engine.Mode `json:"mode"`
+	Rules  uint32      `json:"engine_version"`        // that decide
+	Newest uint32      `json:"newest_engine_version"` // that this binary knows
+}
+
+func (a *API) house(c *call) (any, error) {
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	doc := houseDoc{Newest: engine.Version}
+	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Rules = s.Seq(), s.Mode(), s.Version() })
+	return doc, nil
+}
+
 // policy is the bundle of limits in force, and how much service is given.
 func (a *API) policy(c *call) (any, error) {
 	if err := c.End(); err != nil {

@@ -170,3 +170,19 @@ func TestTooManyAmendments(t *testing.T) {
 	}
 	t.Fatal("200 amendments in a row were never too fast")
 }
+
+// TestCancelAllCanBeRepeated: who tidies up gets an ok whether or not something
+// waits, and sees what left the book.
+func TestCancelAllCanBeRepeated(t *testing.T) {
+	e := start(t, options{})
+	e.market(e.funded(10_000))
+	key := e.key("ana", engine.RoleTrader, e.funded(1000))
+	e.post("/v1/orders", key, bid)
+	for n, want := range []int{1, 0, 0} {
+		r := e.post("/v1/orders/cancel-all", key, `{"market":"mkt_1"}`)
+		events, _ := r.doc(t)["events"].([]any)
+		if r.status != http.StatusCreated || r.code(t) != "ok" || events == nil || len(events) != want {
+			t.Errorf("time %d: %d %s", n, r.status, r.body)
+		}
+	}
+}

@@ -6,7 +6,7 @@ import (
 
 // The rules that kinds of attack might raise.
 var (
-	floodRules = []string{engine.RuleOrderRate, engine.RuleBurst}
+	floodRules = []string{engine.RuleOrderRate, engine.RuleAccountBurst, engine.RuleBurst}
 	pushRules  = []string{RuleGuard}
 	washRules  = []string{engine.RuleWash}
 	selfRules  = []string{engine.RuleSelfTrade}
@@ -21,6 +21,7 @@ func All() []Attack {
 		flood("flood: 50 accounts, 50/s for 60 s", 50, 50, minute),
 		flood("flood: 50 accounts, 1000/s for 10 s", 50, 1000, 10*second),
 		flood("slow flood: 1 account, 8/s for 10 min", 1, 8, 10*minute),
+		flood("slow flood: 1 account, 3/s for 10 min", 1, 3, 10*minute),
 		flood("slow flood: 1 account, 1/s for 10 min", 1, 1, 10*minute),
 		{"layering: 1 account, 9 orders/s placed and cancelled for 5 min", floodRules, 5 * minute, layering},
 		push("pump: 40 points in 20 s", 400_000, 20*second),

@@ -39,7 +39,8 @@ var lines = map[string]func(json.RawMessage) string{
 		}
 		return "policy " + e.Policy.Version + " is in force"
 	}),
-	"mode_set": line(func(e *engine.ModeSet) string { return fmt.Sprintf("mode %s: %s", e.Mode, e.Reason) }),
+	"engine_upgraded": line(func(e *engine.EngineUpgraded) string { return fmt.Sprintf("the rules of version %d decide", e.Version) }),
+	"mode_set":        line(func(e *engine.ModeSet) string { return fmt.Sprintf("mode %s: %s", e.Mode, e.Reason) }),
 	"market_opened": line(func(e *engine.MarketOpened) string {
 		how := "opened"
 		if e.Draft {
@@ -95,10 +96,10 @@ var lines = map[string]func(json.RawMessage) string{
 	}),
 	"cooled": line(func(e *engine.Cooled) string { return fmt.Sprintf("%s takes no orders until %s", e.Market, e.Until) }),
 	"fact_reported": line(func(e *engine.FactReported) string {
-		return fmt.Sprintf("%s reported for %s, evidence %s", truthOf(e.Outcome, e.Value), e.Market, e.EvidenceURI)
+		return fmt.Sprintf("%s reported for %s, evidence %s", truthOf(e.Outcome, e.Value, e.Cancel), e.Market, e.EvidenceURI)
 	}),
 	"resolution_proposed": line(func(e *engine.ResolutionProposed) string {
-		return fmt.Sprintf("%s proposed for %s, evidence %s", truthOf(e.Outcome, e.Value), e.Market, e.EvidenceURI)
+		return fmt.Sprintf("%s proposed for %s, evidence %s", truthOf(e.Outcome, e.Value, e.Cancel), e.Market, e.EvidenceURI)
 	}),
 	"resolution_approved": line(func(e *engine.ResolutionApproved) string {
 		return fmt.Sprintf("%s approved for %s", e.Outcome, e.Market)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,8 +122,8 @@ func modeCommand() *cobra.Command {
 		Long: `Change how much of its service the platform gives:
 
   normal     all of it
-  lite       optional work is off, such as sampling the depth
-  shed       fewer requests are admitted
+  lite       streams tell once in a while where prices and books stand
+  shed       the same, and less reading and trading is admitted; to cancel is not
   read_only  nothing trades; orders can still be cancelled
 
 mbp policy show says which mode it is.`,
@@ -141,6 +142,34 @@ mbp policy show says which mode it is.`,
 	c.bindKey(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, one line of at most 128 bytes")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there
+	return cmd
+}
+
+func houseCommand() *cobra.Command {
+	c := &Connection{}
+	cmd := &cobra.Command{Use: "house", Short: "Show how the platform as a whole stands, and upgrade its rules"}
+	c.Bind(cmd)
+	show := &cobra.Command{
+		Use: "show", Short: "Show mode and rules", Args: cobra.NoArgs,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.House, error) {
+			return cl.House(ctx)
+		}, showHouse),
+	}
+	upgrade := &cobra.Command{
+		Use: "upgrade VERSION", Short: "Let the rules of another version decide from now on", Args: cobra.ExactArgs(1),
+		Long: `Let the rules of another version decide from now on. There is no way back: first
+run a binary that knows the rules everywhere (mbp house show says which it knows).`,
+		Example: "  mbp house upgrade 2",
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			v, err := strconv.ParseUint(args[0], 10, 32)
+			if err != nil {
+				return nil, usage(fmt.Errorf("%q is not a version of the rules", args[0]))
+			}
+			return cl.UpgradeEngine(ctx, uint32(v), c.calls()...)
+		}, showDecision),
+	}
+	c.bindKey(upgrade)
+	cmd.AddCommand(show, upgrade)
 	return cmd
 }
 

@@ -160,7 +160,7 @@ func showMarket(w io.Writer, m *client.Market) {
 		fmt.Fprintf(w, "  %-9s %s\n", line[0], line[1])
 	}
 	if p := m.Proposal; p != nil {
-		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value), p.Approvals, p.Needed, p.FinalAt, p.EvidenceURI)
+		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value, p.Cancel), p.Approvals, p.Needed, p.FinalAt, p.EvidenceURI)
 	}
 	if m.Kind == engine.Scalar {
 		fmt.Fprintf(w, "  %-9s %s to %s\n", "range", exact.Format(m.Min), exact.Format(m.Max))
@@ -177,8 +177,12 @@ func showMarket(w io.Writer, m *client.Market) {
 	table(w, rows)
 }
 
-// truthOf is an outcome or, of a scalar market, the value.
-func truthOf(o engine.Outcome, value int64) string {
+// truthOf is an outcome or, of a scalar market, the value, or how a market without
+// one is cancelled.
+func truthOf(o engine.Outcome, value int64, cancel engine.CancelKind) string {
+	if cancel != 0 {
+		return "to cancel by " + wordOf(cancel)
+	}
 	if o == engine.Long {
 		return "value " + exact.Format(value)
 	}
@@ -275,17 +279,26 @@ func showPolicy(w io.Writer, p *client.Policy) {
 		}
 		return fmt.Sprintf(format, values...)
 	}
+	burst := func(b engine.BurstRule) string {
+		return unless(b.Sigmas, "off", "above %d orders in ten seconds and %d deviations above its own mean", b.Floor, b.Sigmas)
+	}
 	for _, line := range [][2]string{
 		{"orders", fmt.Sprintf("one in %s on average, %d at once, for each account", span(x.OrderInterval), x.OrderBurst)},
 		{"trades", unless(x.TradeInterval, "no limit", "one in %s on average, %d at once", span(x.TradeInterval), x.TradeBurst)},
 		{"waiting", fmt.Sprintf("%d orders of an account; one order meets at most %d", x.MaxOpenOrders, x.MaxFills)},
 		{"capacity", fmt.Sprintf("%d accounts, %d markets, %d keys, %d templates", x.MaxAccounts, x.MaxMarkets, x.MaxKeys, x.MaxTemplates)},
-		{"burst", unless(x.Burst.Sigmas, "off", "more than %d deviations above the mean in ten seconds, above %d orders", x.Burst.Sigmas, x.Burst.Floor)},
+		{"burst", "of an account " + burst(x.AccountBurst) + "; of a market " + burst(x.Burst)},
 		{"wash", unless(x.Wash.Times, "off", "%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
 		{"self-trade", unless(x.SelfTrades.Times, "off", "%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
+		{"degraded", fmt.Sprintf("quotes on the streams once in %s; shed divides what is admitted by %d", span(x.Degrade.PushInterval), x.Degrade.ShedDivisor)},
 	} {
 		fmt.Fprintf(w, "  %-10s %s\n", line[0], line[1])
 	}
+}
+
+// showHouse writes how the platform as a whole stands.
+func showHouse(w io.Writer, h *client.House) {
+	fmt.Fprintf(w, "mode %s, rules of version %d decide, the server knows them up to %d\n", paint(w, bold, h.Mode.String()), h.Rules, h.Newest)
 }
 
 // showDecision writes a decision as one line, and one for each of its events.
@@ -302,6 +315,27 @@ func showDecision(w io.Writer, d *client.Decision) {
 	for _, e := range d.Events {
 		fmt.Fprintln(w, "  "+eventLine(e))
 	}
+	var noted engine.NoteRefusals
+	switch {
+	case d.Code != engine.OK || len(d.Events) != 0:
+	case typeOf(d.Command) != noted.Type():
+		fmt.Fprintln(w, "  nothing had to change")
+	case json.Unmarshal(d.Command, &noted) == nil:
+		for _, r := range noted.Refusals {
+			fmt.Fprintf(w, "  %s was refused %d times with %s, %s to %s\n", refusedName(r.Principal), r.Count, r.Reason, noted.From, noted.Until)
+		}
+	}
+}
+
+// refusedName is who was refused.
+func refusedName(principal string) string {
+	switch principal {
+	case "":
+		return "who has no valid key"
+	case engine.OtherPrincipals:
+		return "everybody else"
+	}
+	return principal
 }
 
 func showDecisions(w io.Writer, p *client.DecisionPage) {

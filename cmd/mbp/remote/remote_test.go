@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
 // TestEveryHintIsForACode: a hint for a code that nobody sends helps nobody.
@@ -109,5 +111,31 @@ func TestCompletionIsQuick(t *testing.T) {
 		if got := by(t.Context(), []string{"mkt_1"}); len(got) != 0 {
 			t.Errorf("%v", got)
 		}
+	}
+}
+
+// TestRefusalsAreShown: a summary of refusals has no events; it is its command
+// that tells.
+func TestRefusalsAreShown(t *testing.T) {
+	d := engine.Decision{Seq: 7, Request: engine.Request{At: 5, Principal: engine.System, Command: &engine.NoteRefusals{From: 1, Until: 2, Refusals: []engine.Refusal{
+		{Reason: "unauthenticated", Count: 4}, {Principal: engine.OtherPrincipals, Reason: "malformed", Count: 3}, {Principal: "ana", Reason: "forbidden", Count: 2},
+	}}}}
+	b, err := json.Marshal(&d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got client.Decision
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	showDecision(&out, &got)
+	for _, want := range []string{"decision 7 ok note_refusals\n", "who has no valid key was refused 4 times with unauthenticated", "everybody else was refused 3 times", "ana was refused 2 times"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "nothing") {
+		t.Error(out.String())
 	}
 }

@@ -33,6 +33,7 @@ func (r *byRule) bind(cmd *cobra.Command) {
 type truth struct {
 	outcome     engine.Outcome
 	value       int64
+	cancel      engine.CancelKind // then there is no outcome
 	rule, facts engine.Digest
 	observed    engine.Time
 	uri         string
@@ -68,13 +69,14 @@ func (r *byRule) decide(ctx context.Context, cl *client.Client, id engine.Market
 		return truth{}, err
 	}
 	found, err := resolver.Propose(f, uri)
-	switch {
-	case err != nil:
+	if err != nil {
 		return truth{}, err
-	case found.Cancel != "":
-		return truth{}, fmt.Errorf("the rule gives the market no outcome: mbp market cancel %s --kind %s", id, found.Cancel)
 	}
 	t := truth{value: found.Value, rule: found.RuleSHA256, facts: found.FactsSHA256, observed: engine.Time(f.ObservedAt), uri: found.EvidenceURI}
+	if found.Cancel != "" {
+		t.outcome = engine.None
+		return t, t.cancel.UnmarshalText([]byte(found.Cancel))
+	}
 	t.outcome, err = named(m, found.Outcome)
 	return t, err
 }
@@ -121,6 +123,9 @@ func (p *proposeFlags) proposal(ctx context.Context, cl *client.Client, id engin
 	x.Market = id
 	if p.rule != "" {
 		t, err := p.decide(ctx, cl, id, p.uri)
+		if err == nil && t.cancel != 0 {
+			err = fmt.Errorf("the rule gives the market no outcome: mbp market cancel %s --kind %s", id, wordOf(t.cancel))
+		}
 		x.Outcome, x.Value, x.EvidenceURI, x.EvidenceSHA256, x.RuleSHA256 = t.outcome, t.value, t.uri, t.facts, t.rule
 		return x, err
 	}
@@ -174,12 +179,13 @@ func marketReportCommand(c *Connection) *cobra.Command {
 				return nil, err
 			}
 			return cl.Report(ctx, engine.ReportFact{
-				Market: id, Outcome: t.outcome, Value: t.value, ObservedAt: t.observed, EvidenceURI: t.uri, RuleSHA256: t.rule, FactsSHA256: t.facts,
+				Market: id, Outcome: t.outcome, Value: t.value, Cancel: t.cancel, ObservedAt: t.observed, EvidenceURI: t.uri, RuleSHA256: t.rule, FactsSHA256: t.facts,
 			}, calls...)
 		})
 	cmd.Use = "report MARKET --rule FILE --facts FILE"
 	cmd.Long = `Report what a rule makes of facts, as one of the reporters that the market's
-template names. When as many agree as the template wants, the outcome is proposed.`
+template names. When as many agree as the template wants, the outcome is proposed;
+or, where the rule gives the market none, that it is cancelled.`
 	cmd.Example = "  mbp market report mkt_1 --rule match.yaml --facts facts.json"
 	r.bind(cmd)
 	cmd.Flags().StringVar(&e, "evidence-uri", "", "where the evidence is published; by default where the facts say")

@@ -70,7 +70,7 @@ func (w *world) change(a engine.AccountID) {
 		open = w.state.Orders(a)
 	}
 	if len(open) == 0 {
-		w.act(trader(a), &engine.CancelAll{Account: a}) // refused
+		w.act(trader(a), &engine.CancelAll{Account: a}) // without events
 		return
 	}
 	o := open[w.rng.IntN(len(open))]

@@ -171,13 +171,19 @@ func (c *Client) RemoveLiquidity(ctx context.Context, id engine.MarketID, units 
 // Report tells what a reporter knows of a market. Roles: service, resolver; the
 // market's template must name the principal.
 func (c *Client) Report(ctx context.Context, x engine.ReportFact, calls ...Call) (*Decision, error) {
+	var said *truth
+	if x.Cancel == 0 {
+		t := truthOf(x.Outcome, x.Value)
+		said = &t
+	}
 	body := struct {
-		truth
-		ObservedAt engine.Time   `json:"observed_at"`
-		Evidence   string        `json:"evidence_uri"`
-		Rule       engine.Digest `json:"rule_sha256"`
-		Facts      engine.Digest `json:"facts_sha256"`
-	}{truthOf(x.Outcome, x.Value), x.ObservedAt, x.EvidenceURI, x.RuleSHA256, x.FactsSHA256}
+		*truth
+		Cancel     engine.CancelKind `json:"cancel,omitempty"`
+		ObservedAt engine.Time       `json:"observed_at"`
+		Evidence   string            `json:"evidence_uri"`
+		Rule       engine.Digest     `json:"rule_sha256"`
+		Facts      engine.Digest     `json:"facts_sha256"`
+	}{said, x.Cancel, x.ObservedAt, x.EvidenceURI, x.RuleSHA256, x.FactsSHA256}
 	return c.post(ctx, marketPath(x.Market, "facts"), body, calls)
 }
 
@@ -364,6 +370,17 @@ func (c *Client) RollbackPolicy(ctx context.Context, calls ...Call) (*Decision, 
 // admin.
 func (c *Client) SetMode(ctx context.Context, m engine.Mode, reason string, calls ...Call) (*Decision, error) {
 	return c.post(ctx, "/v1/mode", engine.SetMode{Mode: m, Reason: reason}, calls)
+}
+
+// House returns how the platform as a whole stands. Roles: operator, auditor,
+// admin.
+func (c *Client) House(ctx context.Context) (*House, error) {
+	return get[House](ctx, c, "/v1/house", nil)
+}
+
+// UpgradeEngine lets the rules of another version decide. Role: admin.
+func (c *Client) UpgradeEngine(ctx context.Context, version uint32, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/house/upgrade", engine.UpgradeEngine{Version: version}, calls)
 }
 
 // Moderate acts on an account or an abuse event. Roles: moderator, admin.

@@ -146,6 +146,14 @@ type Book struct {
 	Asks    []engine.BookLevel `json:"asks"`
 }
 
+// House is how the platform as a whole stands.
+type House struct {
+	Seq    engine.Seq  `json:"seq"`
+	Mode   engine.Mode `json:"mode"`
+	Rules  uint32      `json:"engine_version"`        // that decide
+	Newest uint32      `json:"newest_engine_version"` // that the server knows
+}
+
 // Policy is the bundle of limits in force, and how much service is given.
 type Policy struct {
 	Seq    engine.Seq    `json:"seq"`

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding"
+	"math"
 
 	"github.com/mbp-market/mbp/engine"
 )
@@ -156,10 +157,20 @@ func DisputeResolution(r *Request) engine.Command {
 	return x
 }
 
-// ReportFact reads the truth as a reporter saw it.
+// ReportFact reads the truth as a reporter saw it, or that there is none.
 func ReportFact(r *Request) engine.Command {
 	x := &engine.ReportFact{Market: r.market(), ObservedAt: r.Moment("observed_at", true)}
-	x.Outcome, x.Value = r.truth()
+	r.Into("cancel", false, &x.Cancel)
+	switch named := r.Given("outcome") || r.Given("value"); {
+	case named && r.Given("cancel"):
+		r.Fail("cancel goes with neither outcome nor value")
+	case named:
+		x.Outcome, x.Value = r.truth()
+	case r.Given("cancel"):
+		x.Outcome, r.taken["outcome"], r.taken["value"] = engine.None, true, true
+	default:
+		r.Fail("outcome is missing, and so are value and cancel")
+	}
 	x.EvidenceURI, x.FactsSHA256 = r.evidence("facts_sha256")
 	r.Into("rule_sha256", true, &x.RuleSHA256)
 	return x
@@ -204,6 +215,15 @@ func SetMode(r *Request) engine.Command {
 	x := &engine.SetMode{Reason: r.Text("reason", MaxReason)}
 	r.Into("mode", true, &x.Mode)
 	return x
+}
+
+// UpgradeEngine reads a version of the rules.
+func UpgradeEngine(r *Request) engine.Command {
+	n := r.Int64("version", true)
+	if n < 0 || n > math.MaxUint32 {
+		r.Fail("version lies in 0..%d", uint32(math.MaxUint32))
+	}
+	return &engine.UpgradeEngine{Version: uint32(n)}
 }
 
 // RollbackPolicy reads nothing.

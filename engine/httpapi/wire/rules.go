@@ -62,9 +62,13 @@ func SetPolicy(r *Request) engine.Command {
 	}
 	g := f.Object("burst", true)
 	p.Burst = engine.BurstRule{Sigmas: g.Int64("sigmas", true), Floor: g.Int64("floor", true)}
+	g = f.Object("account_burst", true)
+	p.AccountBurst = engine.BurstRule{Sigmas: g.Int64("sigmas", true), Floor: g.Int64("floor", true)}
 	g = f.Object("wash", true)
 	p.Wash = engine.WashRule{Times: g.Int64("times", true), Window: g.Int64("window_us", true)}
 	g = f.Object("self_trades", true)
 	p.SelfTrades = engine.AttemptsRule{Times: g.Int64("times", true), Window: g.Int64("window_us", true)}
+	g = f.Object("degrade", true)
+	p.Degrade = engine.DegradeRule{PushInterval: g.Int64("push_interval_us", true), ShedDivisor: g.Int64("shed_divisor", true)}
 	return &engine.SetPolicy{Policy: p}
 }

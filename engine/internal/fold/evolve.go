@@ -86,16 +86,39 @@ func (s *State) events(d *engine.Decision, events []engine.Event) error {
 	return nil
 }
 
-// charge counts an order against the rates of its account and its market. Orders
-// that a rate itself refused do not count, or a flood could keep its account shut
-// for ever.
+// Amended returns the order that an amendment is about, nil if the account has
+// none of that id.
+func (s *State) Amended(x *engine.AmendOrder) *book.Order {
+	if o, waits := s.Orders.Get(uint64(x.Order)); waits && o.Account == uint32(x.Account) {
+		return o
+	}
+	return nil
+}
+
+// Reduces reports whether an amendment only takes shares off its order. That is no
+// order anew: like a cancellation it keeps to no rate.
+func (s *State) Reduces(x *engine.AmendOrder) bool {
+	o := s.Amended(x)
+	return o != nil && (x.Limit == 0 || x.Limit == o.Limit) && x.Shares > 0 && x.Shares < o.Shares
+}
+
+// charge counts an order, or an amendment that is an order anew, against the rates
+// of its account and its market. What a rate itself refused does not count, or a
+// flood could keep its account shut for ever.
 func (s *State) charge(at engine.Time, c engine.Command, code engine.Code) {
 	var of engine.AccountID
-	x, isOrder := c.(*engine.PlaceOrder)
-	if isOrder {
+	var m *Market
+	switch x := c.(type) {
+	case *engine.PlaceOrder:
+		of, m = x.Account, s.Market(x.Market)
+	case *engine.AmendOrder:
+		if s.Reduces(x) {
+			return
+		}
 		of = x.Account
-	} else if amend, is := c.(*engine.AmendOrder); is {
-		of = amend.Account
+		if o := s.Amended(x); o != nil {
+			m = s.Market(engine.MarketID(o.Market))
+		}
 	}
 	a, now := s.Account(of), int64(at)
 	if a == nil || code == engine.RateLimited {
@@ -106,10 +129,12 @@ func (s *State) charge(at engine.Time, c engine.Command, code engine.Code) {
 	if code == engine.SelfTrades && s.Policy.SelfTrades.Times != 0 {
 		a.Attempts.Charge(s.SelfParams(), now)
 	}
-	if !isOrder {
-		return
+	if s.Policy.AccountBurst.Sigmas != 0 && code == engine.OK {
+		if a.Burst == nil {
+			a.Burst = &guard.Burst{}
+		}
+		a.Burst.Charge(s.AccountBurstParams(), now)
 	}
-	m := s.Market(x.Market)
 	if m == nil {
 		return
 	}

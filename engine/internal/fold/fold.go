@@ -236,13 +236,13 @@ func (s *State) endingEvent(d *engine.Decision, e engine.Event) error {
 	switch x := e.(type) {
 	case *engine.FactReported:
 		if m := s.Market(x.Market); m != nil {
-			m.reported(Fact{d.Principal, x.Outcome, x.Value, x.ObservedAt, x.RuleSHA256})
+			m.reported(Fact{d.Principal, x.Outcome, x.Value, x.Cancel, x.ObservedAt, x.RuleSHA256})
 			return nil
 		}
 	case *engine.ResolutionProposed:
 		if m := s.Market(x.Market); m != nil {
 			_, reported := d.Command.(*engine.ReportFact)
-			m.Proposal = proposal{x.Outcome, x.Value, x.EvidenceURI, x.EvidenceSHA256, x.EffectiveAt, d.At, x.FinalAt, m.behind(d, x), reported}
+			m.Proposal = proposal{*x, d.At, m.behind(d), reported}
 			s.decidedOn(m, d.At)
 			if sla := m.Template.Truth.SLA; sla != 0 {
 				s.Due.Set(due.Entry{At: int64(d.At) + sla, Kind: DueSLA, ID: uint64(m.ID)})
@@ -287,7 +287,7 @@ func (m *Market) reported(f Fact) {
 
 // behind lists the principals that stand behind a proposal: who made it, and the
 // reporters that said the same.
-func (m *Market) behind(d *engine.Decision, x *engine.ResolutionProposed) []string {
+func (m *Market) behind(d *engine.Decision) []string {
 	out := []string{d.Principal}
 	if _, reported := d.Command.(*engine.ReportFact); !reported {
 		return out

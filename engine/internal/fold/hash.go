@@ -93,6 +93,9 @@ func (h *hasher) account(a *Account) {
 	if a.Wash != nil {
 		h.b = a.Wash.Append(h.b)
 	}
+	if a.Burst != nil {
+		h.b = a.Burst.Append(h.b)
+	}
 }
 
 func (s *State) hashMarket(h *hasher, m *Market) {
@@ -121,12 +124,11 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 	for _, f := range m.facts {
 		h.text(f.Principal)
 		h.raw(f.Rule[:])
-		h.num(int64(f.Outcome), f.Value, int64(f.At))
+		h.num(int64(f.Outcome), f.Value, int64(f.Cancel), int64(f.At))
 	}
 	p, e := &m.Proposal, &m.End
-	h.text(p.URI)
-	h.raw(p.Evidence[:])
-	h.num(int64(p.Outcome), p.Value, int64(p.EffectiveAt), int64(p.At), int64(p.FinalAt), int64(len(p.Backers)))
+	h.raw(engine.Canonical(&p.ResolutionProposed))
+	h.num(int64(p.At), int64(len(p.Backers)))
 	if p.Reported {
 		h.num(1)
 	}

@@ -32,6 +32,13 @@ func (s *State) BurstParams() guard.BurstParams {
 	return p
 }
 
+// AccountBurstParams is the policy's bound on the orders of an account.
+func (s *State) AccountBurstParams() guard.BurstParams {
+	p := guard.Defaults().AccountBurst
+	p.Sigmas, p.Floor = s.Policy.AccountBurst.Sigmas, s.Policy.AccountBurst.Floor
+	return p
+}
+
 // WashParams is the policy's bound on trading back and forth.
 func (s *State) WashParams() guard.WashParams {
 	p := guard.Defaults().Wash
@@ -122,13 +129,13 @@ func (m *Market) Needed(reported bool) int64 {
 }
 
 // Agreeing lists the reporters that say the same as mine, mine first: reports by
-// the same rule that are fresh, of the same outcome, and of a scalar market with
+// the same rule that are fresh, of the same outcome or way to cancel, and of a scalar market with
 // values that all lie within the template's part of the range. Of several such
 // groups with mine in them it is the largest, the lowest among equals.
 func (m *Market) Agreeing(mine Fact, now engine.Time) []Fact {
 	same := []Fact{mine}
 	for _, f := range m.facts {
-		if f.Principal != mine.Principal && f.Outcome == mine.Outcome && f.Rule == mine.Rule && m.fresh(f, now) {
+		if f.Principal != mine.Principal && f.Outcome == mine.Outcome && f.Cancel == mine.Cancel && f.Rule == mine.Rule && m.fresh(f, now) {
 			same = append(same, f)
 		}
 	}
@@ -211,6 +218,29 @@ func (m *Market) LastPrices(now engine.Time) []engine.Price {
 		means[i] = m.Guards[i].Mean(t, TWAPWindow)
 	}
 	return settle.Normalise(means)
+}
+
+// Said returns what is wrong with a report for the market: an outcome or a value,
+// or a way to cancel.
+func (m *Market) Said(o engine.Outcome, value int64, cancel engine.CancelKind) string {
+	switch {
+	case cancel == 0:
+		return m.Truth(o, value)
+	case cancel > engine.CancelRefund:
+		return "cancel is price or refund"
+	case o != engine.None || value != 0:
+		return "a report that cancels has the outcome NONE and no value"
+	}
+	return ""
+}
+
+// Cancelled returns how a market that is cancelled now ends, and what its shares
+// pay.
+func (m *Market) Cancelled(kind engine.CancelKind, now engine.Time) (engine.Ending, []engine.Price) {
+	if kind == engine.CancelRefund {
+		return engine.EndByRefund, []engine.Price{}
+	}
+	return engine.EndByPrice, m.LastPrices(now)
 }
 
 // Truth returns what is wrong with an outcome or a value for the market.

@@ -57,8 +57,9 @@ type Account struct {
 	Trades   int64 // the same of its trades
 	Flags    flags // abuse episodes that are on
 	Limited  engine.Time
-	by       engine.Seq // the decision that limited it
-	Wash     *guard.Wash
+	by       engine.Seq   // the decision that limited it
+	Wash     *guard.Wash  // nil until a fill with another account
+	Burst    *guard.Burst // of its orders; nil until the first one
 	Attempts guard.Self
 }
 
@@ -131,21 +132,17 @@ type Fact struct {
 	Principal string
 	Outcome   engine.Outcome
 	Value     int64
-	At        engine.Time   // when it was observed
-	Rule      engine.Digest // by which it was found
+	Cancel    engine.CancelKind // the market has no outcome
+	At        engine.Time       // when it was observed
+	Rule      engine.Digest     // by which it was found
 }
 
 // proposal is a resolution on its way. The zero value is none.
 type proposal struct {
-	Outcome     engine.Outcome
-	Value       int64
-	URI         string
-	Evidence    engine.Digest
-	EffectiveAt engine.Time
-	At          engine.Time
-	FinalAt     engine.Time
-	Backers     []string // principals behind it, its proposer first
-	Reported    bool     // reporters agreed; else somebody proposed it by hand
+	engine.ResolutionProposed
+	At       engine.Time
+	Backers  []string // principals behind it, its proposer first
+	Reported bool     // reporters agreed; else somebody proposed it by hand
 }
 
 // ending is how a market is paid out. The zero value is not yet.

@@ -46,6 +46,8 @@ export const en = {
   "note.closed": "Trading has ended. The market waits for its outcome.",
   "note.proposed": "{outcome} was proposed as the outcome, with {n} of {of} approvals.",
   "note.disputable": "It can be disputed until {until}.",
+  "note.proposed.cancel": "It was proposed to end the market without an outcome, with {n} of {of} approvals.",
+  "note.disputed.cancel": "The proposal to end the market without an outcome is disputed. The market waits for another one.",
   "note.disputed": "The proposed outcome, {outcome}, is disputed. The market waits for another proposal.",
   "note.settling": "The outcome stands. Holders are being paid.",
   "note.settling.back": "The market ends without an outcome. Holders are being paid back.",

@@ -6,7 +6,7 @@ import { FACTS, factTexts } from "./facts";
 import { stateNote } from "./note";
 
 const [pt, en] = [translator("pt"), translator("en")];
-const proposal = { outcome: "O3", value: null, proposed_at: "2026-01-01T11:00:00.000000Z", final_at: "2026-01-01T12:00:00.000000Z", approvals: 1, approvals_needed: 2 };
+const proposal = { outcome: "O3", value: null, cancel: null, proposed_at: "2026-01-01T11:00:00.000000Z", final_at: "2026-01-01T12:00:00.000000Z", approvals: 1, approvals_needed: 2 };
 
 describe("stateNote", () => {
   it("explains every state but the one that needs no word", () => {
@@ -21,6 +21,12 @@ describe("stateNote", () => {
     expect(stateNote(cup({ state: "proposed", proposal: { ...proposal, final_at: proposal.proposed_at } }), "en", en), "no window, no word of it").toMatch(/approvals\.$/);
     expect(stateNote(degrees({ state: "disputed", proposal: { ...proposal, outcome: "LONG", value: -12_345_500_000 } }), "pt", pt)).toContain("−12.345,5");
     expect(stateNote(degrees({ state: "disputed", proposal: { ...proposal, outcome: "LONG", value: null } }), "pt", pt)).toContain("O resultado proposto, 0,");
+  });
+
+  it("says that a market shall end without an outcome", () => {
+    const none = { ...proposal, outcome: "NONE", cancel: "price" as const };
+    expect(stateNote(cup({ state: "proposed", proposal: none }), "en", en)).toMatch(/^It was proposed to end .* 1 of 2 approvals\. .*2026/);
+    expect(stateNote(cup({ state: "disputed", proposal: none }), "pt", pt)).toMatch(/^A proposta .* foi contestada/);
   });
 
   it("says what a share has paid, and how", () => {

@@ -17,12 +17,13 @@ export function stateNote(m: Market, lang: Lang, t: Translate): string {
     case "proposed":
       if (!p) return "";
       return [
-        t("note.proposed", { outcome: proposed(m, p, lang, t), n: count(p.approvals, lang), of: count(p.approvals_needed, lang) }),
+        t(p.cancel ? "note.proposed.cancel" : "note.proposed", { outcome: p.cancel ? "" : proposed(m, p, lang, t), n: count(p.approvals, lang), of: count(p.approvals_needed, lang) }),
         // Not every template has a window for disputes.
         Date.parse(p.final_at) > Date.parse(p.proposed_at) ? t("note.disputable", { until: day(p.final_at, lang) }) : "",
       ].join(" ").trim();
     case "disputed":
-      return p ? t("note.disputed", { outcome: proposed(m, p, lang, t) }) : "";
+      if (!p) return "";
+      return p.cancel ? t("note.disputed.cancel") : t("note.disputed", { outcome: proposed(m, p, lang, t) });
     case "settling":
       return t(m.ending === "price" || m.ending === "refund" ? "note.settling.back" : "note.settling");
     case "resolved": {

@@ -14,6 +14,7 @@ export type Tif = (typeof TIFS)[number];
 export const MARKET_KINDS = ["binary", "categorical", "scalar"] as const;
 
 /** How an ended market pays: by an outcome, by one with a void, by its last average prices, or back. */
+export const CANCELS = ["price", "refund"] as const;
 export const ENDINGS = ["outcome", "void", "price", "refund"] as const;
 
 export const MARKET_STATES = [
@@ -38,8 +39,8 @@ const outcomeState = record({
 });
 export type OutcomeState = ReturnType<typeof outcomeState>;
 
-/** What was proposed: an outcome, of a scalar market a value in millionths (null is 0). */
-const proposal = record({ outcome, value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int });
+/** What was proposed: an outcome, of a scalar market a value in millionths (null is 0), or NONE and how the market is cancelled. */
+const proposal = record({ outcome: matching(/^(YES|NO|LONG|SHORT|NONE|O([1-9]|[1-5]\d|6[0-4]))$/, "an outcome or NONE"), cancel: maybe(oneOf(...CANCELS)), value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int });
 export type Proposal = ReturnType<typeof proposal>;
 
 const marketShape = {

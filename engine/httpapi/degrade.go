@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+)
+
+// service is how much of its service the engine gives, and what that means here.
+type service struct {
+	mode engine.Mode
+	rule engine.DegradeRule
+}
+
+func serviceOf(s *core.State) service { return service{s.Mode(), s.Policy().Degrade} }
+
+// divisor is what the limits on a route are divided by. To shed is to admit less
+// of what loads the platform: reads, and trading. What takes load or risk off it,
+// and the work of those who put it right, passes as ever.
+func (v service) divisor(rt route) int {
+	if v.mode == engine.ModeShed && (rt.command == nil || rt.roles == engine.RoleTrader && !rt.relief) {
+		return int(v.rule.ShedDivisor)
+	}
+	return 1
+}
+
+// shed makes of a limit's refusal one that names the mode, and counts it.
+func (a *API) shed(c *call, e *refusal) *refusal {
+	if c.divisor(c.route) > 1 {
+		a.metrics.shed.Inc()
+		e.detail = "the platform admits less for now; " + e.detail
+	}
+	return e
+}
+
+// enter counts a mutation that is handed to the writer, and reports whether there
+// is room. Only a mode takes room away here: the writer has a limit of its own.
+func (a *API) enter(c *call) bool {
+	n, d := a.underway.Add(1), c.divisor(c.route)
+	if d > 1 && n > int64(max(1, a.cfg.MaxIntake/d)) {
+		a.underway.Add(-1)
+		return false
+	}
+	return true
+}
+
+// thinner holds back quotes while the mode asks for it. A quote tells where a
+// market stands, so the last one makes those before it redundant; trades and
+// states are never held back.
+type thinner struct {
+	mu   sync.Mutex                // held while frames go out, so that they go in order
+	held map[engine.MarketID]since // at most as many as there are markets
+	wake chan time.Duration        // has room for one: quotes are held, for so long
+}
+
+// since is the last decision that moved a market whose quote is held back.
+type since struct {
+	seq engine.Seq
+	at  engine.Time
+}
+
+func newThinner() thinner {
+	return thinner{held: map[engine.MarketID]since{}, wake: make(chan time.Duration, 1)}
+}
+
+// thin takes from a decision's news the quotes that are held back; where nothing
+// is, what was held goes out before it. The caller holds thinner.mu.
+func (a *API) thin(d *engine.Decision, n *news) error {
+	t := &a.thinner
+	var v service
+	a.seq.View(func(s *core.State) { v = serviceOf(s) })
+	if !v.mode.Thins() || v.rule.PushInterval == 0 {
+		for _, id := range n.quotes {
+			delete(t.held, id)
+		}
+		return a.flush()
+	}
+	if len(t.held) == 0 && len(n.quotes) != 0 {
+		select {
+		case t.wake <- time.Duration(v.rule.PushInterval) * time.Microsecond:
+		default: // it will wake
+		}
+	}
+	for _, id := range n.quotes {
+		t.held[id] = since{d.Seq, d.At}
+	}
+	a.metrics.held.Add(float64(len(n.quotes)))
+	n.quotes = nil
+	return nil
+}
+
+// release sends what is held back when its time comes.
+func (a *API) release(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case wait := <-a.thinner.wake:
+			timer.Reset(wait)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		a.thinner.mu.Lock()
+		err := a.flush()
+		a.thinner.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// flush sends the quotes that are held, as of the last decision handed out. The
+// caller holds thinner.mu.
+func (a *API) flush() error {
+	if len(a.thinner.held) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(a.thinner.held))
+	at := a.hub.position()
+	for chunk := range slices.Chunk(ids, snapshotChunk) {
+		var text []byte
+		for _, id := range chunk {
+			was := a.thinner.held[id]
+			var err error
+			if text, err = appendEvent(text, at, id == ids[len(ids)-1], "quote", a.quoteOf(id, was.seq, was.at)); err != nil {
+				return err
+			}
+		}
+		a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: at, text: text, again: true})))
+	}
+	clear(a.thinner.held)
+	return nil
+}
