@@ -53,7 +53,7 @@ func when(t engine.Time) *engine.Time {
 	return &t
 }
 
-// view returns the market's outcomes.
+// outcomesOf returns what anybody may know of the market's outcomes.
 func outcomesOf(m *fold.Market, now engine.Time) []engine.OutcomeState {
 	n, t := m.Outcomes(), m.OpenTime(now)
 	out := make([]engine.OutcomeState, n)
