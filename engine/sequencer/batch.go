@@ -68,10 +68,18 @@ type batch struct {
 // ack is what a ticket gets once everything decided so far is durable: decision
 // index of this batch, an earlier decision, or an error.
 type ack struct {
-	t     *ticket
+	t     *ticket // nil: answered
 	index int
 	again engine.Seq
 	err   error
+}
+
+// send answers the ticket and lets go of it first: a ticket that was answered
+// may be another request's by now.
+func (a *ack) send(out outcome) {
+	t := a.t
+	a.t = nil
+	t.done <- out
 }
 
 func (b *batch) empty() bool { return len(b.decisions) == 0 && len(b.acks) == 0 }
