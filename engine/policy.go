@@ -43,15 +43,15 @@ type BurstRule struct {
 //wire:part
 type WashRule struct {
 	Times  int64 `json:"times"`     // changes of direction that raise it; 0: off
-	Window int64 `json:"window_us"` // µs in which they count
+	Window int64 `json:"window_us"` // µs in which they count, 1..a day
 }
 
 // AttemptsRule raises an alert when an account often meets its own orders.
 //
 //wire:part
 type AttemptsRule struct {
-	Times  int64 `json:"times"` // 0: off
-	Window int64 `json:"window_us"`
+	Times  int64 `json:"times"`     // meetings that raise it; 0: off
+	Window int64 `json:"window_us"` // µs in which they count, 1..a day
 }
 
 // DefaultPolicy returns the limits as shipped: ten orders a second for each
@@ -262,12 +262,18 @@ func (p Policy) Fault() string {
 		return "policy: trade_interval_us is at most an hour, and trade_burst goes with it"
 	case p.Burst.Sigmas < 0 || p.Burst.Sigmas > 100 || p.Burst.Floor < 0 || p.Burst.Floor > far:
 		return "policy: burst.sigmas lies in 0..100, burst.floor in 0..2^40"
-	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
-		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
-	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > 8 || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
-		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 0..a day"
+	case !counts(p.Wash.Times, p.Wash.Window):
+		return "policy: wash.times lies in 0..8 and wash.window_us in 1..a day, or 0 if times is 0"
+	case !counts(p.SelfTrades.Times, p.SelfTrades.Window):
+		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 1..a day, or 0 if times is 0"
 	}
 	return ""
+}
+
+// counts reports whether a rule that counts within a window can: without one it
+// would count what comes in the same µs.
+func counts(times, window int64) bool {
+	return times >= 0 && times <= 8 && window >= 0 && window <= day && (times == 0 || window > 0)
 }
 
 // Fault returns what is wrong with the template, "" if nothing is.
