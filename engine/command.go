@@ -179,7 +179,9 @@ type AmendOrder struct {
 }
 
 // Batch is a list of PlaceOrder, CancelOrder, CancelAll and AmendOrder: one record, one
-// result for each, each decided after the one before. It is not atomic.
+// result for each, each decided after the one before. It is not atomic. Once its
+// items have met and cancelled WorkLimit orders, an item that would go on with more
+// gets LimitReached.
 //
 //wire:command 19 batch
 type Batch struct {
@@ -329,7 +331,9 @@ type SettleMarket struct {
 }
 
 // WorkLimit bounds the holders or orders that one decision works on, so that a
-// large market does not hold up the others.
+// large market or batch does not hold up the others, and a record stays within
+// what the journal takes. The orders of a batch that stand alone, a cancelled, a
+// replaced or a new one for each item, come on top.
 const WorkLimit = 1000
 
 // SetPolicy puts another bundle in force; the one before is kept.

@@ -105,7 +105,9 @@ func (b *batch) reset() {
 
 // add encodes a decision and reads it back. What is returned, shown and answered
 // is what was read: a decision that the next start could not read is found here,
-// before it is in the journal for ever. It keeps nothing of d.
+// before it is in the journal for ever. No record is above journal.MaxRecord,
+// because a decision's work is bounded (engine.WorkLimit; the tests of package core
+// make the largest decision on each command). It keeps nothing of d.
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
 	b.buf = d.Append(b.buf)
