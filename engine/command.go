@@ -281,13 +281,16 @@ type RejectResolution struct {
 	Market MarketID `json:"market"`
 }
 
-// DisputeResolution objects to a proposal within its window.
+// DisputeResolution objects to a proposal within its window: for an account that
+// holds shares or liquidity of the market, or ex officio. A principal does it once
+// for a market.
 //
 //wire:command 26 dispute_resolution
 type DisputeResolution struct {
-	Market         MarketID `json:"market"`
-	EvidenceURI    string   `json:"evidence_uri" wire:"512"`
-	EvidenceSHA256 Digest   `json:"evidence_sha256"`
+	Market         MarketID  `json:"market"`
+	Account        AccountID `json:"account,omitempty"` // 0: ex officio
+	EvidenceURI    string    `json:"evidence_uri" wire:"512"`
+	EvidenceSHA256 Digest    `json:"evidence_sha256"`
 }
 
 // CancelKind says how a cancelled market pays.

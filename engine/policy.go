@@ -191,6 +191,7 @@ type TruthRule struct {
 	Source        Source   `json:"source"`
 	Approvals     int64    `json:"approvals"`                                 // principals that must stand behind a proposal, its proposer among them; at least 2 behind one made by hand
 	DisputeWindow int64    `json:"dispute_window_us"`                         // µs after a proposal in which it can be disputed
+	MaxDisputes   int64    `json:"max_disputes"`                              // disputes of a market, 0..16, after which its next proposal stands; 0: 3
 	SLA           int64    `json:"sla_us"`                                    // µs from close, and from a proposal, until an alarm; 0: none
 	Reporters     []string `json:"reporters,omitempty" wire:"max=16,text=64"` // principals that report facts; not for manual
 	Quorum        int64    `json:"quorum"`                                    // reports that must agree
@@ -366,6 +367,8 @@ func (t TruthRule) fault() string {
 		return "truth.approvals is at most 5, and at least 2 where people propose"
 	case t.DisputeWindow < 0 || t.DisputeWindow > 366*day || t.SLA < 0 || t.SLA > 366*day:
 		return "truth.dispute_window_us and truth.sla_us are at most a year"
+	case t.MaxDisputes < 0 || t.MaxDisputes > 16:
+		return "truth.max_disputes lies in 0..16"
 	case len(t.Reporters) > MaxReporters:
 		return "truth.reporters has at most 16 names"
 	case t.Source == SourceManual && (len(t.Reporters) != 0 || t.Quorum != 0 || t.MaxAge != 0 || t.MaxDivergence != 0):

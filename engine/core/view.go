@@ -36,6 +36,7 @@ func (s *State) Market(id engine.MarketID, now engine.Time) (engine.Market, bool
 		v.Proposal = &engine.Proposal{
 			Outcome: p.Outcome, Value: p.Value, EvidenceURI: p.URI, EvidenceSHA256: p.Evidence, EffectiveAt: p.EffectiveAt,
 			ProposedAt: p.At, FinalAt: p.FinalAt, Approvals: len(p.Backers), Needed: m.Needed(p.Reported),
+			Stands: m.State == engine.Proposed && m.Stands(),
 		}
 	}
 	if m.End.How == engine.EndByOutcome || m.End.How == engine.EndByVoid {

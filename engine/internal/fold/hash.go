@@ -134,6 +134,10 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 	for _, b := range p.Backers {
 		h.text(b)
 	}
+	h.num(int64(len(m.Disputes)))
+	for _, b := range m.Disputes {
+		h.text(b)
+	}
 	h.raw(e.evidence[:])
 	h.num(int64(e.How), int64(e.Outcome), int64(e.effectiveAt), int64(e.pot), int64(e.recovered), int64(e.due), int64(e.Phase), int64(e.next),
 		int64(e.fees), int64(e.portions.pools), int64(e.portions.units), int64(e.portions.fees), int64(e.portions.earned), int64(e.portions.creator))

@@ -105,6 +105,7 @@ type Market struct {
 	claimOf  map[engine.AccountID]int32
 	facts    []Fact
 	Proposal proposal
+	Disputes []string      // principals that disputed its proposals, in order
 	Drain    engine.Reason // why its orders are being cancelled; 0: they are not
 	End      ending
 }

@@ -46,6 +46,7 @@ export const en = {
   "note.closed": "Trading has ended. The market waits for its outcome.",
   "note.proposed": "{outcome} was proposed as the outcome, with {n} of {of} approvals.",
   "note.disputable": "It can be disputed until {until}.",
+  "note.stands": "It was looked at again after a dispute and cannot be disputed any more. It is final on {until} at the earliest.",
   "note.disputed": "The proposed outcome, {outcome}, is disputed. The market waits for another proposal.",
   "note.settling": "The outcome stands. Holders are being paid.",
   "note.settling.back": "The market ends without an outcome. Holders are being paid back.",

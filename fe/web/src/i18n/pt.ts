@@ -48,6 +48,7 @@ export const pt: Record<MessageKey, string> = {
   "note.closed": "A negociação terminou. O mercado espera o seu resultado.",
   "note.proposed": "{outcome} foi proposto como resultado, com {n} de {of} aprovações.",
   "note.disputable": "Pode ser contestado até {until}.",
+  "note.stands": "Foi reexaminado depois de uma contestação e não pode mais ser contestado. É definitivo em {until}, no mínimo.",
   "note.disputed": "O resultado proposto, {outcome}, foi contestado. O mercado espera outra proposta.",
   "note.settling": "O resultado é definitivo. Quem tem ações está sendo pago.",
   "note.settling.back": "O mercado termina sem resultado. Quem tem ações está sendo ressarcido.",

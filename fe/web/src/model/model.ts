@@ -39,7 +39,7 @@ const outcomeState = record({
 export type OutcomeState = ReturnType<typeof outcomeState>;
 
 /** What was proposed: an outcome, of a scalar market a value in millionths (null is 0). */
-const proposal = record({ outcome, value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int });
+const proposal = record({ outcome, value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int, stands: maybe(flag) });
 export type Proposal = ReturnType<typeof proposal>;
 
 const marketShape = {
