@@ -31,7 +31,7 @@ const (
 	WrongState         Code = 15 // the market's state does not allow the command
 	SameApprover       Code = 16 // a resolution needs an approver other than its proposer
 	TemplateBounds     Code = 17 // a parameter is outside the bounds of the template
-	LimitReached       Code = 18 // a capacity of the policy is used up
+	LimitReached       Code = 18 // a capacity of the policy is used up, or the work of one decision
 	LastAdmin          Code = 19 // without this key nobody could add or revoke keys any more
 	MarketFrozen       Code = 20 // the price guard tripped; the market waits to be reopened
 	OrderNotFound      Code = 21 // the account has no such open order

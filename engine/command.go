@@ -179,7 +179,9 @@ type AmendOrder struct {
 }
 
 // Batch is a list of PlaceOrder, CancelOrder, CancelAll and AmendOrder: one record, one
-// result for each, each decided after the one before. It is not atomic.
+// result for each, each decided after the one before. It is not atomic. Once its
+// items have met and cancelled WorkLimit orders, an item that would go on with more
+// gets LimitReached.
 //
 //wire:command 19 batch
 type Batch struct {
@@ -281,13 +283,16 @@ type RejectResolution struct {
 	Market MarketID `json:"market"`
 }
 
-// DisputeResolution objects to a proposal within its window.
+// DisputeResolution objects to a proposal within its window: for an account that
+// holds shares or liquidity of the market, or ex officio. A principal does it once
+// for a market.
 //
 //wire:command 26 dispute_resolution
 type DisputeResolution struct {
-	Market         MarketID `json:"market"`
-	EvidenceURI    string   `json:"evidence_uri" wire:"512"`
-	EvidenceSHA256 Digest   `json:"evidence_sha256"`
+	Market         MarketID  `json:"market"`
+	Account        AccountID `json:"account,omitempty"` // 0: ex officio
+	EvidenceURI    string    `json:"evidence_uri" wire:"512"`
+	EvidenceSHA256 Digest    `json:"evidence_sha256"`
 }
 
 // CancelKind says how a cancelled market pays.
@@ -331,7 +336,9 @@ type SettleMarket struct {
 }
 
 // WorkLimit bounds the holders or orders that one decision works on, so that a
-// large market does not hold up the others.
+// large market or batch does not hold up the others, and a record stays within
+// what the journal takes. The orders of a batch that stand alone, a cancelled, a
+// replaced or a new one for each item, come on top.
 const WorkLimit = 1000
 
 // SetPolicy puts another bundle in force; the one before is kept.

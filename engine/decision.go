@@ -16,7 +16,7 @@ type Decision struct {
 	Seq Seq
 	Request
 	Code   Code
-	Detail string  // for InvalidCommand and TemplateBounds: what is out of range
+	Detail string  // of some rejections: what is out of range, or which limit was reached
 	Events []Event // empty for a rejection, but for an AbuseRaised
 
 	// Results are the verdicts on the items of a Batch, in order; Events holds
@@ -37,8 +37,8 @@ type Result struct {
 
 const (
 	recordVersion = 2
-	maxEvents     = 8 * BatchLimit // of one decision
-	maxDetail     = 200            // bytes
+	maxEvents     = 16 * BatchLimit // of one decision: seven of an order, and each rule of AbuseRaised once
+	maxDetail     = 200             // bytes
 )
 
 // Reset prepares d for a new request; the room of its events is used again.

@@ -45,15 +45,15 @@ type BurstRule struct {
 //wire:part
 type WashRule struct {
 	Times  int64 `json:"times"`     // changes of direction that raise it; 0: off
-	Window int64 `json:"window_us"` // µs in which they count
+	Window int64 `json:"window_us"` // µs in which they count, 1..a day
 }
 
 // AttemptsRule raises an alert when an account often meets its own orders.
 //
 //wire:part
 type AttemptsRule struct {
-	Times  int64 `json:"times"` // 0: off
-	Window int64 `json:"window_us"`
+	Times  int64 `json:"times"`     // meetings that raise it; 0: off
+	Window int64 `json:"window_us"` // µs in which they count, 1..a day
 }
 
 // DegradeRule is what the modes lite and shed leave of the service at the edge.
@@ -205,6 +205,7 @@ type TruthRule struct {
 	Source        Source   `json:"source"`
 	Approvals     int64    `json:"approvals"`                                 // principals that must stand behind a proposal, its proposer among them; at least 2 behind one made by hand
 	DisputeWindow int64    `json:"dispute_window_us"`                         // µs after a proposal in which it can be disputed
+	MaxDisputes   int64    `json:"max_disputes"`                              // disputes of a market, 0..16, after which its next proposal stands; 0: 3
 	SLA           int64    `json:"sla_us"`                                    // µs from close, and from a proposal, until an alarm; 0: none
 	Reporters     []string `json:"reporters,omitempty" wire:"max=16,text=64"` // principals that report facts; not for manual
 	Quorum        int64    `json:"quorum"`                                    // reports that must agree
@@ -276,14 +277,20 @@ func (p Policy) Fault() string {
 		return "policy: trade_interval_us is at most an hour, and trade_burst goes with it"
 	case p.Burst.fault() || p.AccountBurst.fault():
 		return "policy: sigmas of burst and account_burst lies in 0..100, floor in 0..1000000"
-	case p.Wash.Times < 0 || p.Wash.Times > 8 || p.Wash.Window < 0 || p.Wash.Window > day:
-		return "policy: wash.times lies in 0..8 and wash.window_us in 0..a day"
+	case !counts(p.Wash.Times, p.Wash.Window):
+		return "policy: wash.times lies in 0..8 and wash.window_us in 1..a day, or 0 if times is 0"
 	case p.Degrade.PushInterval < 0 || p.Degrade.PushInterval > minute || p.Degrade.ShedDivisor < 1 || p.Degrade.ShedDivisor > 100:
 		return "policy: degrade.push_interval_us is at most a minute, and degrade.shed_divisor lies in 1..100"
-	case p.SelfTrades.Times < 0 || p.SelfTrades.Times > 8 || p.SelfTrades.Window < 0 || p.SelfTrades.Window > day:
-		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 0..a day"
+	case !counts(p.SelfTrades.Times, p.SelfTrades.Window):
+		return "policy: self_trades.times lies in 0..8 and self_trades.window_us in 1..a day, or 0 if times is 0"
 	}
 	return ""
+}
+
+// counts reports whether a rule that counts within a window can: without one it
+// would count what comes in the same µs.
+func counts(times, window int64) bool {
+	return times >= 0 && times <= 8 && window >= 0 && window <= day && (times == 0 || window > 0)
 }
 
 // Fault returns what is wrong with the template, "" if nothing is.
@@ -380,6 +387,8 @@ func (t TruthRule) fault() string {
 		return "truth.approvals is at most 5, and at least 2 where people propose"
 	case t.DisputeWindow < 0 || t.DisputeWindow > 366*day || t.SLA < 0 || t.SLA > 366*day:
 		return "truth.dispute_window_us and truth.sla_us are at most a year"
+	case t.MaxDisputes < 0 || t.MaxDisputes > 16:
+		return "truth.max_disputes lies in 0..16"
 	case len(t.Reporters) > MaxReporters:
 		return "truth.reporters has at most 16 names"
 	case t.Source == SourceManual && (len(t.Reporters) != 0 || t.Quorum != 0 || t.MaxAge != 0 || t.MaxDivergence != 0):

@@ -51,6 +51,7 @@ type Proposal struct {
 	FinalAt        Time       `json:"final_at"`
 	Approvals      int        `json:"approvals"` // principals that stand behind it
 	Needed         int64      `json:"approvals_needed"`
+	Stands         bool       `json:"stands,omitempty"` // it cannot be disputed any more
 }
 
 // PriceOf returns the published price of an outcome, 0 if the market has none of

@@ -285,6 +285,7 @@ func (*DisputeResolution) commandKind() uint8 { return 26 }
 
 func (x *DisputeResolution) fields(c *wire.Codec) {
 	wire.Num(c, &x.Market)
+	wire.Num(c, &x.Account)
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.EvidenceSHA256[:])
 }
@@ -1199,6 +1200,7 @@ func (x *TruthRule) fields(c *wire.Codec) {
 	wire.Num(c, &x.Source)
 	wire.Signed(c, &x.Approvals)
 	wire.Signed(c, &x.DisputeWindow)
+	wire.Signed(c, &x.MaxDisputes)
 	wire.Signed(c, &x.SLA)
 	for i := range wire.List(c, &x.Reporters, 16) {
 		c.Text(&x.Reporters[i], 64)

@@ -320,7 +320,7 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 	case 18, 19:
 		return &engine.RejectResolution{Market: m}
 	case 20:
-		return &engine.DisputeResolution{Market: m, EvidenceURI: uri, EvidenceSHA256: sum}
+		return &engine.DisputeResolution{Market: m, Account: engine.AccountID(r.pick(7)), EvidenceURI: uri, EvidenceSHA256: sum}
 	case 21:
 		return &engine.CancelMarket{Market: m, Kind: engine.CancelKind(r.pick(3)), EvidenceURI: uri, EvidenceSHA256: sum}
 	case 22:

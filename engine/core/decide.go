@@ -67,13 +67,17 @@ func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
 		return err
 	}
 	item := engine.Decision{}
-	defer func() { s.item = 0 }()
+	defer func() { s.item, s.worked = 0, 0 }()
 	for i, x := range b.Items {
 		item.Reset(d.Seq, d.Request)
-		s.item = i
+		s.item, s.walk.count = i, 0
 		s.decide(&item, x)
+		s.worked += s.walk.count // refused or not: it took the time
 		result := engine.Result{Code: item.Code, Detail: item.Detail, Events: uint32(len(item.Events))}
 		for _, e := range item.Events {
+			if c, is := e.(*engine.OrdersClosed); is {
+				s.worked += len(c.Orders)
+			}
 			d.Add(keep(e))
 		}
 		d.Results = append(d.Results, result)

@@ -12,6 +12,7 @@ type State struct {
 	f *fold.State
 
 	item   int  // of the batch being decided
+	worked int  // resting orders that the items before it met or cancelled
 	walk   walk // of the order being decided
 	filled engine.OrderFilled
 	rested engine.OrderRested

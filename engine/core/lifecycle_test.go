@@ -201,3 +201,55 @@ func TestPauseWithCancelFreesEverybody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the view says of a proposal is what a dispute of it meets, in every round.
+func TestProposalStands(t *testing.T) {
+	tmpl := engine.DefaultTemplate()
+	tmpl.Truth.DisputeWindow, tmpl.Truth.MaxDisputes = int64(1000*sec), 2
+	w := newWorld(t, calm(), tmpl)
+	w.rich(2, 1000*one)
+	m := w.open(engine.OpenMarket{})
+	look := func(round string, stands bool) {
+		t.Helper()
+		if v, _ := w.s.Market(m, w.now); v.Proposal.Stands != stands {
+			t.Errorf("%s: the view says that it stands: %t", round, !stands)
+		}
+		d := w.give("eve", &engine.DisputeResolution{Market: m, Account: 2, EvidenceURI: "a:b", EvidenceSHA256: digest(1)})
+		if d.Code != engine.InsufficientShares {
+			t.Errorf("%s: who holds nothing gets %s", round, d.Code)
+		}
+	}
+	approve := func(who ...string) {
+		t.Helper()
+		for _, p := range who {
+			w.ok(p, &engine.ApproveResolution{Market: m})
+		}
+	}
+	dispute := func(who string) {
+		t.Helper()
+		w.ok(who, &engine.DisputeResolution{Market: m, EvidenceURI: "a:b", EvidenceSHA256: digest(1)})
+	}
+	w.ok("ana", propose(m, engine.Yes, 0))
+	approve("bob", "carol", "dave")
+	look("before any dispute", false)
+	dispute("dave")
+	if v, _ := w.s.Market(m, w.now); v.Proposal.Stands {
+		t.Error("a disputed proposal stands")
+	}
+	w.ok("ana", propose(m, engine.Yes, 0))
+	approve("bob", "dave")
+	look("with one more that disputed", false)
+	approve("carol")
+	look("with one more", true)
+	if d := w.give("fred", &engine.DisputeResolution{Market: m, EvidenceURI: "a:b", EvidenceSHA256: digest(1)}); d.Code != engine.WrongState {
+		t.Errorf("a proposal that stands is disputed: %s", d.Code)
+	}
+	w.ok("ops", &engine.RejectResolution{Market: m})
+	w.ok("ana", propose(m, engine.No, 0))
+	dispute("fred")
+	w.ok("ana", propose(m, engine.No, 0))
+	look("after as many disputes as the template allows", true)
+	if err := w.refold(); err != nil {
+		t.Error(err)
+	}
+}

@@ -161,12 +161,15 @@ func (s *State) fill(now engine.Time, x *engine.PlaceOrder, replaces engine.Orde
 	if w.byCost {
 		w.want = int64(x.Amount)
 	}
-	w.most = int(s.f.Policy.MaxFills)
+	w.most = min(int(s.f.Policy.MaxFills), s.workLeft())
 	w.limit = s.reach(x, low, high)
 	if x.PostOnly && s.touches(w) {
 		return engine.PostOnlyTakes, ""
 	}
 	w.run(s)
+	if w.full && w.most < int(s.f.Policy.MaxFills) {
+		return engine.LimitReached, batchWorked
+	}
 	if code := s.verdict(x); code != engine.OK {
 		return code, ""
 	}
@@ -175,6 +178,11 @@ func (s *State) fill(now engine.Time, x *engine.PlaceOrder, replaces engine.Orde
 	}
 	return s.covered(x, replaces), ""
 }
+
+const batchWorked = "the batch has met and cancelled as many orders as one decision may; send this item again"
+
+// workLeft is how many resting orders the decision may still meet or cancel.
+func (s *State) workLeft() int { return max(engine.WorkLimit-s.worked, 0) }
 
 // tradable says whether anything may change positions, pool or book depth.
 func (s *State) tradable(now engine.Time, m *fold.Market, a engine.AccountID) (engine.Code, string) {
@@ -388,9 +396,14 @@ func (s *State) cancelAll(d *engine.Decision, x *engine.CancelAll) {
 	}
 	e := &engine.OrdersClosed{Reason: engine.ByOwner}
 	for o := range s.f.Orders.ByAccount(uint32(x.Account)) { // at most the policy's max_open_orders
-		if (x.Market == 0 || o.Market == uint32(x.Market)) && len(e.Orders) < engine.WorkLimit {
-			e.Orders = append(e.Orders, closed(o))
+		if x.Market != 0 && o.Market != uint32(x.Market) {
+			continue
 		}
+		if len(e.Orders) == s.workLeft() {
+			d.Reject(engine.LimitReached, batchWorked)
+			return
+		}
+		e.Orders = append(e.Orders, closed(o))
 	}
 	if len(e.Orders) != 0 { // else nothing waits, as it was asked for
 		d.Add(e)

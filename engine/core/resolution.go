@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 )
@@ -102,6 +104,14 @@ func (s *State) dispute(d *engine.Decision, x *engine.DisputeResolution) {
 	case m == nil:
 	case d.At >= m.Proposal.FinalAt:
 		d.Reject(engine.WrongState, "the dispute window is over")
+	case x.Account != 0 && s.f.Account(x.Account) == nil:
+		d.Reject(engine.AccountNotFound, "")
+	case x.Account != 0 && !m.Concerns(x.Account):
+		d.Reject(engine.InsufficientShares, "who holds nothing of the market cannot dispute its outcome")
+	case slices.Contains(m.Disputes, d.Principal):
+		d.Reject(engine.WrongState, "the principal has disputed this market before")
+	case m.Stands():
+		d.Reject(engine.WrongState, "the proposal stands: it was looked at again after a dispute")
 	default:
 		d.Add(&engine.ResolutionDisputed{Market: x.Market, EvidenceURI: x.EvidenceURI, EvidenceSHA256: x.EvidenceSHA256})
 		m.Move(d, engine.Disputed, false)

@@ -36,6 +36,7 @@ func (s *State) Market(id engine.MarketID, now engine.Time) (engine.Market, bool
 		v.Proposal = &engine.Proposal{
 			Outcome: p.Outcome, Value: p.Value, Cancel: p.Cancel, EvidenceURI: p.EvidenceURI, EvidenceSHA256: p.EvidenceSHA256, EffectiveAt: p.EffectiveAt,
 			ProposedAt: p.At, FinalAt: p.FinalAt, Approvals: len(p.Backers), Needed: m.Needed(p.Reported),
+			Stands: m.State == engine.Proposed && m.Stands(),
 		}
 	}
 	if m.End.How == engine.EndByOutcome || m.End.How == engine.EndByVoid {
@@ -53,7 +54,7 @@ func when(t engine.Time) *engine.Time {
 	return &t
 }
 
-// view returns the market's outcomes.
+// outcomesOf returns what anybody may know of the market's outcomes.
 func outcomesOf(m *fold.Market, now engine.Time) []engine.OutcomeState {
 	n, t := m.Outcomes(), m.OpenTime(now)
 	out := make([]engine.OutcomeState, n)

@@ -137,10 +137,11 @@ func (w *walk) along(target engine.Price) {
 
 // meet trades with a resting order and reports whether the walk ends there.
 func (w *walk) meet(o *book.Order) bool {
-	if w.count++; w.count > w.most {
+	if w.count == w.most {
 		w.full = true
 		return true
 	}
+	w.count++
 	p := w.price(o)
 	q := w.affordable(p)
 	own := engine.AccountID(o.Account) == w.account && w.account != 0

@@ -134,6 +134,7 @@ func (w *world) give(principal string, c engine.Command) *engine.Decision {
 	if err != nil {
 		w.t.Fatalf("%s: %v", show(c), err)
 	}
+	w.sized(d)
 	if w.watch != nil {
 		w.shown(&live, d)
 		w.watch.after(w, d)

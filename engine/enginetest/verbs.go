@@ -137,6 +137,7 @@ func (w *world) addTemplate(a *args, _ []string) error {
 	}
 	t.Truth.Source = word[engine.Source](a, "source", "manual")
 	t.Truth.Approvals, t.Truth.DisputeWindow = a.number("approvals", t.Truth.Approvals), a.spanOf("window", 0)
+	t.Truth.MaxDisputes = a.number("max_disputes", 0)
 	t.Truth.SLA, t.Truth.Quorum = a.spanOf("sla", t.Truth.SLA), a.number("quorum", 0)
 	t.Truth.MaxAge, t.Truth.MaxDivergence = a.spanOf("max_age", 0), a.micros("divergence", 0)
 	if v := a.text("reporters", ""); v != "" {
@@ -381,7 +382,9 @@ func (w *world) ending(verb string, a *args) (engine.Command, string) {
 	case "dispute":
 		x := &engine.DisputeResolution{Market: a.market()}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
-		return x, a.text("by", "resolver")
+		by := a.text("by", "resolver")
+		x.Account = w.accounts[by] // 0, ex officio, for who has none
+		return x, by
 	case "cancel-market":
 		x := &engine.CancelMarket{Market: a.market()}
 		if err := x.Kind.UnmarshalText([]byte(a.next())); err != nil {

@@ -46,9 +46,9 @@ var bodies = []body{
 		"fee", `{"kind":"curve","rate_ppm":20000,"lp_ppm":500000,"creator_ppm":100000}`,
 		"guard", `{"window_us":60000000,"bound_ppm":10000,"relative":false,"outliers":3,"floor_ppm":100,"reopen_after_us":600000000}`,
 		"risk", `{"max_position_micros":5000000,"max_exposure_micros":5000000,"max_open_interest_micros":90000000,"order_interval_us":1000,"order_burst":100,"spike_move_micros":100000,"spike_span_us":60000000,"cool_down_us":60000000}`,
-		"truth", `{"source":"quorum","approvals":1,"dispute_window_us":60000000,"sla_us":86400000000,"reporters":["p-service"],"quorum":1,"max_age_us":3600000000,"max_divergence_ppm":1000}`,
+		"truth", `{"source":"quorum","approvals":1,"dispute_window_us":60000000,"max_disputes":2,"sla_us":86400000000,"reporters":["p-service"],"quorum":1,"max_age_us":3600000000,"max_divergence_ppm":1000}`,
 		"end", `{"uniform":true,"clawback":true,"void_trades":1000,"void_window_us":3600000000}`,
-	), optional: "max_duration_us collar_micros fee guard risk end fee.rate_ppm fee.lp_ppm fee.creator_ppm guard.* risk.* end.* truth.dispute_window_us " +
+	), optional: "max_duration_us collar_micros fee guard risk end fee.rate_ppm fee.lp_ppm fee.creator_ppm guard.* risk.* end.* truth.dispute_window_us truth.max_disputes " +
 		"truth.sla_us truth.reporters truth.quorum truth.max_age_us truth.max_divergence_ppm"},
 	{path: "/v1/markets", members: set(
 		"template", `"binary@1.0.0"`, "title", `"Snow"`, "creator", `"acc_1"`, "liquidity_micros", `10000000`, "price_micros", `500000`, "close_at", later,

@@ -31,7 +31,7 @@ type call struct {
 
 // reads says what the function of the route reads.
 func (c *call) reads(f *wire.Form) {
-	c.Request = &wire.Request{Form: f, Path: c.r.PathValue, Account: c.key.Account}
+	c.Request = &wire.Request{Form: f, Path: c.r.PathValue, Account: c.key.Account, Roles: c.key.Roles}
 }
 
 // privileged reports whether the key passes by its roles, not by ownership.

@@ -36,6 +36,7 @@ func sayings() []said {
 	template.Guard = engine.GuardRule{Window: 4, Bound: 5, Relative: true, Outliers: 6, Floor: 7, ReopenAfter: 8}
 	template.Risk = engine.RiskRule{MaxPosition: 9, MaxExposure: 10, MaxInterest: 11, OrderInterval: 12, OrderBurst: 13, SpikeMove: 14, SpikeSpan: 15, CoolDown: 16}
 	template.End = engine.EndRule{Uniform: true, Clawback: true, VoidTrades: 17, VoidWindow: 18}
+	template.Truth.MaxDisputes = 5
 	template.Truth.DisputeWindow, template.Truth.SLA, template.Truth.Quorum, template.Truth.MaxAge, template.Truth.MaxDivergence = 19, 20, 21, 22, 23
 	template.Collar, template.MaxDuration = 24, 25
 	policy.TradeInterval, policy.TradeBurst = 26, 27

@@ -14,6 +14,6 @@
 // stops here; a value leaves as whole millionths.
 //
 // The way of a fact: a source (Program.Table, Program.Endpoint, Program.Manual)
-// gives a facts document, Program.Evaluate makes it a Finding, Combine says what
-// a quorum of findings comes to, and Propose makes the words for the engine.
+// gives a facts document, Program.Evaluate makes it a Finding, and Propose makes the
+// words for the engine, which counts what its reporters say.
 package resolver

@@ -104,8 +104,9 @@ type Field struct {
 	Absent *string `yaml:"absent,omitempty" json:"absent,omitempty"` // the fact's value where the source has none or null; absent: the fact is missing then
 }
 
-// Quorum says how many sources must agree. The engine checks it again, by the
-// market's template; the rule's own is for dry runs and for people.
+// Quorum says how many sources must agree: what the template of the rule's
+// markets has to ask for. It is for people to compare; the engine alone counts
+// reports, and by the template.
 type Quorum struct {
 	K             int   `yaml:"k" json:"k"`                                             // 1..number of sources
 	MaxDivergence int64 `yaml:"max_divergence_ppm" json:"max_divergence_ppm,omitempty"` // scalar: of the market's range, 0..1,000,000

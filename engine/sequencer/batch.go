@@ -68,10 +68,18 @@ type batch struct {
 // ack is what a ticket gets once everything decided so far is durable: decision
 // index of this batch, an earlier decision, or an error.
 type ack struct {
-	t     *ticket
+	t     *ticket // nil: answered
 	index int
 	again engine.Seq
 	err   error
+}
+
+// send answers the ticket and lets go of it first: a ticket that was answered
+// may be another request's by now.
+func (a *ack) send(out outcome) {
+	t := a.t
+	a.t = nil
+	t.done <- out
 }
 
 func (b *batch) empty() bool { return len(b.decisions) == 0 && len(b.acks) == 0 }
@@ -97,7 +105,9 @@ func (b *batch) reset() {
 
 // add encodes a decision and reads it back. What is returned, shown and answered
 // is what was read: a decision that the next start could not read is found here,
-// before it is in the journal for ever. It keeps nothing of d.
+// before it is in the journal for ever. No record is above journal.MaxRecord,
+// because a decision's work is bounded (engine.WorkLimit; the tests of package core
+// make the largest decision on each command). It keeps nothing of d.
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
 	b.buf = d.Append(b.buf)

@@ -234,12 +234,17 @@ func (q *Sequencer) give(b *batch, r engine.Request) (*engine.Decision, error) {
 	return b.add(&q.scratch)
 }
 
-// abandon answers a batch that was not made durable, as far as anybody knows.
+// abandon answers who was not answered of a batch that was not made durable, as
+// far as anybody knows, or that failed later.
 func (q *Sequencer) abandon(b *batch, stage string) {
+	n := 0
 	for i := range b.acks {
-		b.acks[i].t.done <- outcome{err: ErrUnknown}
+		if a := &b.acks[i]; a.t != nil {
+			a.send(outcome{err: ErrUnknown})
+			n++
+		}
 	}
-	q.metrics.orchestration.WithLabelValues(stage).Add(float64(max(1, len(b.acks))))
+	q.metrics.orchestration.WithLabelValues(stage).Add(float64(max(1, n)))
 	b.reset()
 }
 
@@ -313,11 +318,11 @@ func (q *Sequencer) commit(b *batch) (err error) {
 		a := &b.acks[i]
 		switch {
 		case a.err != nil:
-			a.t.done <- outcome{err: a.err}
+			a.send(outcome{err: a.err})
 		case a.again != 0:
-			a.t.done <- outcome{again: a.again}
+			a.send(outcome{again: a.again})
 		default:
-			a.t.done <- outcome{committed: Committed{Decision: b.decisions[a.index], At: at}}
+			a.send(outcome{committed: Committed{Decision: b.decisions[a.index], At: at}})
 		}
 	}
 	clear(b.acks)

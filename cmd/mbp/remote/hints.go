@@ -16,7 +16,7 @@ var hints = map[string]string{
 	engine.TemplateNotFound.String():   "see `mbp template list`",
 	engine.AlreadyExists.String():      "versions and keys never change; take another version, or make another key",
 	engine.InsufficientFunds.String():  "see `mbp account show`; order less, cancel what waits (`mbp order list`), or have credits granted",
-	engine.InsufficientShares.String(): "see `mbp account show`; sell less, or cancel what waits (`mbp order list`)",
+	engine.InsufficientShares.String(): "see `mbp account show`; sell less, or cancel what waits (`mbp order list`); only who holds something of a market disputes it",
 	engine.RateLimited.String():        "wait as long as it says; an account may order ten times a second",
 	engine.MarketNotOpen.String():      "see `mbp market show`; only open markets trade",
 	engine.MarketClosed.String():       "see `mbp market show`; its time is over, and it waits for its outcome",

@@ -160,7 +160,11 @@ func showMarket(w io.Writer, m *client.Market) {
 		fmt.Fprintf(w, "  %-9s %s\n", line[0], line[1])
 	}
 	if p := m.Proposal; p != nil {
-		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, final at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value, p.Cancel), p.Approvals, p.Needed, p.FinalAt, p.EvidenceURI)
+		final := "final"
+		if p.Stands {
+			final = "stands, final"
+		}
+		fmt.Fprintf(w, "  %-9s %s, %d of %d approvals, %s at %s, evidence %s\n", "proposed", truthOf(p.Outcome, p.Value, p.Cancel), p.Approvals, p.Needed, final, p.FinalAt, p.EvidenceURI)
 	}
 	if m.Kind == engine.Scalar {
 		fmt.Fprintf(w, "  %-9s %s to %s\n", "range", exact.Format(m.Min), exact.Format(m.Max))

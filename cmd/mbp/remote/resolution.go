@@ -203,6 +203,10 @@ func marketDisputeCommand(c *Connection) *cobra.Command {
 			}
 			return cl.Dispute(ctx, engine.DisputeResolution{Market: id, EvidenceURI: uri, EvidenceSHA256: digest}, calls...)
 		})
+	cmd.Long = `Object to the proposed outcome within its window, once for a market. The account of
+a trader's key has to hold shares or liquidity of it. The market then waits for
+another proposal, which stands, and cannot be disputed, if one principal more than
+needed is behind it.`
 	cmd.Example = "  mbp market dispute mkt_1 --evidence-uri https://example.org/other.pdf --evidence other.pdf"
 	e.bind(cmd)
 	e.require(cmd)

@@ -213,8 +213,9 @@ func (c *Client) Propose(ctx context.Context, p engine.ProposeResolution, calls 
 	return c.post(ctx, marketPath(p.Market, "resolution"), body, calls)
 }
 
-// Dispute objects to a proposal within its window. Roles: trader, resolver,
-// moderator, operator, admin.
+// Dispute objects to a proposal within its window, once for a market; a trader's
+// account has to hold something of it. Roles: trader, resolver, moderator,
+// operator, admin.
 func (c *Client) Dispute(ctx context.Context, x engine.DisputeResolution, calls ...Call) (*Decision, error) {
 	body := struct {
 		Evidence string        `json:"evidence_uri"`

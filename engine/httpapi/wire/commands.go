@@ -21,6 +21,7 @@ type Request struct {
 	*Form
 	Path    func(name string) string // segments of the path
 	Account engine.AccountID         // of the API key; 0 for none
+	Roles   engine.Roles             // of the API key
 }
 
 // ID reads a segment of the path; what does not parse is a fault of the form.
@@ -150,9 +151,13 @@ func ApproveResolution(r *Request) engine.Command {
 // RejectResolution reads nothing but the path.
 func RejectResolution(r *Request) engine.Command { return &engine.RejectResolution{Market: r.market()} }
 
-// DisputeResolution reads evidence.
+// DisputeResolution reads evidence. A key that may dispute as a trader only speaks
+// for its account, every other one ex officio.
 func DisputeResolution(r *Request) engine.Command {
 	x := &engine.DisputeResolution{Market: r.market()}
+	if !r.Roles.Has(engine.RoleResolver | engine.RoleModerator | engine.RoleOperator | engine.RoleAdmin) {
+		x.Account = r.Account
+	}
 	x.EvidenceURI, x.EvidenceSHA256 = r.evidence("evidence_sha256")
 	return x
 }

@@ -43,7 +43,7 @@ func AddTemplate(r *Request) engine.Command {
 
 func truthRule(f *Form) engine.TruthRule {
 	t := engine.TruthRule{
-		Approvals: f.Int64("approvals", true), DisputeWindow: f.Int64("dispute_window_us", false), SLA: f.Int64("sla_us", false),
+		Approvals: f.Int64("approvals", true), DisputeWindow: f.Int64("dispute_window_us", false), MaxDisputes: f.Int64("max_disputes", false), SLA: f.Int64("sla_us", false),
 		Reporters: f.Texts("reporters", false, engine.MaxReporters, MaxName), Quorum: f.Int64("quorum", false),
 		MaxAge: f.Int64("max_age_us", false), MaxDivergence: f.Int64("max_divergence_ppm", false),
 	}

@@ -55,7 +55,7 @@ func (s *State) Fold(d *engine.Decision) error {
 	}
 	s.Seq, s.At = d.Seq, d.At
 	if d.Key != (engine.Tag{}) {
-		s.Repeats.Remember(repeat.Tag(d.Key), repeat.Entry{Input: repeat.Tag(d.Input), Seq: uint64(d.Seq), At: int64(d.At)})
+		s.Repeats.Remember(d.Principal, repeat.Tag(d.Key), repeat.Entry{Input: repeat.Tag(d.Input), Seq: uint64(d.Seq), At: int64(d.At)})
 	}
 	return nil
 }

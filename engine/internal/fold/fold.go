@@ -194,8 +194,13 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 		if m := s.Market(x.Market); m != nil && len(x.Given) == m.Outcomes() {
 			return s.unitsMoved(d, m, x.Account, s.withdrawal(m, x))
 		}
-	case *engine.GuardTripped, *engine.ResolutionDisputed:
+	case *engine.GuardTripped:
 		return nil // the change of state goes with it
+	case *engine.ResolutionDisputed:
+		if m := s.Market(x.Market); m != nil {
+			m.Disputes = append(m.Disputes, d.Principal)
+			return nil
+		}
 	case *engine.Cooled:
 		if m := s.Market(x.Market); m != nil {
 			m.Cooling = x.Until

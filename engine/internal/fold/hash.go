@@ -78,7 +78,8 @@ func (s *State) Hash() engine.Digest {
 	}
 	s.Due.Each(func(e due.Entry) { h.num(e.At, int64(e.Kind), int64(e.ID)) })
 	s.hashModeration(h)
-	s.Repeats.Each(func(k repeat.Tag, e repeat.Entry) {
+	s.Repeats.Each(func(who string, k repeat.Tag, e repeat.Entry) {
+		h.text(who)
 		h.raw(k[:])
 		h.raw(e.Input[:])
 		h.num(int64(e.Seq), e.At)
@@ -133,6 +134,10 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 		h.num(1)
 	}
 	for _, b := range p.Backers {
+		h.text(b)
+	}
+	h.num(int64(len(m.Disputes)))
+	for _, b := range m.Disputes {
 		h.text(b)
 	}
 	h.raw(e.evidence[:])

@@ -128,6 +128,37 @@ func (m *Market) Needed(reported bool) int64 {
 	return max(2, m.Template.Truth.Approvals)
 }
 
+// Stands reports whether the proposal cannot be disputed any more. Else one with
+// nothing to lose could send every proposal back. The market was disputed as often
+// as its template allows; or it was before, and one principal more than needed
+// stands behind the proposal, not counting those who disputed.
+func (m *Market) Stands() bool {
+	n, most := int64(0), m.Template.Truth.MaxDisputes
+	if most == 0 {
+		most = 3 // an objection, an appeal, and one that nobody thought of
+	}
+	for _, b := range m.Proposal.Backers {
+		if !slices.Contains(m.Disputes, b) {
+			n++
+		}
+	}
+	return int64(len(m.Disputes)) >= most || len(m.Disputes) > 0 && n > m.Needed(m.Proposal.Reported)
+}
+
+// Concerns reports whether an account holds shares or liquidity of the market.
+func (m *Market) Concerns(a engine.AccountID) bool {
+	i, ok := m.Balance.Index(uint32(a))
+	if !ok {
+		return false
+	}
+	for o := range m.Outcomes() {
+		if m.Balance.Shares(i, o)+m.Balance.Held(i, o) > 0 {
+			return true
+		}
+	}
+	return m.Balance.UnitsOf(i) > 0
+}
+
 // Agreeing lists the reporters that say the same as mine, mine first: reports by
 // the same rule that are fresh, of the same outcome or way to cancel, and of a scalar market with
 // values that all lie within the template's part of the range. Of several such

@@ -106,6 +106,7 @@ type Market struct {
 	claimOf  map[engine.AccountID]int32
 	facts    []Fact
 	Proposal proposal
+	Disputes []string      // principals that disputed its proposals, in order
 	Drain    engine.Reason // why its orders are being cancelled; 0: they are not
 	End      ending
 }
@@ -248,7 +249,8 @@ func (m *Market) Held(a engine.AccountID, outcome int) (free, reserved engine.Sh
 	return m.Balance.Shares(i, outcome), m.Balance.Held(i, outcome)
 }
 
-// How long and how many answered requests are remembered.
+// How long and how many answered requests are remembered; where that many are,
+// the oldest of the principal that has the most is forgotten.
 const (
 	RepeatWindow = engine.Time(24 * 3600 * 1_000_000) // µs
 	RepeatLimit  = 1_000_000

@@ -3,7 +3,7 @@ package guard
 // SelfParams bound how often an account's orders may meet its own.
 type SelfParams struct {
 	Times  int64 // meetings that raise the signal, 1..8; 0: off
-	Window int64 // µs within which they count; a policy gives 0..24 h
+	Window int64 // µs within which they count, 1 µs..24 h if Times is not 0
 }
 
 const selfTimes = 8

@@ -5,7 +5,7 @@ import "github.com/mbp-market/mbp/engine/internal/fixed"
 // WashParams bound how often two accounts may trade back and forth.
 type WashParams struct {
 	Times     int64        // changes of direction that raise the signal, 1..8; 0: off
-	Window    int64        // µs within which they count; a policy gives 0..24 h
+	Window    int64        // µs within which they count, 1 µs..24 h if Times is not 0
 	Tolerance int64        // ppm of the larger by which the two sizes may differ, 0..1,000,000; no policy changes it
 	MinShares fixed.Shares // micro-shares; smaller fills are not looked at, 0..2^52; no policy changes it
 }

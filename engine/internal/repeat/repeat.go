@@ -1,7 +1,14 @@
 // Package repeat remembers which request was answered by which decision, so that
-// a retry gets the first answer. It promises bounds in time and number, oldest
-// out first, by the times it is given and no clock of its own; it refuses to
-// forget anything earlier.
+// a retry gets the first answer. It promises bounds in time and number, by the
+// times it is given and no clock of its own, and a fair share of the number: where
+// there is no room, the oldest request of the principal that has the most is
+// forgotten, so that a flood forgets its own. Whoever has less than an equal part
+// of the limit loses nothing to others. It refuses to forget anything earlier.
+//
+// Sharing is max-min fair (Bertsekas and Gallager, Data Networks, 1992, 6.5.2): no
+// principal keeps less than it asks for while another keeps more. What is
+// forgotten next follows from what is remembered alone, so a set that is filled
+// again from Each goes on as before.
 package repeat
 
 // Tag identifies a request or its content: the first 16 bytes of a SHA-256 value.
@@ -18,46 +25,198 @@ type Entry struct {
 type Set struct {
 	window int64 // µs
 	limit  int
-	byKey  map[Tag]Entry
-	queue  []Tag // in order of the decisions; the live part begins at head
-	head   int
+
+	byKey       map[Tag]int32
+	pages       []*[pageSize]node // without pointers, so that collecting garbage does not walk them
+	used        int32             // nodes ever used; node 0 stands for none
+	free        int32             // first of the nodes that are free again, a list by next
+	first, last int32             // of all requests, the oldest first
+	n           int
+
+	names  map[string]int32
+	owners []owner
+	spare  []int32 // owners without a request
+	heap   []int32 // owners, the one to lose a request next on top
+}
+
+const pageSize = 1024
+
+// node is a remembered request in two lists: of all, and of its owner's.
+type node struct {
+	key        Tag
+	entry      Entry
+	owner      int32
+	prev, next int32 // of all
+	later      int32 // of its owner's
+}
+
+// owner is a principal that has requests here.
+type owner struct {
+	name        string
+	first, last int32
+	n           int
+	at          int // its place in the heap
 }
 
 // New returns an empty set that remembers for window µs, at most limit requests.
 func New(window int64, limit int) *Set {
-	return &Set{window: window, limit: limit, byKey: map[Tag]Entry{}}
+	return &Set{window: window, limit: limit, byKey: map[Tag]int32{}, names: map[string]int32{}}
 }
 
-// Remember adds a request. Times never run backwards.
-func (s *Set) Remember(key Tag, e Entry) {
-	for len(s.queue) > s.head {
-		oldest := s.queue[s.head]
-		if e.At-s.byKey[oldest].At < s.window && len(s.queue)-s.head < s.limit {
-			break
+// Remember adds a principal's request. Times never run backwards and sequences
+// grow. A key that is remembered already stays as it is.
+func (s *Set) Remember(principal string, key Tag, e Entry) {
+	if _, known := s.byKey[key]; known {
+		return
+	}
+	for s.n > 0 && e.At-s.node(s.first).entry.At >= s.window {
+		s.forget(s.first) // the oldest of all is the oldest of its owner, too
+	}
+	if s.n == s.limit {
+		s.forget(s.owners[s.heap[0]].first)
+	}
+	o := s.owner(principal)
+	i := s.room()
+	*s.node(i) = node{key: key, entry: e, owner: o, prev: s.last}
+	s.byKey[key] = i
+	if s.n++; s.last == 0 {
+		s.first = i
+	} else {
+		s.node(s.last).next = i
+	}
+	s.last = i
+	x := &s.owners[o]
+	if x.n++; x.n == 1 {
+		x.first, x.at = i, len(s.heap)
+		s.heap = append(s.heap, o)
+	} else {
+		s.node(x.last).later = i
+	}
+	x.last = i
+	s.up(x.at)
+}
+
+// forget takes out the oldest request of an owner.
+func (s *Set) forget(i int32) {
+	x := s.node(i)
+	delete(s.byKey, x.key)
+	if x.prev == 0 {
+		s.first = x.next
+	} else {
+		s.node(x.prev).next = x.next
+	}
+	if x.next == 0 {
+		s.last = x.prev
+	} else {
+		s.node(x.next).prev = x.prev
+	}
+	o := &s.owners[x.owner]
+	o.first = x.later
+	if o.n--; o.n == 0 {
+		s.leave(x.owner)
+	} else {
+		s.down(o.at)
+	}
+	*x = node{next: s.free}
+	s.free = i
+	s.n--
+}
+
+// room returns a free node.
+func (s *Set) room() int32 {
+	if i := s.free; i != 0 {
+		s.free = s.node(i).next
+		return i
+	}
+	if s.used++; int(s.used)/pageSize == len(s.pages) {
+		s.pages = append(s.pages, new([pageSize]node))
+	}
+	return s.used
+}
+
+func (s *Set) node(i int32) *node { return &s.pages[i/pageSize][i%pageSize] }
+
+// owner returns a principal's place among the owners.
+func (s *Set) owner(name string) int32 {
+	if i, ok := s.names[name]; ok {
+		return i
+	}
+	i := int32(len(s.owners))
+	if n := len(s.spare); n != 0 {
+		i, s.spare = s.spare[n-1], s.spare[:n-1]
+	} else {
+		s.owners = append(s.owners, owner{})
+	}
+	s.owners[i], s.names[name] = owner{name: name}, i
+	return i
+}
+
+// leave takes an owner out of the heap and of the owners.
+func (s *Set) leave(o int32) {
+	at, end := s.owners[o].at, len(s.heap)-1
+	s.swap(at, end)
+	if s.heap = s.heap[:end]; at < end {
+		s.down(at)
+		s.up(at)
+	}
+	delete(s.names, s.owners[o].name)
+	s.owners[o] = owner{}
+	s.spare = append(s.spare, o)
+}
+
+// before reports whether the owner at one place of the heap loses a request before
+// the one at another: it has more, or as many and an older one.
+func (s *Set) before(i, j int) bool {
+	a, b := &s.owners[s.heap[i]], &s.owners[s.heap[j]]
+	if a.n != b.n {
+		return a.n > b.n
+	}
+	return s.node(a.first).entry.Seq < s.node(b.first).entry.Seq
+}
+
+func (s *Set) swap(i, j int) {
+	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
+	s.owners[s.heap[i]].at, s.owners[s.heap[j]].at = i, j
+}
+
+func (s *Set) up(i int) {
+	for i > 0 && s.before(i, (i-1)/2) {
+		s.swap(i, (i-1)/2)
+		i = (i - 1) / 2
+	}
+}
+
+func (s *Set) down(i int) {
+	for {
+		top := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(s.heap); child++ {
+			if s.before(child, top) {
+				top = child
+			}
 		}
-		delete(s.byKey, oldest)
-		s.head++
+		if top == i {
+			return
+		}
+		s.swap(i, top)
+		i = top
 	}
-	if s.head > len(s.queue)/2 && s.head > 1024 { // amortised: each key moves at most once
-		s.queue = append(s.queue[:0], s.queue[s.head:]...)
-		s.head = 0
-	}
-	s.queue = append(s.queue, key)
-	s.byKey[key] = e
 }
 
 // Find returns what is remembered of a request.
 func (s *Set) Find(key Tag) (Entry, bool) {
-	e, ok := s.byKey[key]
-	return e, ok
+	if i, ok := s.byKey[key]; ok {
+		return s.node(i).entry, true
+	}
+	return Entry{}, false
 }
 
 // Len returns how many requests are remembered.
-func (s *Set) Len() int { return len(s.queue) - s.head }
+func (s *Set) Len() int { return s.n }
 
-// Each calls fn for every request, oldest first.
-func (s *Set) Each(fn func(Tag, Entry)) {
-	for _, k := range s.queue[s.head:] {
-		fn(k, s.byKey[k])
+// Each calls fn for every request and its principal, oldest first.
+func (s *Set) Each(fn func(string, Tag, Entry)) {
+	for i := s.first; i != 0; i = s.node(i).next {
+		x := s.node(i)
+		fn(s.owners[x.owner].name, x.key, x.entry)
 	}
 }

@@ -1,6 +1,9 @@
 package repeat_test
 
 import (
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -8,41 +11,135 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
-// The set equals a plain list that is filtered each time.
-func TestRemembersByTimeAndNumber(t *testing.T) {
-	type item struct {
-		key repeat.Tag
-		e   repeat.Entry
+type item struct {
+	who string
+	key repeat.Tag
+	e   repeat.Entry
+}
+
+// loser is the place of the request that is forgotten for want of room: the
+// oldest of the principal that has the most, the one whose oldest is older among
+// equals.
+func loser(list []item) int {
+	held, first := map[string]int{}, map[string]int{}
+	for i, it := range list {
+		if held[it.who]++; held[it.who] == 1 {
+			first[it.who] = i
+		}
 	}
+	worst := list[0].who
+	for who, n := range held {
+		if n > held[worst] || n == held[worst] && first[who] < first[worst] {
+			worst = who
+		}
+	}
+	return first[worst]
+}
+
+func listed(s *repeat.Set) (list []item) {
+	s.Each(func(who string, k repeat.Tag, e repeat.Entry) { list = append(list, item{who, k, e}) })
+	return list
+}
+
+func tagged(n int) (t repeat.Tag) {
+	binary.BigEndian.PutUint64(t[:], uint64(n))
+	return t
+}
+
+// The set equals a plain list that is searched each time, and one that was filled
+// again from it goes on like it.
+func TestRemembersByTimeAndShare(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		window, limit := rapid.Int64Range(1, 100).Draw(t, "window"), rapid.IntRange(1, 20).Draw(t, "limit")
+		window, limit := rapid.Int64Range(1, 300).Draw(t, "window"), rapid.IntRange(1, 30).Draw(t, "limit")
 		s := repeat.New(window, limit)
 		var list []item
 		now := int64(0)
-		for n := range rapid.IntRange(1, 200).Draw(t, "n") {
+		for n := range rapid.IntRange(1, 300).Draw(t, "n") {
 			now += rapid.Int64Range(0, 10).Draw(t, "wait")
-			it := item{repeat.Tag{byte(n >> 8), byte(n), 1}, repeat.Entry{Seq: uint64(n + 1), At: now}}
-			s.Remember(it.key, it.e)
-			list = append(list, it)
-			for now-list[0].e.At >= window || len(list) > limit {
+			who := fmt.Sprint(rapid.IntRange(0, 6).Draw(t, "who") * rapid.IntRange(0, 1).Draw(t, "flood"))
+			it := item{who, tagged(n), repeat.Entry{Input: tagged(n + 1), Seq: uint64(n + 1), At: now}}
+			s.Remember(it.who, it.key, it.e)
+			s.Remember(it.who, it.key, repeat.Entry{Seq: 9999, At: now})
+			for len(list) > 0 && now-list[0].e.At >= window {
 				list = list[1:]
 			}
-			i := 0
-			s.Each(func(k repeat.Tag, e repeat.Entry) {
-				if i >= len(list) || list[i] != (item{k, e}) {
-					t.Fatalf("entry %d is %v", i, e)
+			if len(list) == limit {
+				list = slices.Delete(list, loser(list), loser(list)+1)
+			}
+			list = append(list, it)
+			if got := listed(s); !slices.Equal(got, list) || s.Len() != len(list) {
+				t.Fatalf("%d remembered: %v, want %v", s.Len(), got, list)
+			}
+			if rapid.IntRange(0, 20).Draw(t, "again") == 0 {
+				s = repeat.New(window, limit)
+				for _, it := range list {
+					s.Remember(it.who, it.key, it.e)
 				}
-				i++
-			})
-			if i != len(list) || s.Len() != i {
-				t.Fatalf("%d remembered, want %d", i, len(list))
 			}
 		}
-		if e, ok := s.Find(list[0].key); !ok || e != list[0].e {
-			t.Fatal("the oldest is not found")
+		for _, it := range list {
+			if e, ok := s.Find(it.key); !ok || e != it.e {
+				t.Fatalf("%v is not found", it)
+			}
 		}
 		if _, ok := s.Find(repeat.Tag{9, 9, 9}); ok {
 			t.Fatal("a stranger is found")
 		}
 	})
+}
+
+// One principal floods; nobody else loses a request before its time.
+func TestFloodForgetsItsOwn(t *testing.T) {
+	const limit, quiet = 10_000, 20
+	s := repeat.New(1<<40, limit)
+	seq := 0
+	remember := func(who string) {
+		seq++
+		s.Remember(who, tagged(seq), repeat.Entry{Seq: uint64(seq), At: int64(seq)})
+	}
+	for range 300 { // each has less than an equal part of the limit
+		for i := range quiet {
+			remember(fmt.Sprint("quiet-", i))
+		}
+		for range 1000 {
+			remember("flood")
+		}
+	}
+	held := map[string]int{}
+	for _, it := range listed(s) {
+		held[it.who]++
+	}
+	for i := range quiet {
+		if n := held[fmt.Sprint("quiet-", i)]; n != 300 {
+			t.Errorf("quiet-%d has %d of 300", i, n)
+		}
+	}
+	if held["flood"] != limit-quiet*300 {
+		t.Errorf("the flood has %d", held["flood"])
+	}
+}
+
+// BenchmarkRemember is one request of a hundred principals, with as many
+// remembered as there is room for.
+func BenchmarkRemember(b *testing.B) {
+	const limit = 1_000_000
+	s := repeat.New(1<<60, limit)
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprint("principal-", i))
+	}
+	key := func(n int) repeat.Tag {
+		var t repeat.Tag
+		binary.LittleEndian.PutUint64(t[:], uint64(n)*0x9e3779b97f4a7c15)
+		return t
+	}
+	for n := range limit {
+		s.Remember(names[n*n%97], key(n), repeat.Entry{Seq: uint64(n), At: int64(n)})
+	}
+	b.ReportAllocs()
+	n := limit
+	for b.Loop() {
+		n++
+		s.Remember(names[n*n%97], key(n), repeat.Entry{Seq: uint64(n), At: int64(n)})
+	}
 }

@@ -117,7 +117,7 @@ func frameExtent(b []byte, room int64) (size, count int, err error) {
 }
 
 // decodeHead decodes and checks header and table. b holds at least these; what
-// follows them becomes body. scratch is overwritten and may be nil.
+// follows them becomes body.
 func decodeHead(b []byte, base uint32, room int64) (frame, error) {
 	size, count, err := frameExtent(b, room)
 	if err != nil {

@@ -48,6 +48,7 @@ export const en = {
   "note.disputable": "It can be disputed until {until}.",
   "note.proposed.cancel": "It was proposed to end the market without an outcome, with {n} of {of} approvals.",
   "note.disputed.cancel": "The proposal to end the market without an outcome is disputed. The market waits for another one.",
+  "note.stands": "It was looked at again after a dispute and cannot be disputed any more. It is final on {until} at the earliest.",
   "note.disputed": "The proposed outcome, {outcome}, is disputed. The market waits for another proposal.",
   "note.settling": "The outcome stands. Holders are being paid.",
   "note.settling.back": "The market ends without an outcome. Holders are being paid back.",

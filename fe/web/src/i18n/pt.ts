@@ -50,6 +50,7 @@ export const pt: Record<MessageKey, string> = {
   "note.disputable": "Pode ser contestado até {until}.",
   "note.proposed.cancel": "Foi proposto encerrar o mercado sem resultado, com {n} de {of} aprovações.",
   "note.disputed.cancel": "A proposta de encerrar o mercado sem resultado foi contestada. O mercado espera outra.",
+  "note.stands": "Foi reexaminado depois de uma contestação e não pode mais ser contestado. É definitivo em {until}, no mínimo.",
   "note.disputed": "O resultado proposto, {outcome}, foi contestado. O mercado espera outra proposta.",
   "note.settling": "O resultado é definitivo. Quem tem ações está sendo pago.",
   "note.settling.back": "O mercado termina sem resultado. Quem tem ações está sendo ressarcido.",

@@ -6,7 +6,7 @@ import { FACTS, factTexts } from "./facts";
 import { stateNote } from "./note";
 
 const [pt, en] = [translator("pt"), translator("en")];
-const proposal = { outcome: "O3", value: null, cancel: null, proposed_at: "2026-01-01T11:00:00.000000Z", final_at: "2026-01-01T12:00:00.000000Z", approvals: 1, approvals_needed: 2 };
+const proposal = { outcome: "O3", value: null, cancel: null, proposed_at: "2026-01-01T11:00:00.000000Z", final_at: "2026-01-01T12:00:00.000000Z", approvals: 1, approvals_needed: 2, stands: null };
 
 describe("stateNote", () => {
   it("explains every state but the one that needs no word", () => {
@@ -19,6 +19,7 @@ describe("stateNote", () => {
   it("says what was proposed, how far it is, and until when it can be disputed", () => {
     expect(stateNote(cup({ state: "proposed", proposal }), "en", en)).toMatch(/^Green was proposed .* 1 of 2 approvals\. .* until .*2026/);
     expect(stateNote(cup({ state: "proposed", proposal: { ...proposal, final_at: proposal.proposed_at } }), "en", en), "no window, no word of it").toMatch(/approvals\.$/);
+    expect(stateNote(cup({ state: "proposed", proposal: { ...proposal, stands: true } }), "en", en), "disputed before").toMatch(/cannot be disputed .* final on .*2026/);
     expect(stateNote(degrees({ state: "disputed", proposal: { ...proposal, outcome: "LONG", value: -12_345_500_000 } }), "pt", pt)).toContain("−12.345,5");
     expect(stateNote(degrees({ state: "disputed", proposal: { ...proposal, outcome: "LONG", value: null } }), "pt", pt)).toContain("O resultado proposto, 0,");
   });

@@ -18,8 +18,8 @@ export function stateNote(m: Market, lang: Lang, t: Translate): string {
       if (!p) return "";
       return [
         t(p.cancel ? "note.proposed.cancel" : "note.proposed", { outcome: p.cancel ? "" : proposed(m, p, lang, t), n: count(p.approvals, lang), of: count(p.approvals_needed, lang) }),
-        // Not every template has a window for disputes.
-        Date.parse(p.final_at) > Date.parse(p.proposed_at) ? t("note.disputable", { until: day(p.final_at, lang) }) : "",
+        // Not every template has a window for disputes, and not every proposal can be disputed within it.
+        Date.parse(p.final_at) > Date.parse(p.proposed_at) ? t(p.stands ? "note.stands" : "note.disputable", { until: day(p.final_at, lang) }) : "",
       ].join(" ").trim();
     case "disputed":
       if (!p) return "";

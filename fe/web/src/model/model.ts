@@ -40,7 +40,7 @@ const outcomeState = record({
 export type OutcomeState = ReturnType<typeof outcomeState>;
 
 /** What was proposed: an outcome, of a scalar market a value in millionths (null is 0), or NONE and how the market is cancelled. */
-const proposal = record({ outcome: matching(/^(YES|NO|LONG|SHORT|NONE|O([1-9]|[1-5]\d|6[0-4]))$/, "an outcome or NONE"), cancel: maybe(oneOf(...CANCELS)), value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int });
+const proposal = record({ outcome: matching(/^(YES|NO|LONG|SHORT|NONE|O([1-9]|[1-5]\d|6[0-4]))$/, "an outcome or NONE"), cancel: maybe(oneOf(...CANCELS)), value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int, stands: maybe(flag) });
 export type Proposal = ReturnType<typeof proposal>;
 
 const marketShape = {
