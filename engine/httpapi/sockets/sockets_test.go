@@ -84,6 +84,30 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsMakeRoom: those who open connections and never send a
+// whole header keep nobody out either, and who has waited longest goes first.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	const most = 4
+	addr := serve(t, most, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
+	var silent []net.Conn
+	for i := range 5 * most {
+		conn := dial(t, addr)
+		if i%2 == 1 {
+			fmt.Fprint(conn, "GET / HT")
+		}
+		silent = append(silent, conn)
+	}
+	begin := time.Now()
+	if got, err := ask(dial(t, addr)); err != nil || got != "hello" {
+		t.Fatalf("%q %v after %s", got, err, time.Since(begin))
+	}
+	for i, conn := range silent[:4*most] {
+		if _, err := ask(conn); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("silent connection %d of %d: %v", i, len(silent), err)
+		}
+	}
+}
+
 // TestBusyConnectionsAreLimited: a connection over the limit waits until another
 // one is done, and those at work go on.
 func TestBusyConnectionsAreLimited(t *testing.T) {
