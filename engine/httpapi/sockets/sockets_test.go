@@ -144,6 +144,51 @@ func TestBusyConnectionsAreLimited(t *testing.T) {
 	}
 }
 
+// TestUntil: after the last time no connection reads or writes, whatever deadline
+// the server gives it.
+func TestUntil(t *testing.T) {
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sockets.Limit(raw, 2)
+	defer l.Close()
+	accept := func() net.Conn {
+		dial(t, raw.Addr().String())
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	before := accept()
+	begin := time.Now()
+	l.Until(begin.Add(100 * time.Millisecond))
+	after := accept()
+	room := make([]byte, 1<<20)
+	for i, set := range []func(time.Time) error{before.SetReadDeadline, before.SetWriteDeadline, before.SetDeadline, after.SetDeadline, nil} {
+		for _, deadline := range []time.Time{{}, begin.Add(time.Hour)} {
+			if set != nil {
+				if err := set(deadline); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, conn := range []net.Conn{before, after} {
+				_, err := conn.Read(room)
+				for wrote := error(nil); wrote == nil; _, wrote = conn.Write(room) {
+				}
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("after setter %d: %v", i, err)
+				}
+			}
+		}
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
 // TestFullListenerEnds: a server that is full can be shut down.
 func TestFullListenerEnds(t *testing.T) {
 	raw, err := net.Listen("tcp", "127.0.0.1:0")
