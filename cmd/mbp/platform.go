@@ -51,7 +51,7 @@ type platform struct {
 	writerDone, lakeDone chan struct{}
 }
 
-var errStarting = errors.New("starting")
+var errStarting error = httpapi.NotReady("starting")
 
 // open makes every part and starts none. Opening the journal checks every
 // record of it; making the writer folds them.
@@ -128,7 +128,7 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	g.Go(func() error {
 		defer close(p.writerDone)
 		err := p.seq.Run(life)
-		stopped := errors.Join(errors.New("the writer has stopped"), err)
+		stopped := errors.Join(httpapi.NotReady("the writer has stopped"), err)
 		p.writer.Store(&stopped)
 		return err
 	})
@@ -169,7 +169,7 @@ func (p *platform) runLake(life context.Context) {
 		began := time.Now()
 		err := p.pipeline.Run(life, p.source)
 		if err == nil || !passing(err) || p.source.drained() || life.Err() != nil {
-			stopped := errors.Join(errors.New("the change capture has stopped"), err)
+			stopped := errors.Join(httpapi.NotReady("the change capture has stopped"), err)
 			p.lake.Store(&stopped)
 			if err != nil {
 				p.log.Error("change capture", "err", err)
@@ -179,7 +179,7 @@ func (p *platform) runLake(life context.Context) {
 		if time.Since(began) > lastRetry { // it has worked in between
 			wait = firstRetry
 		}
-		paused := fmt.Errorf("the change capture is tried again in %s: %w", wait, err)
+		paused := errors.Join(httpapi.NotReady("the change capture is tried again in "+wait.String()), err)
 		p.lake.Store(&paused)
 		p.log.Warn("change capture", "err", err, "retry_in", wait)
 		p.source.again(life, wait)
@@ -205,7 +205,7 @@ func (p *platform) ready() error {
 		}
 	}
 	if !p.pipeline.Running() {
-		return errors.New("the lake is being opened")
+		return httpapi.NotReady("the lake is being opened")
 	}
 	return nil
 }

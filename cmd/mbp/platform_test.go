@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,6 +184,11 @@ func TestLakeStopsForGood(t *testing.T) {
 	}
 	if err := r.ready(); err == nil || !strings.Contains(err.Error(), "stopped") || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("%v", err)
+	}
+	w := httptest.NewRecorder()
+	r.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if got := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(got, "the change capture has stopped") || strings.Contains(got, "checksum") {
+		t.Errorf("anybody is told %d %s", w.Code, got)
 	}
 	for err, want := range map[error]bool{
 		fmt.Errorf("x: %w", cdc.ErrAhead): false, lake.ErrOtherLog: false, errors.New("decode"): false, io.ErrUnexpectedEOF: false,

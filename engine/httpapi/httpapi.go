@@ -91,7 +91,8 @@ type Config struct {
 	Panel       fs.FS
 	PanelPolicy string // Content-Security-Policy that the panel's files run under
 	PanelConfig PanelConfig
-	// Ready says why the process cannot serve; nil means that it can.
+	// Ready says why the process cannot serve; nil means that it can. Anybody is
+	// told the NotReady in the error, and nothing else of it: whoever makes it logs it.
 	Ready func() error
 
 	MaxBody          int64 // bytes of a request body; 64 KiB

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -384,11 +385,20 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestReadyReason: what the process says is not ready is told.
+// TestReadyReason: what the process says is not ready is told in its word, and
+// nothing else of the error is.
 func TestReadyReason(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.Ready = func() error { return errors.New("lake is closed") } }})
-	if r := e.get("/readyz", ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "lake is closed") {
-		t.Errorf("%d %s", r.status, r.body)
+	secret := &fs.PathError{Op: "open", Path: "/srv/mbp/lake", Err: fs.ErrPermission}
+	for want, err := range map[string]error{
+		"lake is closed":   NotReady("lake is closed"),
+		"lake is broken":   errors.Join(NotReady("lake is broken"), secret),
+		"the log says why": secret,
+	} {
+		e := start(t, options{cfg: func(c *Config) { c.Ready = func() error { return err } }})
+		r := e.get("/readyz", "")
+		if r.status != http.StatusServiceUnavailable || r.doc(t)["reason"] != want || strings.Contains(r.body, "srv") {
+			t.Errorf("%v: %d %s", err, r.status, r.body)
+		}
 	}
 }
 

@@ -67,16 +67,32 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, http.StatusOK, "application/json", map[string]string{"status": "ok"})
 }
 
+// NotReady says in a word that anybody may read why the process cannot serve.
+type NotReady string
+
+// Error implements error.
+func (e NotReady) Error() string { return string(e) }
+
+// reasonOf is what /readyz tells of an error. It needs no key, so it says nothing
+// that the word does not: paths and addresses are for the log.
+func reasonOf(err error) string {
+	var word NotReady
+	if errors.As(err, &word) {
+		return string(word)
+	}
+	return "the log says why"
+}
+
 // readyz says whether requests are welcome, and if not, why.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(nil)
 	if a.draining.Load() {
-		err = errors.New("shutting down")
+		err = NotReady("shutting down")
 	} else if a.cfg.Ready != nil {
 		err = a.cfg.Ready()
 	}
 	if err != nil {
-		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": err.Error()})
+		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": reasonOf(err)})
 		return
 	}
 	a.write(w, r, http.StatusOK, "application/json", map[string]any{"status": "ready", "seq": a.seq.Durable()})
