@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -227,12 +228,10 @@ func idempotencyKey(r *http.Request) (string, error) {
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
 	b, err := json.Marshal(doc)
 	if err != nil {
-		a.log.LogAttrs(r.Context(), slog.LevelError, "encode answer", slog.Any("err", err))
-		a.metrics.internal.Inc()
 		if r.Method == http.MethodPost {
 			a.seq.CountOrchestrationError("answer")
 		}
-		w.WriteHeader(http.StatusInternalServerError)
+		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // a problem always encodes
 		return
 	}
 	h := w.Header()

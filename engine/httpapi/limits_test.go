@@ -381,7 +381,9 @@ func (b brokenMetric) Collect(out chan<- prometheus.Metric) {
 
 func TestMetricsThatCannotBeGathered(t *testing.T) {
 	e := start(t, options{cfg: func(c *Config) { c.Registerer.MustRegister(brokenMetric{errors.New("collector is broken")}) }})
-	if r := e.get("/metrics", ""); r.status != http.StatusInternalServerError || strings.Contains(r.body, "broken") || !strings.Contains(e.logs.String(), "collector is broken") {
+	r := e.get("/metrics", "")
+	openContract(t).check(route{method: http.MethodGet, path: "/metrics"}, r)
+	if r.status != http.StatusInternalServerError || strings.Contains(r.body, "broken") || !strings.Contains(e.logs.String(), "collector is broken") {
 		t.Errorf("%d %s\n%s", r.status, r.body, e.logs)
 	}
 }
