@@ -96,8 +96,8 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
 	defer cancel()
 	got, err := a.seq.Submit(ctx, req)
-	if admitted(got, err) {
-		a.metrics.admitted.Inc()
+	if isTimeout(err) { // the writer has it, and its client gets no decision
+		a.seq.CountOrchestrationError("answer")
 	}
 	if err != nil {
 		a.fail(w, c.r, submitError(err))
@@ -120,15 +120,6 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, rejected(d, a.retryAfter(d)))
 	}
 	answered = true
-}
-
-// admitted tells whether the sequencer took the request for a new decision: it
-// did if there is one, or if nobody knows.
-func admitted(got sequencer.Answer, err error) bool {
-	if err == nil {
-		return !got.Replayed
-	}
-	return errors.Is(err, sequencer.ErrUnknown) || isTimeout(err)
 }
 
 func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
@@ -188,7 +179,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 		return none, err
 	}
 	// The body may have taken its time, so the writer looks at the API key again.
-	return sequencer.Request{Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256}, nil
+	return sequencer.Request{
+		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.admitted.Inc,
+	}, nil
 }
 
 // content is what has to be equal for a request to be a repetition: the command

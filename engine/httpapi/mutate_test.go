@@ -262,6 +262,68 @@ func TestDiskFailure(t *testing.T) {
 	}
 }
 
+// stuckLog appends while it is not held.
+type stuckLog struct {
+	journal.Log
+	held sync.Mutex
+}
+
+func (s *stuckLog) Append(first uint64, at int64, payloads [][]byte) error {
+	s.held.Lock()
+	defer s.held.Unlock()
+	return s.Log.Append(first, at, payloads)
+}
+
+// impatient gives up on the writer early.
+type impatient struct{ Sequencer }
+
+func (i impatient) Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	return i.Sequencer.Submit(ctx, r)
+}
+
+// TestWhatTheEdgeGivesUpOn: of the requests that nobody waited for, admitted are
+// those that the journal gets.
+func TestWhatTheEdgeGivesUpOn(t *testing.T) {
+	log := &stuckLog{}
+	e := start(t, options{
+		log: func(l journal.Log) journal.Log { log.Log = l; return log },
+		seq: func(q Sequencer) Sequencer { return impatient{q} },
+	})
+	eve := e.key("eve", engine.RoleAdmin, 0)
+	if r := e.post("/v1/accounts", e.admin, `{}`, "Idempotency-Key", "first"); r.status != http.StatusCreated {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	log.held.Lock()
+	done := make(chan *engine.Decision)
+	go func() { done <- e.submit(&engine.RevokeKey{SHA256: digestOf(eve)}) }()
+	var wg sync.WaitGroup
+	for _, c := range []struct{ path, secret, body, key string }{
+		{"/v1/accounts", e.admin, `{}`, "second"},
+		{"/v1/accounts", e.admin, `{}`, "first"},                                     // a repetition
+		{"/v1/accounts/acc_1/grants", e.admin, `{"amount_micros":1000000}`, "first"}, // a conflict
+		{"/v1/accounts", eve, `{}`, "third"},                                         // revoked, or not yet
+	} {
+		wg.Go(func() {
+			if r := e.post(c.path, c.secret, c.body, "Idempotency-Key", c.key); r.code(t) != codeFailed {
+				t.Errorf("%s %s: %d %s", c.path, c.key, r.status, r.body)
+			}
+		})
+	}
+	wg.Wait()
+	log.held.Unlock()
+	<-done
+	e.submit(&engine.OpenAccount{}) // whatever came before is decided
+	e.quiet()
+	if a, j := e.value("dec_admitted_total"), e.value("dec_journalled_total"); a != j || a < 2 || a > 3 {
+		t.Errorf("%v admitted, %v journalled", a, j)
+	}
+	if got := e.value("dec_orchestration_errors_total", "stage", "answer"); got != 4 {
+		t.Errorf("%v without an answer", got)
+	}
+}
+
 // faulty answers Submit with an error, or panics.
 type faulty struct {
 	Sequencer

@@ -115,6 +115,10 @@ type Request struct {
 	// APIKey is the digest of the API key that asks; zero for the platform itself.
 	// A key that is revoked in the order of decisions gets ErrRevoked.
 	APIKey engine.Digest
+	// Taken, if set, is called when the request gets a decision of its own, before
+	// that is durable: once, never for a repetition or a refusal, and whether or not
+	// anybody still waits. It returns at once.
+	Taken func()
 }
 
 // Committed is a durable decision as the journal holds it. It is shared: nobody
