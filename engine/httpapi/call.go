@@ -113,7 +113,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
 	if d := got.Decision; d.Code == engine.OK {
-		a.write(w, c.r, http.StatusCreated, "application/json", d)
+		a.write(w, c.r, http.StatusCreated, "application/json", c.shown(d))
 	} else if got.Replayed {
 		a.fail(w, c.r, replayed(d))
 	} else {

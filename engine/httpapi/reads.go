@@ -220,7 +220,7 @@ func (a *API) decision(c *call) (any, error) {
 	if !c.privileged() && d.Principal != c.key.Principal {
 		return nil, &refusal{code: codeForbidden, detail: "the decision is not the API key's own"}
 	}
-	return d, nil
+	return c.shown(d), nil
 }
 
 // errPageFull ends the reading of a page.
