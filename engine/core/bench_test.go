@@ -1,6 +1,7 @@
 package core
 
 import (
+	"reflect"
 	"strconv"
 	"testing"
 
@@ -148,16 +149,58 @@ func BenchmarkRouteFast(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideEvolve64 is a buy and its sale, in turn, in a market of 64
-// outcomes.
-func BenchmarkDecideEvolve64(b *testing.B) {
+// manyOutcomes is a market of 64 outcomes.
+func manyOutcomes(tb testing.TB) *bench {
 	t := engine.DefaultTemplate()
 	t.ID, t.Kind, t.MinPrice, t.MaxPrice = "many", engine.Categorical, 100, 990_000
 	open := engine.OpenMarket{}
 	for i := range engine.MaxOutcomes {
 		open.Outcomes = append(open.Outcomes, "outcome "+strconv.Itoa(i))
 	}
-	m := newBench(b, t, open)
+	return newBench(tb, t, open)
+}
+
+// BenchmarkLook64 is what a reader needs the state for, BenchmarkMarket64 what it
+// works out without.
+func BenchmarkLook64(b *testing.B) {
+	m := manyOutcomes(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.s.Look(1, m.at)
+	}
+}
+
+func BenchmarkMarket64(b *testing.B) {
+	m := manyOutcomes(b)
+	l, _ := m.s.Look(1, m.at)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Market()
+	}
+}
+
+// TestLookNeedsNoState: what is looked at stays, whatever is decided before it is
+// worked out.
+func TestLookNeedsNoState(t *testing.T) {
+	m := manyOutcomes(t)
+	l, _ := m.s.Look(1, m.at)
+	want, _ := m.s.Market(1, m.at)
+	m.do(order(2, engine.Nth(3), engine.Buy, engine.IOC, 1000*engine.One, 0))
+	if moved, _ := m.s.Market(1, m.at); moved.Outcomes[2] == want.Outcomes[2] || moved.Outcomes[40].Depth == want.Outcomes[40].Depth {
+		t.Fatal("the order moves nothing")
+	}
+	if got := l.Market(); !reflect.DeepEqual(got, want) || want.Outcomes[0].Depth == 0 {
+		t.Errorf("looked at\n%+v, got\n%+v", want, got)
+	}
+	if l, ok := m.s.Look(2, m.at); ok || l.Outcomes() != 0 || l.Market().Market != 0 {
+		t.Error("there is no second market")
+	}
+}
+
+// BenchmarkDecideEvolve64 is a buy and its sale, in turn, in a market of 64
+// outcomes.
+func BenchmarkDecideEvolve64(b *testing.B) {
+	m := manyOutcomes(b)
 	buy := order(2, engine.Nth(3), engine.Buy, engine.IOC, engine.One, 0)
 	sell := order(2, engine.Nth(3), engine.Sell, engine.IOC, engine.One, 0)
 	m.do(buy)
