@@ -55,10 +55,7 @@ func (e *Excerpt) Seq() engine.Seq { return e.state.f.Seq }
 // particular: at that state, and at that time.
 func (e *Excerpt) Quote(x *engine.PlaceOrder) (engine.OrderFilled, engine.OrderRested, engine.Code, string) {
 	y := *x
-	y.Account, y.Market = 0, 1
-	if x.Market == 0 {
-		y.Market = 0
-	}
+	y.Account, y.Market = 0, min(x.Market, 1)
 	f, rest, code, detail := e.state.Quote(&y, e.now)
 	if code == engine.OK {
 		f.Market = x.Market
@@ -67,4 +64,13 @@ func (e *Excerpt) Quote(x *engine.PlaceOrder) (engine.OrderFilled, engine.OrderR
 		rest.Market = x.Market
 	}
 	return f, rest, code, detail
+}
+
+// Work returns what the dry run took: the orders that it met times the outcomes
+// whose pools each of them moved.
+func (e *Excerpt) Work() int {
+	if e.state.walk.m == nil { // it did not get as far
+		return 0
+	}
+	return e.state.walk.count * e.state.walk.m.Outcomes()
 }

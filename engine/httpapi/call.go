@@ -93,6 +93,12 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
+	if b, batch := req.Command.(*engine.Batch); batch {
+		if wait := a.paceItems(c, len(b.Items)); wait > 0 {
+			a.fail(w, c.r, tooMany(wait, "the batch has more items than may come now, and none was decided; ask again later"))
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
 	defer cancel()
 	got, err := a.seq.Submit(ctx, req)

@@ -40,8 +40,8 @@ type Sequencer interface {
 	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
 	// View calls fn with the read model; fn neither keeps nor changes it.
 	View(fn func(*core.State))
-	// Quote is the dry run of an order on the read model, and its sequence.
-	Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string)
+	// Quote is the dry run of an order on the read model.
+	Quote(x *engine.PlaceOrder) sequencer.Quote
 	// Durable is the last sequence on disk that View shows.
 	Durable() engine.Seq
 	// Wait returns once View shows a sequence, or with the error of ctx.
@@ -99,6 +99,8 @@ type Config struct {
 	MaxStreams       int   // open streams in all; 1,024
 	MaxStreamsPerKey int   // open streams of one API key; 8
 
+	// To cancel orders has an allowance of its own, as large; a batch counts as many
+	// mutations as it has items, and a read of much as many reads as it costs.
 	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
 	StaffRate  Rate // mutations of a principal by other keys; no limit
 	ReadRate   Rate // reads and streams of one API key; no limit
@@ -132,10 +134,11 @@ type API struct {
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; heartbeatEvery but in tests
 
-	began          time.Time        // of the clock of the limiters
-	traders, staff *limiter[string] // by principal
+	began          time.Time // of the clock of the limiters
+	traders, staff *limiter[payer]
 	reads          *limiter[engine.Digest]
 	waiting        waiters
+	snapshots      snapshots
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -155,7 +158,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
-		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
+		traders: newLimiter[payer](cfg.TraderRate), staff: newLimiter[payer](cfg.StaffRate),
 		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
 	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)

@@ -10,6 +10,8 @@ const (
 	// ringFrames is how many decisions a client may have missed and still resume
 	// without a snapshot: half a minute at the rate of the release gate.
 	ringFrames = 4096
+	// ringBytes bounds the same where quotes are long: some 700 of 64 outcomes.
+	ringBytes = 8 << 20
 	// streamBuffer is how many decisions a client may be behind before it counts
 	// as too slow: two seconds at that rate.
 	streamBuffer = 256
@@ -22,7 +24,7 @@ type frame struct {
 	beat bool // a heartbeat
 }
 
-// subscriber is one open stream.
+// subscriber is one open stream. It gets frames once it has joined.
 type subscriber struct {
 	owner  engine.Digest
 	frames chan frame // closed by the hub, at shutdown or because the client is slow
@@ -33,24 +35,25 @@ type hub struct {
 	most, mostOfOne int
 
 	mu     sync.Mutex
-	subs   map[*subscriber]bool
+	subs   map[*subscriber]bool // true: it has joined
 	owners map[engine.Digest]int
-	ring   []frame    // the last frames with text; ring[(start+i)%len] is the i-th
-	start  int        // index of the oldest
+	ring   []frame    // the last frames with text, the oldest first
+	bytes  int        // of their text
 	since  engine.Seq // the ring holds everything after this decision
 	pos    engine.Seq // last decision handed out
+	begun  bool
 	closed bool
 }
 
 func newHub(most, mostOfOne int) *hub {
-	return &hub{most: most, mostOfOne: mostOfOne, subs: map[*subscriber]bool{}, owners: map[engine.Digest]int{}, ring: make([]frame, 0, ringFrames)}
+	return &hub{most: most, mostOfOne: mostOfOne, subs: map[*subscriber]bool{}, owners: map[engine.Digest]int{}}
 }
 
 // begin sets the place from which on frames will come.
 func (h *hub) begin(at engine.Seq) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.since, h.pos = at, at
+	h.since, h.pos, h.begun = at, at, true
 }
 
 // broadcast hands out a frame. A decision that tells nothing has no text.
@@ -64,7 +67,10 @@ func (h *hub) broadcast(f frame) (dropped int) {
 	if !f.beat {
 		h.remember(f)
 	}
-	for s := range h.subs {
+	for s, joined := range h.subs {
+		if !joined {
+			continue
+		}
 		select {
 		case s.frames <- f:
 		default:
@@ -76,13 +82,15 @@ func (h *hub) broadcast(f frame) (dropped int) {
 }
 
 func (h *hub) remember(f frame) {
-	if len(h.ring) < cap(h.ring) {
-		h.ring = append(h.ring, f)
-		return
+	h.ring = append(h.ring, f)
+	h.bytes += len(f.text)
+	old := 0
+	for ; len(h.ring)-old > ringFrames || h.bytes > ringBytes; old++ {
+		h.since = h.ring[old].seq
+		h.bytes -= len(h.ring[old].text)
+		h.ring[old] = frame{} // its text goes before its place
 	}
-	h.since = h.ring[h.start].seq
-	h.ring[h.start] = f
-	h.start = (h.start + 1) % len(h.ring)
+	h.ring = h.ring[old:] // append makes room anew when its end is reached
 }
 
 // position returns the last decision handed out.
@@ -92,34 +100,55 @@ func (h *hub) position() engine.Seq {
 	return h.pos
 }
 
-// subscribe opens a stream. With after > 0 it also returns the frames since
-// then; resumed says whether they are complete, so that no snapshot is needed.
-func (h *hub) subscribe(owner engine.Digest, after engine.Seq) (s *subscriber, missed []frame, resumed bool, err error) {
+// enter takes a place for a stream, which gets nothing yet.
+func (h *hub) enter(owner engine.Digest) (*subscriber, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.closed:
-		return nil, nil, false, &refusal{code: codeNotLeader, detail: "the server is shutting down"}
+		return nil, &refusal{code: codeNotLeader, detail: "the server is shutting down"}
+	case !h.begun:
+		return nil, &refusal{code: codeNotLeader, detail: "the server is starting", retryAfter: heartbeatEvery}
 	case len(h.subs) >= h.most || h.owners[owner] >= h.mostOfOne:
-		return nil, nil, false, &refusal{code: codeStreams, detail: "close a stream of this API key, or come later"}
+		return nil, &refusal{code: codeStreams, detail: "close a stream of this API key, or come later"}
 	}
-	s = &subscriber{owner: owner, frames: make(chan frame, streamBuffer)}
-	h.subs[s] = true
+	s := &subscriber{owner: owner, frames: make(chan frame, streamBuffer)}
+	h.subs[s] = false
 	h.owners[owner]++
-	if after == 0 || after < h.since || after > h.pos {
-		return s, nil, false, nil
+	return s, nil
+}
+
+// join lets a stream get every frame after a decision: what it has missed at once,
+// the rest as it comes. It returns false if what was missed is remembered no more.
+// A stream that has ended meanwhile misses nothing.
+func (h *hub) join(s *subscriber, after engine.Seq) (missed []frame, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, open := h.subs[s]; !open {
+		return nil, true
 	}
-	for i := range h.ring {
-		if f := h.ring[(h.start+i)%len(h.ring)]; f.seq > after {
+	if after < h.since {
+		return nil, false
+	}
+	h.subs[s] = true
+	for _, f := range h.ring {
+		if f.seq > after {
 			missed = append(missed, f)
 		}
 	}
-	return s, missed, true, nil
+	return missed, true
+}
+
+// remembers reports whether a stream could join after a decision.
+func (h *hub) remembers(after engine.Seq) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return after >= h.since
 }
 
 // remove ends a stream; the caller holds mu.
 func (h *hub) remove(s *subscriber) {
-	if !h.subs[s] {
+	if _, open := h.subs[s]; !open {
 		return
 	}
 	delete(h.subs, s)
@@ -129,7 +158,8 @@ func (h *hub) remove(s *subscriber) {
 	close(s.frames)
 }
 
-func (h *hub) unsubscribe(s *subscriber) {
+// leave ends a stream from its own side.
+func (h *hub) leave(s *subscriber) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.remove(s)

@@ -67,28 +67,52 @@ func newLimiter[K comparable](r Rate) *limiter[K] {
 	return &limiter[K]{each: each, room: time.Duration(r.Burst-1) * each, fresh: map[K]time.Duration{}}
 }
 
-// take takes a token at a time of a clock that never goes back. It returns how
-// long to wait if there is none, else 0.
-func (l *limiter[K]) take(who K, at time.Duration) time.Duration {
+// take takes so many tokens, at most the burst, at a time of a clock that never
+// goes back. It returns how long to wait if they are not there, else 0.
+func (l *limiter[K]) take(who K, at time.Duration, tokens int) time.Duration {
 	if l == nil {
 		return 0
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Who has not asked for as long as a bucket takes to fill has a full one.
-	if _, known := l.fresh[who]; at-l.turned > l.room+l.each || !known && len(l.fresh) >= maxBuckets {
+	each := time.Duration(tokens) * l.each
+	full := l.full(who, at)
+	if wait := full + each - at - l.room - l.each; wait > 0 {
+		return wait
+	}
+	l.fresh[who] = full + each
+	return 0
+}
+
+// charge takes tokens for work that is done. They may be owed, up to a burst: who
+// owes waits for longer.
+func (l *limiter[K]) charge(who K, at time.Duration, tokens int) {
+	if l == nil || tokens == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fresh[who] = min(l.full(who, at)+time.Duration(tokens)*l.each, at+2*(l.room+l.each))
+}
+
+// full returns when a bucket is full, and makes room for it; the caller holds mu.
+func (l *limiter[K]) full(who K, at time.Duration) time.Duration {
+	// Who has not asked for as long as the emptiest bucket takes to fill has a full one.
+	if _, known := l.fresh[who]; at-l.turned > 2*(l.room+l.each) || !known && len(l.fresh) >= maxBuckets {
 		l.stale, l.fresh, l.turned = l.fresh, map[K]time.Duration{}, at
 	}
 	full, known := l.fresh[who]
 	if !known {
 		full = l.stale[who]
 	}
-	full = max(full, at)
-	if wait := full - at - l.room; wait > 0 {
-		return wait
-	}
-	l.fresh[who] = full + l.each
-	return 0
+	return max(full, at)
+}
+
+// payer is whose bucket a mutation empties. To take orders back has one of its own:
+// a trader whose machine has run wild can still pull its quotes.
+type payer struct {
+	principal string
+	relief    bool
 }
 
 // pace returns how long the owner of a key has to wait before this request; 0 is
@@ -96,13 +120,47 @@ func (l *limiter[K]) take(who K, at time.Duration) time.Duration {
 // same trader is not a second allowance.
 func (a *API) pace(rt route, key engine.Key) time.Duration {
 	at := time.Since(a.began)
-	switch {
-	case rt.command == nil:
-		return a.reads.take(key.SHA256, at)
-	case key.Roles == engine.RoleTrader:
-		return a.traders.take(key.Principal, at)
+	if rt.command == nil {
+		return a.reads.take(key.SHA256, at, 1)
 	}
-	return a.staff.take(key.Principal, at)
+	l, _ := a.mutations(key)
+	return l.take(payer{key.Principal, rt.relief}, at, 1)
+}
+
+// paceItems is pace for the items of a batch after the first, which came with the
+// request. A batch of more items than the burst takes that.
+func (a *API) paceItems(c *call, items int) time.Duration {
+	l, r := a.mutations(c.key)
+	more := min(items, r.Burst) - 1
+	if more < 1 {
+		return 0
+	}
+	wait := l.take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more)
+	if wait > 0 {
+		wait += l.each // for the first one, when it comes again
+	}
+	return wait
+}
+
+// mutations returns what bounds the mutations of a key.
+func (a *API) mutations(key engine.Key) (*limiter[payer], Rate) {
+	if key.Roles == engine.RoleTrader {
+		return a.traders, a.cfg.TraderRate
+	}
+	return a.staff, a.cfg.StaffRate
+}
+
+// What a read may cost for its one token, some 400 µs; beyond, it takes more.
+const (
+	// outcomesPerToken are those of the markets on a page.
+	outcomesPerToken = engine.MaxOutcomes
+	// stepsPerToken are those of quotes: an order met moves each pool by one.
+	stepsPerToken = 2048
+)
+
+// charge takes tokens for what a read turned out to cost.
+func (a *API) charge(c *call, tokens int) {
+	a.reads.charge(c.key.SHA256, time.Since(a.began), tokens)
 }
 
 func tooMany(wait time.Duration, detail string) *refusal {

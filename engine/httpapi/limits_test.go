@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,33 +29,33 @@ func TestLimiter(t *testing.T) {
 	const each = time.Second / 10
 	at := time.Hour
 	for i := range 3 {
-		if wait := l.take("ana", at); wait != 0 {
+		if wait := l.take("ana", at, 1); wait != 0 {
 			t.Fatalf("request %d waits %s", i, wait)
 		}
 	}
-	if wait := l.take("ana", at); wait != each {
+	if wait := l.take("ana", at, 1); wait != each {
 		t.Errorf("the fourth waits %s, want %s", wait, each)
 	}
-	if wait := l.take("bob", at); wait != 0 {
+	if wait := l.take("bob", at, 1); wait != 0 {
 		t.Errorf("somebody else waits %s", wait)
 	}
-	if wait := l.take("ana", at+each-1); wait != 1 {
+	if wait := l.take("ana", at+each-1, 1); wait != 1 {
 		t.Errorf("a moment too early: %s", wait)
 	}
-	if wait := l.take("ana", at+each); wait != 0 {
+	if wait := l.take("ana", at+each, 1); wait != 0 {
 		t.Errorf("after the wait: %s", wait)
 	}
 	for end := at + 100*each; at < end; at += each { // the rate itself, over many turns
-		if wait := l.take("ana", at+each); at > time.Hour && wait != 0 {
+		if wait := l.take("ana", at+each, 1); at > time.Hour && wait != 0 {
 			t.Fatalf("at the rate: %s", wait)
 		}
 	}
-	l.take("eve", at+time.Hour)
-	l.take("eve", at+2*time.Hour)
+	l.take("eve", at+time.Hour, 1)
+	l.take("eve", at+2*time.Hour, 1)
 	if len(l.fresh)+len(l.stale) != 2 {
 		t.Errorf("%d and %d buckets are kept", len(l.fresh), len(l.stale))
 	}
-	if wait := newLimiter[string](Rate{}).take("ana", at); wait != 0 {
+	if wait := newLimiter[string](Rate{}).take("ana", at, 1); wait != 0 {
 		t.Errorf("no limit: %s", wait)
 	}
 }
@@ -63,7 +64,7 @@ func TestLimiter(t *testing.T) {
 func TestLimiterIsBounded(t *testing.T) {
 	l := newLimiter[int](Rate{PerSecond: 1, Burst: 1000})
 	for who := range 3 * maxBuckets {
-		l.take(who, time.Hour)
+		l.take(who, time.Hour, 1)
 	}
 	if n := len(l.fresh) + len(l.stale); n > 2*maxBuckets {
 		t.Errorf("%d buckets", n)
@@ -399,16 +400,26 @@ func (l *looks) View(fn func(*core.State)) {
 	l.Sequencer.View(fn)
 }
 
-// TestSnapshotLooksInChunks: every market is there once, from several looks.
-func TestSnapshotLooksInChunks(t *testing.T) {
+// TestMarketsInChunks: every market is there once, from several short looks, in
+// snapshots and on pages, and a page of markets with many outcomes has fewer.
+func TestMarketsInChunks(t *testing.T) {
 	l := &looks{}
 	e := start(t, options{seq: func(q Sequencer) Sequencer { l.Sequencer = q; return l }})
 	owner := e.funded(1_000_000)
-	const n = 2*snapshotChunk + 1
-	for range n {
+	const few, many = lookOutcomes + 1, 3 * pageOutcomes / 2 / engine.MaxOutcomes
+	for range few {
 		e.market(owner)
 	}
+	e.categorical(owner, many)
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	numbered := func(markets []any, first int) {
+		t.Helper()
+		for i, m := range markets {
+			if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", first+i) {
+				t.Fatalf("%v at place %d", id, i)
+			}
+		}
+	}
 	l.count.Store(0)
 	first, err := e.api.snapshot()
 	if err != nil {
@@ -416,13 +427,82 @@ func TestSnapshotLooksInChunks(t *testing.T) {
 	}
 	_, data, _ := strings.Cut(string(first.text), "data: ")
 	markets := event{data: data}.doc(t)["markets"].([]any)
-	if len(markets) != n || l.count.Load() != 4 {
-		t.Errorf("%d markets in %d looks, want %d in 4", len(markets), l.count.Load(), n)
+	const least = 1 + (2*few+many*engine.MaxOutcomes)/lookOutcomes
+	if n := l.count.Load(); len(markets) != few+many || n < least || n > least+2 {
+		t.Errorf("%d markets in %d looks, want %d in %d", len(markets), n, few+many, least)
 	}
-	for i, m := range markets {
-		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", i+1) {
-			t.Fatalf("%v at place %d", id, i)
+	numbered(markets, 1)
+	sizes, after := []int{}, 0
+	for page := e.get("/v1/markets?limit=500", e.admin).doc(t); ; page = e.get(fmt.Sprintf("/v1/markets?limit=500&after=mkt_%d", after), e.admin).doc(t) {
+		numbered(page["markets"].([]any), after+1)
+		sizes = append(sizes, len(page["markets"].([]any)))
+		if after += sizes[len(sizes)-1]; page["next"] == nil {
+			break
+		} else if page["next"] != fmt.Sprint("mkt_", after) {
+			t.Fatalf("after %d comes %v", after, page["next"])
 		}
+	}
+	if want := []int{500, 13 + (pageOutcomes-2*13+63)/64, many - (pageOutcomes-2*13+63)/64}; !slices.Equal(sizes, want) {
+		t.Errorf("pages of %v markets, want %v", sizes, want)
+	}
+}
+
+// TestDearReadsTakeMore: a page is paid for by what is on it, and so is a quote.
+func TestDearReadsTakeMore(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = Rate{PerSecond: 1, Burst: 40} }})
+	e.categorical(e.funded(1_000_000), 64)
+	cheap, dear := e.key("cheap", engine.RoleService, 0), e.key("dear", engine.RoleService, 0)
+	for path, want := range map[string]int{"/v1/me": 40, "/v1/markets?limit=1": 40, "/v1/markets?limit=10": 4, "/v1/markets?limit=500": 2} {
+		key, passed := e.key("reader", engine.RoleService, 0), 0
+		for passed < 50 && e.get(path, key).status == http.StatusOK {
+			passed++
+		}
+		if passed < want || passed > want+1+want/10 { // a second may pass
+			t.Errorf("%d times %s, want %d", passed, path, want)
+		}
+	}
+	e.api.charge(&call{key: engine.Key{SHA256: digestOf(dear)}}, 1_000_000)
+	if r := e.get("/v1/me", dear); r.code(t) != codeTooMany || r.header.Get("Retry-After") > "42" || len(r.header.Get("Retry-After")) != 2 {
+		t.Errorf("more is owed than a burst: %v", r.header)
+	}
+	if r := e.get("/v1/me", cheap); r.status != http.StatusOK {
+		t.Errorf("somebody else: %d", r.status)
+	}
+}
+
+// TestOrdersCanBePulled: a trader whose orders are refused by its rate can cancel,
+// and a batch counts its items.
+func TestOrdersCanBePulled(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = Rate{PerSecond: 1, Burst: 10} }})
+	account := e.funded(100_000)
+	e.market(account)
+	key := e.key("ana", engine.RoleTrader, account)
+	placed := e.post("/v1/orders", key, bid)
+	order, _ := at(t, placed.doc(t), "events", 0, "order").(string)
+	item := strings.Replace(bid, "{", `{"type":"place_order",`, 1)
+	batch := func(n int) string { return `{"items":[` + strings.Repeat(item+",", n-1) + item + `]}` }
+	if r := e.post("/v1/orders/batch", key, batch(5)); r.status != http.StatusCreated {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	before := e.seq.Durable()
+	r := e.post("/v1/orders/batch", key, batch(9)) // 6 of 10 are gone
+	if wait := r.header.Get("Retry-After"); r.code(t) != codeTooMany || wait != "6" && wait != "5" || e.seq.Durable() != before {
+		t.Errorf("%d after %q: %s", r.status, wait, r.body)
+	}
+	e.flood(http.MethodPost, "/v1/orders", key, bid)
+	if r := e.post("/v1/orders/"+order+"/cancel", key, `{}`); r.status != http.StatusCreated {
+		t.Errorf("cancel: %d %s", r.status, r.body)
+	}
+	if r := e.post("/v1/orders/cancel-all", key, `{}`); r.status != http.StatusCreated {
+		t.Errorf("cancel-all: %d %s", r.status, r.body)
+	}
+	e.flood(http.MethodPost, "/v1/orders/cancel-all", key, `{}`)
+	other := e.key("bob", engine.RoleTrader, account)
+	if r := e.post("/v1/orders/batch", other, batch(20)); r.status != http.StatusCreated {
+		t.Errorf("a batch above the burst, and a full bucket: %d %s", r.status, r.body)
+	}
+	if r := e.post("/v1/orders", other, bid); r.code(t) != codeTooMany {
+		t.Errorf("it takes all: %d %s", r.status, r.body)
 	}
 }
 

@@ -20,6 +20,8 @@ type route struct {
 	owner bool
 	// order marks a DEC request: its latency is the platform's first promise.
 	order bool
+	// relief marks trading that only takes something back.
+	relief bool
 
 	command func(*wire.Request) engine.Command // of a mutation
 	read    func(*call) (any, error)           // of a read
@@ -64,10 +66,10 @@ func (a *API) routes() []route {
 		{method: get, path: "/v1/orders", roles: overseers, owner: true, read: a.orders},
 		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: wire.PlaceOrder},
 		{method: post, path: "/v1/orders/batch", roles: engine.RoleTrader, order: true, command: wire.Batch},
-		{method: post, path: "/v1/orders/cancel-all", roles: engine.RoleTrader, order: true, command: wire.CancelAll},
+		{method: post, path: "/v1/orders/cancel-all", roles: engine.RoleTrader, order: true, relief: true, command: wire.CancelAll},
 		{method: get, path: "/v1/orders/{order}", roles: overseers, owner: true, read: a.order},
 		{method: post, path: "/v1/orders/{order}/amend", roles: engine.RoleTrader, order: true, command: wire.AmendOrder},
-		{method: post, path: "/v1/orders/{order}/cancel", roles: engine.RoleTrader, order: true, command: wire.CancelOrder},
+		{method: post, path: "/v1/orders/{order}/cancel", roles: engine.RoleTrader, order: true, relief: true, command: wire.CancelOrder},
 		{method: get, path: "/v1/decisions", roles: auditors, read: a.decisions},
 		{method: get, path: "/v1/decisions/{seq}", roles: auditors, owner: true, read: a.decision},
 		{method: get, path: "/v1/stream", roles: everyone, stream: true},

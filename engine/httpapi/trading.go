@@ -50,16 +50,17 @@ func (a *API) quote(c *call) (any, error) {
 		return nil, err
 	}
 	doc := quoteAnswer{Market: x.Market, Outcome: x.Outcome, Side: x.Side}
-	var f engine.OrderFilled
-	var rest engine.OrderRested
-	doc.Seq, f, rest, doc.Code, doc.Detail = a.seq.Quote(x)
+	q := a.seq.Quote(x)
+	a.charge(c, q.Work/stepsPerToken)
+	f := &q.Filled
+	doc.Seq, doc.Code, doc.Detail = q.Seq, q.Code, q.Detail
 	switch doc.Code {
 	case engine.InvalidCommand, engine.MarketNotFound: // there is nothing to quote
 		return nil, &refusal{code: doc.Code.String(), detail: doc.Detail, seq: doc.Seq}
 	}
-	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, rest.Shares
+	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, q.Rested.Shares
 	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
-	doc.Fills = fillsOf(&f)
+	doc.Fills = fillsOf(f)
 	if len(f.Fills) == 0 && f.Shares > 0 {
 		doc.Fills = append(doc.Fills, quoteFill{"pool", f.Amount, f.Shares})
 	}

@@ -262,15 +262,26 @@ func (q *Sequencer) View(fn func(*core.State)) {
 	fn(q.view)
 }
 
-// Quote is the dry run of an order, whoever gives it, on the durable state, now. at
-// is the state's sequence; for the rest see core.State.Quote. The next batch waits
-// for what the dry run needs to be copied, not for the dry run.
-func (q *Sequencer) Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string) {
+// Quote is what an order would get.
+type Quote struct {
+	Seq    engine.Seq // of the state that it is made on
+	Filled engine.OrderFilled
+	Rested engine.OrderRested
+	Code   engine.Code
+	Detail string
+	Work   int // orders met times outcomes moved: what it took
+}
+
+// Quote is the dry run of an order, whoever gives it, on the durable state, now; see
+// core.State.Quote. The next batch waits for what the dry run needs to be copied,
+// not for the dry run.
+func (q *Sequencer) Quote(x *engine.PlaceOrder) (out Quote) {
 	var e *core.Excerpt
 	now := q.Now()
 	q.View(func(s *core.State) { e = s.Excerpt(x, now) })
-	f, rest, code, detail = e.Quote(x)
-	return e.Seq(), f, rest, code, detail
+	out.Filled, out.Rested, out.Code, out.Detail = e.Quote(x)
+	out.Seq, out.Work = e.Seq(), e.Work()
+	return out
 }
 
 // Submit hands a request to the writer and waits for its durable decision. A
