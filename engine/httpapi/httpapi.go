@@ -30,6 +30,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -101,9 +102,9 @@ type Config struct {
 
 	// To cancel orders has an allowance of its own, as large; a batch counts as many
 	// mutations as it has items, and a read of much as many reads as it costs.
-	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
-	StaffRate  Rate // mutations of a principal by other keys; no limit
-	ReadRate   Rate // reads and streams of one API key; no limit
+	TraderRate rate.Limit // mutations of a principal by keys that have no role but trader; no limit
+	StaffRate  rate.Limit // mutations of a principal by other keys; no limit
+	ReadRate   rate.Limit // reads and streams of one API key; no limit
 }
 
 func (c *Config) validate() error {
@@ -117,7 +118,7 @@ func (c *Config) validate() error {
 	if c.Panel != nil && c.PanelPolicy == "" {
 		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
 	}
-	for _, r := range []Rate{c.TraderRate, c.StaffRate, c.ReadRate} {
+	for _, r := range []rate.Limit{c.TraderRate, c.StaffRate, c.ReadRate} {
 		errs = append(errs, r.Validate())
 	}
 	return errors.Join(errs...)
@@ -135,8 +136,8 @@ type API struct {
 	every    time.Duration // between heartbeats; heartbeatEvery but in tests
 
 	began          time.Time // of the clock of the limiters
-	traders, staff *limiter[payer]
-	reads          *limiter[engine.Digest]
+	traders, staff *rate.Limiter[payer]
+	reads          *rate.Limiter[engine.Digest]
 	waiting        waiters
 	snapshots      snapshots
 }
@@ -158,8 +159,8 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
-		traders: newLimiter[payer](cfg.TraderRate), staff: newLimiter[payer](cfg.StaffRate),
-		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
+		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
 	}
 	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()

@@ -1,112 +1,15 @@
 package httpapi
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 )
 
-// Rate bounds how often somebody may ask: PerSecond requests a second on
-// average, and Burst at once. The zero value is no limit.
-type Rate struct{ PerSecond, Burst int }
-
-// MaxPerSecond is the largest rate and burst that can be told from no limit.
-const MaxPerSecond = 1_000_000
-
-// Validate refuses what is neither a limit nor none.
-func (r Rate) Validate() error {
-	if r != (Rate{}) && (r.PerSecond < 1 || r.Burst < 1 || r.PerSecond > MaxPerSecond || r.Burst > MaxPerSecond) {
-		return errors.New("a rate and its burst are both 0, or both 1..1000000")
-	}
-	return nil
-}
-
-// The limits of a platform for people. They are for Config and the command line:
-// a zero Config has no limits.
-var (
-	// DefaultTraderRate lies above what the engine lets an account order, so that
-	// its own limit and the abuse event that comes with it are reached first. What
-	// lies beyond would fill the journal with refusals.
-	DefaultTraderRate = Rate{PerSecond: 30, Burst: 100}
-	// DefaultStaffRate is more than one writer decides on a small disk: it keeps a
-	// script that runs wild from the intake of everybody else.
-	DefaultStaffRate = Rate{PerSecond: 5000, Burst: 5000}
-	// DefaultReadRate lets a page load and a script work through a list.
-	DefaultReadRate = Rate{PerSecond: 200, Burst: 400}
-)
-
-const (
-	// maxBuckets bounds the memory of one limiter to some megabytes. Beyond it, it
-	// forgets early, which gives somebody a burst and takes nothing from anybody.
-	maxBuckets = 1 << 16
-	// maxWaiters is how many reads of one API key may wait for a sequence.
-	maxWaiters = 32
-)
-
-// limiter holds a token bucket for everybody who asked lately. It is the generic
-// cell rate algorithm: of a bucket it keeps only the time at which it is full
-// again, so one that is full needs no memory.
-type limiter[K comparable] struct {
-	each time.Duration // until the next token
-	room time.Duration // how far in the future a bucket may be full and still give one
-
-	mu     sync.Mutex
-	fresh  map[K]time.Duration // when each is full, of those that asked since turned
-	stale  map[K]time.Duration // of those that asked in the turn before
-	turned time.Duration
-}
-
-// newLimiter returns nil, which lets everything pass, for the zero rate.
-func newLimiter[K comparable](r Rate) *limiter[K] {
-	if r == (Rate{}) {
-		return nil
-	}
-	each := time.Second / time.Duration(r.PerSecond)
-	return &limiter[K]{each: each, room: time.Duration(r.Burst-1) * each, fresh: map[K]time.Duration{}}
-}
-
-// take takes so many tokens, at most the burst, at a time of a clock that never
-// goes back. It returns how long to wait if they are not there, else 0.
-func (l *limiter[K]) take(who K, at time.Duration, tokens int) time.Duration {
-	if l == nil {
-		return 0
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	each := time.Duration(tokens) * l.each
-	full := l.full(who, at)
-	if wait := full + each - at - l.room - l.each; wait > 0 {
-		return wait
-	}
-	l.fresh[who] = full + each
-	return 0
-}
-
-// charge takes tokens for work that is done. They may be owed, up to a burst: who
-// owes waits for longer.
-func (l *limiter[K]) charge(who K, at time.Duration, tokens int) {
-	if l == nil || tokens == 0 {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fresh[who] = min(l.full(who, at)+time.Duration(tokens)*l.each, at+2*(l.room+l.each))
-}
-
-// full returns when a bucket is full, and makes room for it; the caller holds mu.
-func (l *limiter[K]) full(who K, at time.Duration) time.Duration {
-	// Who has not asked for as long as the emptiest bucket takes to fill has a full one.
-	if _, known := l.fresh[who]; at-l.turned > 2*(l.room+l.each) || !known && len(l.fresh) >= maxBuckets {
-		l.stale, l.fresh, l.turned = l.fresh, map[K]time.Duration{}, at
-	}
-	full, known := l.fresh[who]
-	if !known {
-		full = l.stale[who]
-	}
-	return max(full, at)
-}
+// maxWaiters is how many reads of one API key may wait for a sequence.
+const maxWaiters = 32
 
 // payer is whose bucket a mutation empties. To take orders back has one of its own:
 // a trader whose machine has run wild can still pull its quotes.
@@ -121,10 +24,10 @@ type payer struct {
 func (a *API) pace(rt route, key engine.Key) time.Duration {
 	at := time.Since(a.began)
 	if rt.command == nil {
-		return a.reads.take(key.SHA256, at, 1)
+		return a.reads.Take(key.SHA256, at, 1)
 	}
 	l, _ := a.mutations(key)
-	return l.take(payer{key.Principal, rt.relief}, at, 1)
+	return l.Take(payer{key.Principal, rt.relief}, at, 1)
 }
 
 // paceItems is pace for the items of a batch after the first, which came with the
@@ -135,15 +38,15 @@ func (a *API) paceItems(c *call, items int) time.Duration {
 	if more < 1 {
 		return 0
 	}
-	wait := l.take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more)
+	wait := l.Take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more)
 	if wait > 0 {
-		wait += l.each // for the first one, when it comes again
+		wait += l.Each() // for the first one, when it comes again
 	}
 	return wait
 }
 
 // mutations returns what bounds the mutations of a key.
-func (a *API) mutations(key engine.Key) (*limiter[payer], Rate) {
+func (a *API) mutations(key engine.Key) (*rate.Limiter[payer], rate.Limit) {
 	if key.Roles == engine.RoleTrader {
 		return a.traders, a.cfg.TraderRate
 	}
@@ -160,7 +63,7 @@ const (
 
 // charge takes tokens for what a read turned out to cost.
 func (a *API) charge(c *call, tokens int) {
-	a.reads.charge(c.key.SHA256, time.Since(a.began), tokens)
+	a.reads.Charge(c.key.SHA256, time.Since(a.began), tokens)
 }
 
 func tooMany(wait time.Duration, detail string) *refusal {

@@ -20,69 +20,9 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
-
-// TestLimiter: a burst, then the rate; a bucket that is full again is forgotten.
-func TestLimiter(t *testing.T) {
-	l := newLimiter[string](Rate{PerSecond: 10, Burst: 3})
-	const each = time.Second / 10
-	at := time.Hour
-	for i := range 3 {
-		if wait := l.take("ana", at, 1); wait != 0 {
-			t.Fatalf("request %d waits %s", i, wait)
-		}
-	}
-	if wait := l.take("ana", at, 1); wait != each {
-		t.Errorf("the fourth waits %s, want %s", wait, each)
-	}
-	if wait := l.take("bob", at, 1); wait != 0 {
-		t.Errorf("somebody else waits %s", wait)
-	}
-	if wait := l.take("ana", at+each-1, 1); wait != 1 {
-		t.Errorf("a moment too early: %s", wait)
-	}
-	if wait := l.take("ana", at+each, 1); wait != 0 {
-		t.Errorf("after the wait: %s", wait)
-	}
-	for end := at + 100*each; at < end; at += each { // the rate itself, over many turns
-		if wait := l.take("ana", at+each, 1); at > time.Hour && wait != 0 {
-			t.Fatalf("at the rate: %s", wait)
-		}
-	}
-	l.take("eve", at+time.Hour, 1)
-	l.take("eve", at+2*time.Hour, 1)
-	if len(l.fresh)+len(l.stale) != 2 {
-		t.Errorf("%d and %d buckets are kept", len(l.fresh), len(l.stale))
-	}
-	if wait := newLimiter[string](Rate{}).take("ana", at, 1); wait != 0 {
-		t.Errorf("no limit: %s", wait)
-	}
-}
-
-// TestLimiterIsBounded: it forgets before it grows.
-func TestLimiterIsBounded(t *testing.T) {
-	l := newLimiter[int](Rate{PerSecond: 1, Burst: 1000})
-	for who := range 3 * maxBuckets {
-		l.take(who, time.Hour, 1)
-	}
-	if n := len(l.fresh) + len(l.stale); n > 2*maxBuckets {
-		t.Errorf("%d buckets", n)
-	}
-}
-
-func TestRatesAreValidated(t *testing.T) {
-	for _, r := range []Rate{{-1, 5}, {0, 5}, {5, 0}, {5, -1}, {MaxPerSecond + 1, 1}, {1, MaxPerSecond + 1}} {
-		if r.Validate() == nil {
-			t.Errorf("%+v passes", r)
-		}
-	}
-	for _, r := range []Rate{{}, {1, 1}, DefaultTraderRate, DefaultStaffRate, DefaultReadRate} {
-		if err := r.Validate(); err != nil {
-			t.Errorf("%+v: %v", r, err)
-		}
-	}
-}
 
 // flood sends the same kind of request until one is refused by its rate.
 func (e *edge) flood(method, path, secret, body string) reply {
@@ -99,7 +39,7 @@ func (e *edge) flood(method, path, secret, body string) reply {
 // TestMutationsHaveARate: what a trader repeats without end, valid or not, is not
 // journalled without end, with however many keys of one principal.
 func TestMutationsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = Rate{PerSecond: 1, Burst: 5} }})
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 5} }})
 	account := e.funded(100_000)
 	e.market(account)
 	one, two := e.key("ana", engine.RoleTrader, account), e.key("ana", engine.RoleTrader, account)
@@ -136,11 +76,11 @@ func TestMutationsHaveARate(t *testing.T) {
 // TestTheEngineRefusesFirst: with the limits of the platform, an account that
 // orders too fast meets the engine's limit, whose refusal is on record.
 func TestTheEngineRefusesFirst(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = DefaultTraderRate }})
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Traders }})
 	account := e.funded(100_000)
 	e.market(account)
 	ana := e.key("ana", engine.RoleTrader, account)
-	for range DefaultTraderRate.Burst {
+	for range rate.Traders.Burst {
 		if r := e.post("/v1/orders", ana, buyTen); r.status == http.StatusTooManyRequests {
 			if r.code(t) != "rate_limited" {
 				t.Errorf("%s", r.body)
@@ -152,7 +92,7 @@ func TestTheEngineRefusesFirst(t *testing.T) {
 }
 
 func TestReadsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = Rate{PerSecond: 1, Burst: 3} }})
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 3} }})
 	bob := e.key("bob", engine.RoleService, 0)
 	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", r.header, r.body)
@@ -449,7 +389,7 @@ func TestMarketsInChunks(t *testing.T) {
 
 // TestDearReadsTakeMore: a page is paid for by what is on it, and so is a quote.
 func TestDearReadsTakeMore(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = Rate{PerSecond: 1, Burst: 40} }})
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 40} }})
 	e.categorical(e.funded(1_000_000), 64)
 	cheap, dear := e.key("cheap", engine.RoleService, 0), e.key("dear", engine.RoleService, 0)
 	for path, want := range map[string]int{"/v1/me": 40, "/v1/markets?limit=1": 40, "/v1/markets?limit=10": 4, "/v1/markets?limit=500": 2} {
@@ -473,7 +413,7 @@ func TestDearReadsTakeMore(t *testing.T) {
 // TestOrdersCanBePulled: a trader whose orders are refused by its rate can cancel,
 // and a batch counts its items.
 func TestOrdersCanBePulled(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = Rate{PerSecond: 1, Burst: 10} }})
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 10} }})
 	account := e.funded(100_000)
 	e.market(account)
 	key := e.key("ana", engine.RoleTrader, account)
