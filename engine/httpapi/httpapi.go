@@ -30,6 +30,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -130,7 +131,7 @@ type API struct {
 	seq      Sequencer
 	log      *slog.Logger
 	metrics  *metrics
-	hub      *hub
+	hub      *hub.Hub
 	mux      *http.ServeMux
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; heartbeatEvery but in tests
@@ -162,7 +163,7 @@ func New(cfg Config) (*API, error) {
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
 	}
-	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
+	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
 	m, err := newMetrics(cfg.Registerer, labels(routes))
 	if err != nil {
@@ -180,7 +181,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // the streams that are open. Requests that were admitted are answered.
 func (a *API) Drain() {
 	a.draining.Store(true)
-	a.hub.close()
+	a.hub.Close()
 }
 
 // Bounds of a connection. A body of 64 KiB needs no more time on any line; the

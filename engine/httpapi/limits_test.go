@@ -365,7 +365,7 @@ func TestMarketsInChunks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, data, _ := strings.Cut(string(first.text), "data: ")
+	_, data, _ := strings.Cut(string(first.Text), "data: ")
 	markets := event{data: data}.doc(t)["markets"].([]any)
 	const least = 1 + (2*few+many*engine.MaxOutcomes)/lookOutcomes
 	if n := l.count.Load(); len(markets) != few+many || n < least || n > least+2 {

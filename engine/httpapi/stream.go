@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -44,8 +46,8 @@ const (
 // error.
 func (a *API) Run(ctx context.Context) error {
 	at := a.seq.Durable()
-	a.hub.begin(at)
-	defer a.hub.close()
+	a.hub.Begin(at)
+	defer a.hub.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
 	g.Go(func() error {
@@ -67,14 +69,14 @@ func (a *API) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			at := a.hub.position()
-			a.metrics.dropped.Add(float64(a.hub.broadcast(heartbeat(at))))
+			at := a.hub.Position()
+			a.metrics.dropped.Add(float64(a.hub.Broadcast(heartbeat(at))))
 		}
 	}
 }
 
-func heartbeat(at engine.Seq) frame {
-	return frame{seq: at, beat: true, text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
+func heartbeat(at engine.Seq) hub.Frame {
+	return hub.Frame{Seq: at, Beat: true, Text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
 }
 
 // tradeDoc tells of a fill and not of whose it is.
@@ -111,7 +113,7 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 			return err
 		}
 	}
-	a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq, text: text})))
+	a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq, Text: text})))
 	return nil
 }
 
@@ -208,12 +210,12 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
-	s, err := a.hub.enter(c.key.SHA256)
+	s, err := a.hub.Enter(c.key.SHA256)
 	if err != nil {
-		a.fail(w, c.r, err)
+		a.fail(w, c.r, noStream(err))
 		return
 	}
-	defer a.hub.leave(s)
+	defer a.hub.Leave(s)
 	a.metrics.streams.Inc()
 	defer a.metrics.streams.Dec()
 	h := w.Header()
@@ -229,16 +231,27 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 	}
 }
 
+// noStream says why there is no stream now.
+func noStream(err error) error {
+	switch {
+	case errors.Is(err, hub.ErrFull):
+		return &refusal{code: codeStreams, detail: "close a stream of this API key, or come later"}
+	case errors.Is(err, hub.ErrStarting):
+		return &refusal{code: codeNotLeader, detail: "the server is starting", retryAfter: heartbeatEvery}
+	}
+	return &refusal{code: codeNotLeader, detail: "the server is shutting down"}
+}
+
 // begin brings a client to where its stream goes on: with what it missed, if that
 // is remembered, else with a snapshot. The stream joins when the snapshot is out,
 // because no buffer would hold what is decided meanwhile; the ring does. It returns
 // the last decision that the client has, and what is still to be sent.
-func (a *API) begin(w http.ResponseWriter, c *call, s *subscriber, after engine.Seq) (last engine.Seq, missed []frame, ok bool) {
-	if after != 0 && after <= a.hub.position() {
-		if missed, ok := a.hub.join(s, after); ok {
+func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.Seq) (last engine.Seq, missed []hub.Frame, ok bool) {
+	if after != 0 && after <= a.hub.Position() {
+		if missed, ok := a.hub.Join(s, after); ok {
 			last := after
 			if n := len(missed); n > 0 {
-				last = missed[n-1].seq
+				last = missed[n-1].Seq
 			}
 			return after, append(missed, heartbeat(last)), true
 		}
@@ -249,11 +262,11 @@ func (a *API) begin(w http.ResponseWriter, c *call, s *subscriber, after engine.
 			a.log.ErrorContext(c.r.Context(), "encode snapshot", "err", err)
 			return 0, nil, false
 		}
-		if !send(w, first.text) {
+		if !send(w, first.Text) {
 			return 0, nil, false
 		}
-		if missed, ok := a.hub.join(s, first.seq); ok {
-			return first.seq, missed, true
+		if missed, ok := a.hub.Join(s, first.Seq); ok {
+			return first.Seq, missed, true
 		}
 	}
 	a.metrics.dropped.Inc()
@@ -276,20 +289,20 @@ func lastEventID(r *http.Request) (engine.Seq, error) {
 // snapshots keeps the last one, for the streams that begin soon after.
 type snapshots struct {
 	mu    sync.Mutex // held while one is made: whoever comes meanwhile takes it, too
-	last  frame
+	last  hub.Frame
 	taken time.Time
 }
 
 // snapshot returns the newest markets as the first event of a stream, at most
 // snapshotAge old.
-func (a *API) snapshot() (frame, error) {
+func (a *API) snapshot() (hub.Frame, error) {
 	a.snapshots.mu.Lock()
 	defer a.snapshots.mu.Unlock()
-	if k := &a.snapshots; k.last.text == nil || time.Since(k.taken) > snapshotAge || !a.hub.remembers(k.last.seq) {
+	if k := &a.snapshots; k.last.Text == nil || time.Since(k.taken) > snapshotAge || !a.hub.Remembers(k.last.Seq) {
 		begin := time.Now()
 		next, err := a.encodeSnapshot()
 		if err != nil {
-			return frame{}, err
+			return hub.Frame{}, err
 		}
 		k.last, k.taken = next, begin
 	}
@@ -299,7 +312,7 @@ func (a *API) snapshot() (frame, error) {
 // encodeSnapshot looks at markets in chunks, so some may be newer than its
 // sequence, which is that of the first look: the events that follow tell where a
 // market stands, not by how much it moved, and tell it once more.
-func (a *API) encodeSnapshot() (frame, error) {
+func (a *API) encodeSnapshot() (hub.Frame, error) {
 	seq, _, next := a.look(1, 1, 0)
 	var markets [][]byte // the newest first
 	for size := 0; next > 0 && size < snapshotBytes; {
@@ -308,7 +321,7 @@ func (a *API) encodeSnapshot() (frame, error) {
 		for i := range looks {
 			b, err := json.Marshal(looks[i].Market())
 			if err != nil {
-				return frame{}, err
+				return hub.Frame{}, err
 			}
 			if markets, size = append(markets, b), size+len(b); size >= snapshotBytes {
 				break
@@ -318,7 +331,7 @@ func (a *API) encodeSnapshot() (frame, error) {
 	slices.Reverse(markets)
 	text := fmt.Appendf(nil, "id: %d\nevent: snapshot\ndata: {\"seq\":%d,\"markets\":[", seq, seq)
 	text = append(text, bytes.Join(markets, []byte(","))...)
-	return frame{seq: seq, text: append(text, "]}\n\n"...)}, nil
+	return hub.Frame{Seq: seq, Text: append(text, "]}\n\n"...)}, nil
 }
 
 // send writes to a stream in pieces, and reports whether the client took them.
@@ -337,15 +350,15 @@ func send(w http.ResponseWriter, text []byte) bool {
 
 // pump writes the frames after a decision until the client goes, its key is
 // revoked, or the hub ends the stream.
-func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, last engine.Seq, waiting []frame) {
+func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Seq, waiting []hub.Frame) {
 	for {
 		var text []byte
 		beat := false
 		for _, f := range waiting {
-			if f.seq > last || f.beat && f.seq == last {
-				text, last = append(text, f.text...), f.seq
+			if f.Seq > last || f.Beat && f.Seq == last {
+				text, last = append(text, f.Text...), f.Seq
 			}
-			beat = beat || f.beat
+			beat = beat || f.Beat
 			if len(text) >= sendBytes {
 				if !send(w, text) {
 					return
@@ -369,11 +382,11 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, last engine.Se
 }
 
 // next waits for frames and takes what is there, at most gather of them.
-func next(ctx context.Context, s *subscriber, into []frame) ([]frame, bool) {
+func next(ctx context.Context, s *hub.Stream, into []hub.Frame) ([]hub.Frame, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
-	case f, open := <-s.frames:
+	case f, open := <-s.Frames():
 		if !open {
 			return nil, false
 		}
@@ -381,7 +394,7 @@ func next(ctx context.Context, s *subscriber, into []frame) ([]frame, bool) {
 	}
 	for len(into) < gather {
 		select {
-		case f, open := <-s.frames:
+		case f, open := <-s.Frames():
 			if !open {
 				return into, true // what was taken goes out first
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 )
 
 // event is one event as it came over the line.
@@ -136,7 +137,7 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 	var seq engine.Seq
 	key := engine.Key{SHA256: digestOf(e.admin)}
 	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: key}
-	s, err := e.api.hub.enter(key.SHA256)
+	s, err := e.api.hub.Enter(key.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 		t.Fatalf("%v: the snapshot is at %d, the order at %d, missed %v", ok, last, seq, missed)
 	}
 	e.seqReached(fmt.Sprint(order()))
-	e.api.hub.leave(s) // what was sent before still goes out
+	e.api.hub.Leave(s) // what was sent before still goes out
 	e.api.pump(deadlines{w}, c, s, last, missed)
 	if got := strings.Count(w.Body.String(), "event: trade"); got != 1 || !strings.Contains(w.Body.String(), fmt.Sprintf("id: %d\nevent: quote", seq+1)) {
 		t.Errorf("%d trades after the snapshot, want 1:\n%s", got, w.Body)
@@ -176,10 +177,10 @@ func TestSnapshotOutlastsTheBuffer(t *testing.T) {
 	e := start(t, options{})
 	e.market(e.funded(100_000))
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	at := e.api.hub.position()
-	const n = 3 * streamBuffer
+	at := e.api.hub.Position()
+	const n = 3 * hub.Buffer
 	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
-	s, err := e.api.hub.enter(c.key.SHA256)
+	s, err := e.api.hub.Enter(c.key.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,12 +189,12 @@ func TestSnapshotOutlastsTheBuffer(t *testing.T) {
 	last, missed, ok := e.api.begin(slowLine{deadlines{w}, func() {
 		for i := range engine.Seq(n) {
 			if !done {
-				e.api.hub.broadcast(frame{seq: at + 1 + i, text: fmt.Appendf(nil, "id: %d\n\n", at+1+i)})
+				e.api.hub.Broadcast(hub.Frame{Seq: at + 1 + i, Text: fmt.Appendf(nil, "id: %d\n\n", at+1+i)})
 			}
 		}
 		done = true
 	}}, c, s, 0)
-	if !ok || last != at || len(missed) != n || missed[0].seq != at+1 {
+	if !ok || last != at || len(missed) != n || missed[0].Seq != at+1 {
 		t.Fatalf("%v: after %d it missed %d frames, want %d after %d", ok, last, len(missed), n, at)
 	}
 	if e.value("http_streams_dropped_total") != 0 || !strings.HasPrefix(w.Body.String(), fmt.Sprintf("id: %d\nevent: snapshot", at)) {
@@ -207,17 +208,17 @@ func TestSnapshotBeginsAnew(t *testing.T) {
 	e := start(t, options{})
 	e.market(e.funded(100_000))
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	at := e.api.hub.position()
+	at := e.api.hub.Position()
 	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
-	s, err := e.api.hub.enter(c.key.SHA256)
+	s, err := e.api.hub.Enter(c.key.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
 	_, _, ok := e.api.begin(slowLine{deadlines{w}, func() {
-		for range 2 * ringFrames {
+		for range 2 * hub.Remembered {
 			at++
-			e.api.hub.broadcast(frame{seq: at, text: []byte("x")})
+			e.api.hub.Broadcast(hub.Frame{Seq: at, Text: []byte("x")})
 		}
 	}}, c, s, 0)
 	if got := strings.Count(w.Body.String(), "event: snapshot"); ok || got != snapshotTries || e.value("http_streams_dropped_total") != 1 {
@@ -238,7 +239,7 @@ func TestSnapshotIsShared(t *testing.T) {
 	}
 	looked := l.count.Load()
 	for range 10 {
-		if again, err := e.api.snapshot(); err != nil || again.seq != first.seq || &again.text[0] != &first.text[0] {
+		if again, err := e.api.snapshot(); err != nil || again.Seq != first.Seq || &again.Text[0] != &first.Text[0] {
 			t.Fatalf("%v: another snapshot", err)
 		}
 	}
@@ -246,7 +247,7 @@ func TestSnapshotIsShared(t *testing.T) {
 		t.Errorf("%d looks for ten more", l.count.Load()-looked)
 	}
 	e.api.snapshots.taken = time.Now().Add(-2 * snapshotAge)
-	if again, err := e.api.snapshot(); err != nil || &again.text[0] == &first.text[0] {
+	if again, err := e.api.snapshot(); err != nil || &again.Text[0] == &first.Text[0] {
 		t.Errorf("%v: an old snapshot is given out", err)
 	}
 }
@@ -263,10 +264,10 @@ func TestSnapshotIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, data, _ := strings.Cut(string(first.text), "data: ")
+	_, data, _ := strings.Cut(string(first.Text), "data: ")
 	markets := event{data: data}.doc(t)["markets"].([]any)
-	if len(first.text) > snapshotBytes+64<<10 || len(first.text) < snapshotBytes || len(markets) >= n || len(markets) < n/2 {
-		t.Errorf("%d bytes, %d markets", len(first.text), len(markets))
+	if len(first.Text) > snapshotBytes+64<<10 || len(first.Text) < snapshotBytes || len(markets) >= n || len(markets) < n/2 {
+		t.Errorf("%d bytes, %d markets", len(first.Text), len(markets))
 	}
 	for i, m := range markets {
 		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", n-len(markets)+i+1) {
@@ -318,7 +319,7 @@ func (e *edge) seqReached(id string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.position()) < want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.Position()) < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("the streams are not at %s", id)
 		}
@@ -396,106 +397,4 @@ func TestStreamLimits(t *testing.T) {
 		}
 	}
 	e.listen(eve, "")
-}
-
-// joined opens a stream from now on.
-func joined(t *testing.T, h *hub, owner engine.Digest) *subscriber {
-	t.Helper()
-	s, err := h.enter(owner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if missed, ok := h.join(s, h.position()); !ok || len(missed) != 0 {
-		t.Fatalf("%v, missed %d", ok, len(missed))
-	}
-	return s
-}
-
-// TestHubDropsTheSlow: who does not read loses the stream and nobody waits.
-func TestHubDropsTheSlow(t *testing.T) {
-	h := newHub(10, 10)
-	h.begin(0)
-	slow, quick := joined(t, h, engine.Digest{1}), joined(t, h, engine.Digest{2})
-	dropped := 0
-	for i := range engine.Seq(streamBuffer + 10) {
-		dropped += h.broadcast(frame{seq: i + 1, text: []byte("x")})
-		if f := <-quick.frames; f.seq != i+1 {
-			t.Fatalf("got %d, want %d", f.seq, i+1)
-		}
-	}
-	if dropped != 1 || len(h.subs) != 1 || h.owners[engine.Digest{1}] != 0 {
-		t.Errorf("%d dropped, %d left", dropped, len(h.subs))
-	}
-	last := engine.Seq(0)
-	for f := range slow.frames { // what it has is whole, and then it ends
-		if f.seq != last+1 {
-			t.Fatalf("%d after %d", f.seq, last)
-		}
-		last = f.seq
-	}
-	if last != streamBuffer {
-		t.Errorf("the slow one got %d", last)
-	}
-}
-
-// TestHubRemembersAndForgets: the ring gives exactly what came after an id, and
-// says when it cannot.
-func TestHubRemembersAndForgets(t *testing.T) {
-	h := newHub(1<<20, 1<<20)
-	h.begin(100)
-	const n = 3*ringFrames + 7
-	for i := engine.Seq(101); i <= 100+n; i++ {
-		text := []byte("x")
-		if i%2 == 0 {
-			text = nil // a decision that tells nothing
-		}
-		h.broadcast(frame{seq: i, text: text})
-	}
-	end := engine.Seq(100 + n)
-	for _, after := range []engine.Seq{1, 99, 100, 101, end - 2*ringFrames - 1, end - 2*ringFrames, end - 2*ringFrames + 1, end - 5, end - 1, end, end + 1} {
-		s, err := h.enter(engine.Digest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		missed, resumed := h.join(s, after)
-		if resumed != (after >= h.since) {
-			t.Errorf("after %d: resumed=%v with everything since %d", after, resumed, h.since)
-		}
-		if !resumed {
-			continue
-		}
-		want := after + 1 + after%2 // the next odd one
-		for _, f := range missed {
-			if f.seq != want {
-				t.Fatalf("after %d: got %d, want %d", after, f.seq, want)
-			}
-			want += 2
-		}
-		if want <= end {
-			t.Errorf("after %d: %d is missing", after, want)
-		}
-	}
-	if h.since < end-2*ringFrames-2 || h.since > end-2*ringFrames+2 {
-		t.Errorf("the ring goes back to %d", h.since)
-	}
-	h.close()
-	if _, err := h.enter(engine.Digest{}); err == nil {
-		t.Error("a closed hub takes a stream")
-	}
-	if _, err := newHub(1, 1).enter(engine.Digest{}); err == nil {
-		t.Error("a hub to which nothing comes yet takes a stream")
-	}
-}
-
-// TestHubRemembersBytes: long frames are fewer.
-func TestHubRemembersBytes(t *testing.T) {
-	h := newHub(1, 1)
-	h.begin(0)
-	const size = ringBytes / 100
-	for i := range engine.Seq(1000) {
-		h.broadcast(frame{seq: i + 1, text: make([]byte, size)})
-	}
-	if len(h.ring) != 100 || h.bytes != 100*size || h.since != 900 || cap(h.ring) > ringFrames {
-		t.Errorf("%d frames of %d bytes since %d, room for %d", len(h.ring), h.bytes, h.since, cap(h.ring))
-	}
 }
