@@ -21,6 +21,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
+	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -303,7 +304,7 @@ func TestScrapeDuringAFlood(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if most := int64(1 + time.Since(begin)/expositionAge); times.Load() > most {
+	if most := int64(1 + time.Since(begin)/scrape.Age); times.Load() > most {
 		t.Errorf("gathered %d times, want at most %d", times.Load(), most)
 	}
 	e.quiet()

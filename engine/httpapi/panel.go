@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
+
+	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 )
 
 // PanelConfig is what the panel learns from /panel.json.
@@ -65,6 +68,23 @@ func (a *API) panelConfig(w http.ResponseWriter, r *http.Request) {
 // healthz says that the process answers; nothing else.
 func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, http.StatusOK, "application/json", map[string]string{"status": "ok"})
+}
+
+// exposition serves the metrics.
+func (a *API) exposition() http.HandlerFunc {
+	x := scrape.New(a.cfg.Gatherer, a.log)
+	return func(w http.ResponseWriter, r *http.Request) {
+		kind, body, err := x.Page()
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		h.Set("Cache-Control", "no-store")
+		_, _ = w.Write(body) // who left misses nothing
+	}
 }
 
 // NotReady says in a word that anybody may read why the process cannot serve.
