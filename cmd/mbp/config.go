@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/fe"
 )
@@ -54,9 +55,9 @@ func defaultConfig() Config {
 		Listen: "127.0.0.1:8420", Data: "./mbp-data", Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
 		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
 		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
-		TraderRate: httpapi.DefaultTraderRate.PerSecond, TraderBurst: httpapi.DefaultTraderRate.Burst,
-		StaffRate: httpapi.DefaultStaffRate.PerSecond, StaffBurst: httpapi.DefaultStaffRate.Burst,
-		ReadRate: httpapi.DefaultReadRate.PerSecond, ReadBurst: httpapi.DefaultReadRate.Burst,
+		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
+		StaffRate: rate.Staff.PerSecond, StaffBurst: rate.Staff.Burst,
+		ReadRate: rate.Reads.PerSecond, ReadBurst: rate.Reads.Burst,
 		CDCFlush: time.Second, Shutdown: 15 * time.Second,
 	}
 }
@@ -77,11 +78,11 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.Int64Var(&c.MaxBody, "max-body", c.MaxBody, "`bytes` of a request body")
 	f.IntVar(&c.MaxStreams, "max-streams", c.MaxStreams, "open event streams in all; at most half of the connections")
 	f.IntVar(&c.MaxConnections, "max-connections", c.MaxConnections, "open connections; at most half of the file descriptors of the process")
-	f.IntVar(&c.TraderRate, "trader-rate", c.TraderRate, "mutations a second of a principal by keys that only trade; more are answered 429; 0: no limit")
+	f.IntVar(&c.TraderRate, "trader-rate", c.TraderRate, "mutations a second of a principal by keys that only trade, a batch counting its items, and as many cancellations; more are answered 429; 0: no limit")
 	f.IntVar(&c.TraderBurst, "trader-burst", c.TraderBurst, "of them at once")
 	f.IntVar(&c.StaffRate, "staff-rate", c.StaffRate, "mutations a second of a principal by other keys; 0: no limit")
 	f.IntVar(&c.StaffBurst, "staff-burst", c.StaffBurst, "of them at once")
-	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key; 0: no limit")
+	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key, a dear one counting as several; 0: no limit")
 	f.IntVar(&c.ReadBurst, "read-burst", c.ReadBurst, "of them at once")
 	f.DurationVar(&c.CDCFlush, "cdc-flush", c.CDCFlush, "longest time that a row waits for its file in the lake")
 	f.DurationVar(&c.Shutdown, "shutdown", c.Shutdown, "how long a graceful shutdown may take")
@@ -197,7 +198,7 @@ func (c *Config) Validate() error {
 	fault(c.MaxBody < 1024 || c.MaxBody > 1<<20, "max-body: 1024..1048576")
 	fault(c.MaxStreams < 1 || c.MaxStreams > 1<<16, "max-streams: 1..65536")
 	fault(c.MaxConnections < 8 || c.MaxConnections > 1<<16, "max-connections: 8..65536")
-	for name, r := range map[string]httpapi.Rate{"trader-rate": c.traders(), "staff-rate": c.staff(), "read-rate": c.reads()} {
+	for name, r := range map[string]rate.Limit{"trader-rate": c.traders(), "staff-rate": c.staff(), "read-rate": c.reads()} {
 		err := r.Validate()
 		fault(err != nil, "%s: %v", name, err)
 	}
@@ -206,16 +207,16 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *Config) traders() httpapi.Rate { return rate(c.TraderRate, c.TraderBurst) }
-func (c *Config) staff() httpapi.Rate   { return rate(c.StaffRate, c.StaffBurst) }
-func (c *Config) reads() httpapi.Rate   { return rate(c.ReadRate, c.ReadBurst) }
+func (c *Config) traders() rate.Limit { return limit(c.TraderRate, c.TraderBurst) }
+func (c *Config) staff() rate.Limit   { return limit(c.StaffRate, c.StaffBurst) }
+func (c *Config) reads() rate.Limit   { return limit(c.ReadRate, c.ReadBurst) }
 
-// rate leaves the burst out where there is no limit, so that one 0 turns it off.
-func rate(perSecond, burst int) httpapi.Rate {
+// limit leaves the burst out where there is no limit, so that one 0 turns it off.
+func limit(perSecond, burst int) rate.Limit {
 	if perSecond == 0 {
-		return httpapi.Rate{}
+		return rate.Limit{}
 	}
-	return httpapi.Rate{PerSecond: perSecond, Burst: burst}
+	return rate.Limit{PerSecond: perSecond, Burst: burst}
 }
 
 func loopback(host string) bool {

@@ -24,6 +24,7 @@ import (
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -42,6 +43,7 @@ type platform struct {
 	api      *httpapi.API
 	server   *http.Server
 	conns    int // most connections at once
+	listener *sockets.Listener
 
 	writer atomic.Pointer[error] // why the writer takes no decisions
 	lake   atomic.Pointer[error] // why no rows move into the lake
@@ -49,7 +51,7 @@ type platform struct {
 	writerDone, lakeDone chan struct{}
 }
 
-var errStarting = errors.New("starting")
+var errStarting error = httpapi.NotReady("starting")
 
 // open makes every part and starts none. Opening the journal checks every
 // record of it; making the writer folds them.
@@ -126,7 +128,7 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	g.Go(func() error {
 		defer close(p.writerDone)
 		err := p.seq.Run(life)
-		stopped := errors.Join(errors.New("the writer has stopped"), err)
+		stopped := errors.Join(httpapi.NotReady("the writer has stopped"), err)
 		p.writer.Store(&stopped)
 		return err
 	})
@@ -140,8 +142,9 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		return nil
 	})
 	g.Go(func() error { return p.api.Run(life) })
+	p.listener = sockets.Limit(l, p.conns)
 	g.Go(func() error {
-		if err := p.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil
@@ -166,7 +169,7 @@ func (p *platform) runLake(life context.Context) {
 		began := time.Now()
 		err := p.pipeline.Run(life, p.source)
 		if err == nil || !passing(err) || p.source.drained() || life.Err() != nil {
-			stopped := errors.Join(errors.New("the change capture has stopped"), err)
+			stopped := errors.Join(httpapi.NotReady("the change capture has stopped"), err)
 			p.lake.Store(&stopped)
 			if err != nil {
 				p.log.Error("change capture", "err", err)
@@ -176,7 +179,7 @@ func (p *platform) runLake(life context.Context) {
 		if time.Since(began) > lastRetry { // it has worked in between
 			wait = firstRetry
 		}
-		paused := fmt.Errorf("the change capture is tried again in %s: %w", wait, err)
+		paused := errors.Join(httpapi.NotReady("the change capture is tried again in "+wait.String()), err)
 		p.lake.Store(&paused)
 		p.log.Warn("change capture", "err", err, "retry_in", wait)
 		p.source.again(life, wait)
@@ -202,26 +205,49 @@ func (p *platform) ready() error {
 		}
 	}
 	if !p.pipeline.Running() {
-		return errors.New("the lake is being opened")
+		return httpapi.NotReady("the lake is being opened")
 	}
 	return nil
 }
 
-// shutdown ends the parts in order. It stops early when grace ends.
+// The parts of a shutdown's grace, and what lies beyond it.
+const (
+	takeAnswers = 3 // one part in so many is for clients to take their answers
+	giveAnswers = 2 // one part in so many is for the edge to end
+	// lastWait is what writer and lake get even if the grace is over: they end
+	// within milliseconds unless the disk is stuck, and the journal is closed after
+	// them.
+	lastWait = time.Second
+)
+
+// shutdown ends the parts in order. Clients that do not take their answers have a
+// third of the grace, and whatever becomes of them, the lake and the writer are
+// waited for. It stops early when grace ends.
 func (p *platform) shutdown(grace context.Context, end context.CancelFunc) error {
-	p.api.Drain()                   // readyz fails, new mutations get 503, streams end
-	err := p.server.Shutdown(grace) // every admitted request gets its answer
+	p.api.Drain() // readyz fails, new mutations get 503, streams end
+	edge, cancel := grace, context.CancelFunc(func() {})
+	if last, ok := grace.Deadline(); ok {
+		left := time.Until(last)
+		p.listener.Until(time.Now().Add(left / takeAnswers))
+		edge, cancel = context.WithTimeoutCause(grace, left/giveAnswers, fmt.Errorf("requests were under way after %s", left/giveAnswers))
+	}
+	defer cancel()
+	err := p.server.Shutdown(edge) // every admitted request gets its answer
 	if err != nil {
 		_ = p.server.Close()
-		err = context.Cause(grace)
+		err = context.Cause(edge)
 	}
 	p.source.drain() // the lake takes what the journal has, and ends
-	if err == nil {
-		err = wait(grace, p.lakeDone)
+	if late := wait(grace, p.lakeDone); err == nil {
+		err = late
 	}
 	end() // the writer and the streams end
-	if err == nil {
-		err = wait(grace, p.writerDone)
+	least, done := context.WithTimeout(context.WithoutCancel(grace), lastWait)
+	defer done()
+	for _, part := range []<-chan struct{}{p.writerDone, p.lakeDone} {
+		if late := wait(grace, part); late != nil && wait(least, part) != nil && err == nil {
+			err = late
+		}
 	}
 	return err
 }

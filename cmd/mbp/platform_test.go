@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -82,12 +84,15 @@ func TestKeylessFlood(t *testing.T) {
 // flaky is a journal whose reads fail while it is told so.
 type flaky struct {
 	cdc.Reader
-	err atomic.Pointer[error]
+	err  atomic.Pointer[error]
+	hold sync.Mutex // reads wait for it
 }
 
 func (f *flaky) fail(err error) { f.err.Store(&err) }
 
 func (f *flaky) Read(from uint64, fn func(journal.Record) error) error {
+	f.hold.Lock()
+	defer f.hold.Unlock()
 	if err := f.err.Load(); err != nil && *err != nil {
 		return fmt.Errorf("read: %w", *err)
 	}
@@ -100,6 +105,7 @@ type running struct {
 	*platform
 	flaky *flaky
 	dir   string
+	shut  func(grace time.Duration) error // once; at the end of the test at the latest
 }
 
 func runPlatform(t *testing.T) *running {
@@ -121,13 +127,22 @@ func runPlatform(t *testing.T) *running {
 	if err := p.start(life, failed, g, l); err != nil {
 		t.Fatal(err)
 	}
+	var once sync.Once
+	r.shut = func(most time.Duration) (err error) {
+		once.Do(func() {
+			grace, cancel := context.WithTimeout(context.Background(), most)
+			defer cancel()
+			if err = p.shutdown(grace, end); err == nil {
+				err = g.Wait()
+			}
+			p.close()
+		})
+		return err
+	}
 	t.Cleanup(func() {
-		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := errors.Join(p.shutdown(grace, end), g.Wait()); err != nil {
+		if err := r.shut(10 * time.Second); err != nil {
 			t.Error(err)
 		}
-		p.close()
 	})
 	waitFor(t, "a platform that is ready", func() bool { return p.ready() == nil })
 	return r
@@ -170,6 +185,11 @@ func TestLakeStopsForGood(t *testing.T) {
 	if err := r.ready(); err == nil || !strings.Contains(err.Error(), "stopped") || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("%v", err)
 	}
+	w := httptest.NewRecorder()
+	r.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if got := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(got, "the change capture has stopped") || strings.Contains(got, "checksum") {
+		t.Errorf("anybody is told %d %s", w.Code, got)
+	}
 	for err, want := range map[error]bool{
 		fmt.Errorf("x: %w", cdc.ErrAhead): false, lake.ErrOtherLog: false, errors.New("decode"): false, io.ErrUnexpectedEOF: false,
 		cdc.ErrGap: true, syscall.ENOSPC: true, fmt.Errorf("x: %w", &os.PathError{Op: "open", Err: syscall.EMFILE}): true,
@@ -187,6 +207,57 @@ func TestShutdownWhileTheLakeFails(t *testing.T) {
 	r.flaky.fail(syscall.EMFILE)
 	r.decide(t)
 	waitFor(t, "the failure", func() bool { return r.ready() != nil })
+}
+
+// TestShutdownOutlastsSlowClients: clients without a key that take no answers, or
+// send no end of a request, do not make a failure of the end.
+func TestShutdownOutlastsSlowClients(t *testing.T) {
+	r := runPlatform(t)
+	r.decide(t)
+	reader, writer := dialPlatform(t, r), dialPlatform(t, r)
+	if err := reader.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for err == nil { // until nothing more fits anywhere in between
+		_, err = io.WriteString(reader, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 100))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(writer, "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.shut(6 * time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWriterEndsBeforeItsJournal: when the grace is over before the lake has all,
+// the writer has still ended.
+func TestWriterEndsBeforeItsJournal(t *testing.T) {
+	r := runPlatform(t)
+	r.flaky.hold.Lock()
+	defer r.flaky.hold.Unlock()
+	r.decide(t)
+	if err := r.shut(300 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	select {
+	case <-r.writerDone:
+	default:
+		t.Error("the writer goes on")
+	}
+}
+
+func dialPlatform(t *testing.T, r *running) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // TestSegmentsAreMadeAhead: no decision has to wait for the next segment.

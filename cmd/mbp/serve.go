@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/obs/telemetry"
 )
 
@@ -87,7 +86,7 @@ func serve(ctx context.Context, cfg Config, signals <-chan os.Signal, stdout, st
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	g, failed := errgroup.WithContext(ctx)
-	if err := p.start(life, failed, g, sockets.Limit(listener, p.conns)); err != nil {
+	if err := p.start(life, failed, g, listener); err != nil {
 		end()
 		return errors.Join(err, g.Wait())
 	}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"reflect"
 	"strconv"
 	"testing"
 
@@ -148,16 +149,109 @@ func BenchmarkRouteFast(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideEvolve64 is a buy and its sale, in turn, in a market of 64
-// outcomes.
-func BenchmarkDecideEvolve64(b *testing.B) {
+// manyOutcomes is a market of 64 outcomes.
+func manyOutcomes(tb testing.TB) *bench {
 	t := engine.DefaultTemplate()
 	t.ID, t.Kind, t.MinPrice, t.MaxPrice = "many", engine.Categorical, 100, 990_000
 	open := engine.OpenMarket{}
 	for i := range engine.MaxOutcomes {
 		open.Outcomes = append(open.Outcomes, "outcome "+strconv.Itoa(i))
 	}
-	m := newBench(b, t, open)
+	return newBench(tb, t, open)
+}
+
+// BenchmarkLook64 is what a reader needs the state for, BenchmarkMarket64 what it
+// works out without.
+func BenchmarkLook64(b *testing.B) {
+	m := manyOutcomes(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.s.Look(1, m.at)
+	}
+}
+
+func BenchmarkMarket64(b *testing.B) {
+	m := manyOutcomes(b)
+	l, _ := m.s.Look(1, m.at)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Market()
+	}
+}
+
+// BenchmarkExcerpt64 is what the dry run of an order over 500 prices in a market
+// of 64 outcomes needs the state for, BenchmarkQuote64 the dry run itself.
+func BenchmarkExcerpt64(b *testing.B) {
+	m, x := deepBook(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.s.Excerpt(x, m.at)
+	}
+}
+
+func BenchmarkQuote64(b *testing.B) {
+	m, x := deepBook(b)
+	e := m.s.Excerpt(x, m.at)
+	b.ReportAllocs()
+	for b.Loop() {
+		if f, _, code, _ := e.Quote(x); code != engine.OK || len(f.Fills) < 900 {
+			b.Fatal(code, len(f.Fills))
+		}
+	}
+}
+
+// deepBook is a market of 64 outcomes with 500 bids at as many prices, and a sale
+// that meets them all.
+func deepBook(b testing.TB) (*bench, *engine.PlaceOrder) {
+	m := manyOutcomes(b)
+	m.do(&engine.SplitSets{Account: 2, Market: 1, Amount: 100_000 * engine.One})
+	for i := range 500 {
+		m.do(order(1, engine.Nth(3), engine.Buy, engine.GTC, engine.One/10, engine.Price(15_000-20*i)))
+	}
+	return m, order(2, engine.Nth(3), engine.Sell, engine.IOC, 50_000*engine.One, 0)
+}
+
+// TestLookNeedsNoState: what is looked at stays, whatever is decided before it is
+// worked out.
+func TestLookNeedsNoState(t *testing.T) {
+	m := manyOutcomes(t)
+	l, _ := m.s.Look(1, m.at)
+	want, _ := m.s.Market(1, m.at)
+	m.do(order(2, engine.Nth(3), engine.Buy, engine.IOC, 1000*engine.One, 0))
+	if moved, _ := m.s.Market(1, m.at); moved.Outcomes[2] == want.Outcomes[2] || moved.Outcomes[40].Depth == want.Outcomes[40].Depth {
+		t.Fatal("the order moves nothing")
+	}
+	if got := l.Market(); !reflect.DeepEqual(got, want) || want.Outcomes[0].Depth == 0 {
+		t.Errorf("looked at\n%+v, got\n%+v", want, got)
+	}
+	if l, ok := m.s.Look(2, m.at); ok || l.Outcomes() != 0 || l.Market().Market != 0 {
+		t.Error("there is no second market")
+	}
+}
+
+// TestExcerptNeedsNoState: a dry run is of the state that its excerpt was cut out
+// of, whatever is decided before it is made.
+func TestExcerptNeedsNoState(t *testing.T) {
+	m, x := deepBook(t)
+	y := *x
+	y.Account = 0
+	want, _, _, _ := m.s.Quote(&y, m.at)
+	e := m.s.Excerpt(x, m.at)
+	m.do(order(2, engine.Nth(3), engine.Sell, engine.IOC, 100*engine.One, 0))
+	m.do(&engine.CancelAll{Account: 1})
+	m.do(&engine.PauseMarket{Market: 1})
+	if got, _, code, _ := e.Quote(x); code != engine.OK || !reflect.DeepEqual(got, want) || len(want.Fills) < 900 {
+		t.Errorf("%s: got\n%+v, want\n%+v", code, got, want)
+	}
+	if _, _, code, _ := m.s.Excerpt(x, m.at).Quote(x); code != engine.MarketNotOpen {
+		t.Errorf("an excerpt of now: %s", code)
+	}
+}
+
+// BenchmarkDecideEvolve64 is a buy and its sale, in turn, in a market of 64
+// outcomes.
+func BenchmarkDecideEvolve64(b *testing.B) {
+	m := manyOutcomes(b)
 	buy := order(2, engine.Nth(3), engine.Buy, engine.IOC, engine.One, 0)
 	sell := order(2, engine.Nth(3), engine.Sell, engine.IOC, engine.One, 0)
 	m.do(buy)

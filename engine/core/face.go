@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 )
 
@@ -17,6 +18,9 @@ type State struct {
 	filled engine.OrderFilled
 	rested engine.OrderRested
 	pools  [engine.MaxOutcomes]engine.Shares
+
+	cut      bool         // it is an Excerpt's,
+	opposite []book.Order // and these are the only orders it has
 }
 
 // ErrFold wraps every error of Evolve: the decision does not follow from the

@@ -228,8 +228,7 @@ func (s *State) touches(w *walk) bool {
 	if w.pool.Room(w.limit) {
 		return true
 	}
-	bid := w.sell == w.m.Mirrored(w.outcome)
-	cursor := s.f.Orders.Cursor(w.m.Book(w.outcome), !bid)
+	cursor := s.cursor(w)
 	_, crossed := w.next(&cursor)
 	return crossed
 }

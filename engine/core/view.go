@@ -19,9 +19,50 @@ func (s *State) AccountCount() int { return len(s.f.Accounts) }
 
 // Market returns what anybody may know of a market at a time.
 func (s *State) Market(id engine.MarketID, now engine.Time) (engine.Market, bool) {
+	l, ok := s.Look(id, now)
+	return l.Market(), ok
+}
+
+// Look is a market as it stood at a time. What its pools mean, their prices and
+// depths, takes some hundred µs to work out with 64 outcomes and needs no state, so
+// a reader lets go of the state before it asks for the Market.
+type Look struct {
+	market    engine.Market
+	low, high engine.Price // bounds of the first outcome
+	mirrored  bool         // the second outcome's are theirs, seen from the other end
+	open      bool         // the pools are there
+}
+
+// Outcomes returns how many outcomes the market has.
+func (l *Look) Outcomes() int { return len(l.market.Outcomes) }
+
+// Market works out what was looked at.
+func (l *Look) Market() engine.Market {
+	if !l.open {
+		return l.market
+	}
+	var shares [engine.MaxOutcomes]engine.Shares
+	var room [engine.MaxOutcomes]engine.Price
+	pools := shares[:len(l.market.Outcomes)]
+	for i := range pools {
+		pools[i] = l.market.Outcomes[i].Pool
+	}
+	for i, p := range amm.Prices(pools, room[:0]) {
+		low, high := l.low, l.high
+		if l.mirrored && i == 1 {
+			low, high = engine.One-high, engine.One-low
+		}
+		v := &l.market.Outcomes[i]
+		v.Price, v.Depth = p, amm.Depth(pools, i, p, depthBand, low, high)
+	}
+	return l.market
+}
+
+// Look returns what Market tells of a market, as fast as that can be.
+func (s *State) Look(id engine.MarketID, now engine.Time) (Look, bool) {
 	m := s.f.Market(id)
 	if m == nil {
-		return engine.Market{}, false
+		return Look{}, false
 	}
 	v := engine.Market{
 		Market: m.ID, Template: m.Template.Name(), Title: m.Title, Kind: m.Kind, State: m.State, Creator: m.Creator,
@@ -44,8 +85,12 @@ func (s *State) Market(id engine.MarketID, now engine.Time) (engine.Market, bool
 		v.Outcome = &o
 	}
 	v.Outcomes = outcomesOf(m, now)
-	return v, true
+	low, high := m.Bounds(0)
+	return Look{v, low, high, m.Mirrored(1), !ended(m)}, true
 }
+
+// ended reports whether the market's pools are paid out.
+func ended(m *fold.Market) bool { return m.State == engine.Resolved || m.State == engine.Canceled }
 
 func when(t engine.Time) *engine.Time {
 	if t == 0 {
@@ -54,23 +99,17 @@ func when(t engine.Time) *engine.Time {
 	return &t
 }
 
-// outcomesOf returns what anybody may know of the market's outcomes.
+// outcomesOf returns the market's outcomes without what Look.Market works out.
 func outcomesOf(m *fold.Market, now engine.Time) []engine.OutcomeState {
 	n, t := m.Outcomes(), m.OpenTime(now)
 	out := make([]engine.OutcomeState, n)
-	ended := m.State == engine.Resolved || m.State == engine.Canceled
-	var room [engine.MaxOutcomes]engine.Price
-	prices := room[:n]
-	if !ended { // the pool is there
-		prices = amm.Prices(m.Balance.Pools(), room[:0])
-	}
 	for i := range out {
 		v := &out[i]
-		v.Outcome, v.Price, v.Pool = m.Kind.Of(i), prices[i], m.Balance.Pools()[i]
+		v.Outcome, v.Pool = m.Kind.Of(i), m.Balance.Pools()[i]
 		if m.Kind == engine.Categorical {
 			v.Label = m.Labels[i]
 		}
-		if ended && len(m.End.Payouts) == n {
+		if ended(m) && len(m.End.Payouts) == n {
 			v.Price = m.End.Payouts[i]
 		}
 		g, mirror := &m.Guards[0], m.Mirrored(i)
@@ -80,10 +119,6 @@ func outcomesOf(m *fold.Market, now engine.Time) []engine.OutcomeState {
 		v.TWAP, v.TWAP1, v.TWAP15 = g.Mean(t, fold.TWAPWindow), g.Mean(t, 60), g.Mean(t, 900)
 		if mirror {
 			v.TWAP, v.TWAP1, v.TWAP15 = engine.One-v.TWAP, engine.One-v.TWAP1, engine.One-v.TWAP15
-		}
-		if !ended {
-			low, high := m.Bounds(i)
-			v.Depth = amm.Depth(m.Balance.Pools(), i, depthBand, low, high)
 		}
 		v.Bid, v.Ask = m.Best(i)
 	}

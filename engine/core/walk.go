@@ -57,8 +57,7 @@ func (w *walk) run(s *State) {
 	w.cost, w.odd, w.shares, w.covered, w.minted, w.charged = fixed.Fine{}, fixed.Fine{}, 0, 0, 0, 0
 	w.fills, w.met = w.fills[:0], w.met[:0]
 	w.pool.Begin(w.m.Balance.Pools(), w.outcome, w.sell)
-	bid := w.sell == w.m.Mirrored(w.outcome) // the side of the taker in the book
-	cursor := s.f.Orders.Cursor(w.m.Book(w.outcome), !bid)
+	cursor := s.cursor(w)
 	for {
 		o, has := w.next(&cursor)
 		target := w.limit
@@ -71,6 +70,15 @@ func (w *walk) run(s *State) {
 		}
 	}
 	w.finish()
+}
+
+// cursor walks the side of the book that the order could meet.
+func (s *State) cursor(w *walk) book.Cursor {
+	if s.cut {
+		return book.Over(s.opposite)
+	}
+	bid := w.sell == w.m.Mirrored(w.outcome) // the side of the taker in the book
+	return s.f.Orders.Cursor(w.m.Book(w.outcome), !bid)
 }
 
 // next returns the next resting order within the limit.

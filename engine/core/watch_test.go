@@ -86,8 +86,24 @@ func (k *watch) before(w *world, c engine.Command) {
 		q := &quoted{}
 		q.filled, q.rested, q.code, q.detail = w.s.Quote(x, w.now)
 		k.quote = q
+		w.excerpted(x)
 	}
 	k.bare = w.s.bare(counted(c))
+}
+
+// excerpted compares the dry run of an order by nobody in particular on the state
+// with the same on what was cut out of it.
+func (w *world) excerpted(x *engine.PlaceOrder) {
+	w.t.Helper()
+	anybody := *x
+	anybody.Account = 0
+	want := &quoted{}
+	want.filled, want.rested, want.code, want.detail = w.s.Quote(&anybody, w.now)
+	e, got := w.s.Excerpt(x, w.now), &quoted{}
+	got.filled, got.rested, got.code, got.detail = e.Quote(x)
+	if e.Seq() != w.s.Seq() || !reflect.DeepEqual(got, want) {
+		w.t.Fatalf("%s on the state\n%+v\non an excerpt\n%+v", show(x), want, got)
+	}
 }
 
 // counted reports whether a refusal of the command still counts as an order.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -97,6 +98,12 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
+	if b, batch := req.Command.(*engine.Batch); batch {
+		if wait := a.paceItems(c, len(b.Items)); wait > 0 {
+			a.fail(w, c.r, a.shed(c, tooMany(wait, "the batch has more items than may come now, and none was decided; ask again later")))
+			return
+		}
+	}
 	if !a.enter(c) {
 		a.fail(w, c.r, a.shed(c, submitError(sequencer.ErrOverloaded)))
 		return
@@ -105,8 +112,8 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
 	defer cancel()
 	got, err := a.seq.Submit(ctx, req)
-	if admitted(got, err) {
-		a.metrics.admitted.Inc()
+	if isTimeout(err) { // the writer has it, and its client gets no decision
+		a.seq.CountOrchestrationError("answer")
 	}
 	if err != nil {
 		a.fail(w, c.r, submitError(err))
@@ -122,22 +129,13 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
 	if d := got.Decision; d.Code == engine.OK {
-		a.write(w, c.r, http.StatusCreated, "application/json", d)
+		a.write(w, c.r, http.StatusCreated, "application/json", c.shown(d))
 	} else if got.Replayed {
 		a.fail(w, c.r, replayed(d))
 	} else {
 		a.fail(w, c.r, rejected(d, a.retryAfter(d)))
 	}
 	answered = true
-}
-
-// admitted tells whether the sequencer took the request for a new decision: it
-// did if there is one, or if nobody knows.
-func admitted(got sequencer.Answer, err error) bool {
-	if err == nil {
-		return !got.Replayed
-	}
-	return errors.Is(err, sequencer.ErrUnknown) || isTimeout(err)
 }
 
 func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
@@ -197,7 +195,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 		return none, err
 	}
 	// The body may have taken its time, so the writer looks at the API key again.
-	return sequencer.Request{Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256}, nil
+	return sequencer.Request{
+		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.admitted.Inc,
+	}, nil
 }
 
 // content is what has to be equal for a request to be a repetition: the command
@@ -237,12 +237,10 @@ func idempotencyKey(r *http.Request) (string, error) {
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
 	b, err := json.Marshal(doc)
 	if err != nil {
-		a.log.LogAttrs(r.Context(), slog.LevelError, "encode answer", slog.Any("err", err))
-		a.metrics.internal.Inc()
 		if r.Method == http.MethodPost {
 			a.seq.CountOrchestrationError("answer")
 		}
-		w.WriteHeader(http.StatusInternalServerError)
+		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // a problem always encodes
 		return
 	}
 	h := w.Header()

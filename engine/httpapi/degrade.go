@@ -9,6 +9,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 )
 
 // service is how much of its service the engine gives, and what that means here.
@@ -48,6 +49,10 @@ func (a *API) enter(c *call) bool {
 	}
 	return true
 }
+
+// quotesPerFrame bounds a frame of held quotes to some hundred KiB, where markets
+// have the most outcomes.
+const quotesPerFrame = 32
 
 // thinner holds back quotes while the mode asks for it. A quote tells where a
 // market stands, so the last one makes those before it redundant; trades and
@@ -126,8 +131,8 @@ func (a *API) flush() error {
 		return nil
 	}
 	ids := slices.Sorted(maps.Keys(a.thinner.held))
-	at := a.hub.position()
-	for chunk := range slices.Chunk(ids, snapshotChunk) {
+	at := a.hub.Position()
+	for chunk := range slices.Chunk(ids, quotesPerFrame) {
 		var text []byte
 		for _, id := range chunk {
 			was := a.thinner.held[id]
@@ -136,7 +141,7 @@ func (a *API) flush() error {
 				return err
 			}
 		}
-		a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: at, text: text, again: true})))
+		a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: at, Text: text, Again: true})))
 	}
 	clear(a.thinner.held)
 	return nil

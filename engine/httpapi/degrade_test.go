@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -28,7 +29,7 @@ func (e *edge) degrade(rule engine.DegradeRule) {
 // TestShedAdmitsLess: what passes in the mode normal is refused in the mode shed,
 // and passes again afterwards; what takes load off passes throughout.
 func TestShedAdmitsLess(t *testing.T) {
-	slow := Rate{PerSecond: 1, Burst: 8} // a token comes back too late to matter here
+	slow := rate.Limit{PerSecond: 1, Burst: 8} // a token comes back too late to matter here
 	e := start(t, options{cfg: func(c *Config) { c.TraderRate, c.ReadRate, c.StaffRate = slow, slow, slow }})
 	e.market(e.funded(100_000))
 	burst := func(name, method, path, body string) (passed int, refused reply) {
@@ -73,7 +74,7 @@ func TestShedAdmitsLess(t *testing.T) {
 
 // TestStaffIsNotShed: whoever puts the platform right is not kept from it.
 func TestStaffIsNotShed(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.StaffRate = Rate{PerSecond: 1, Burst: 4} }})
+	e := start(t, options{cfg: func(c *Config) { c.StaffRate = rate.Limit{PerSecond: 1, Burst: 4} }})
 	e.degrade(engine.DegradeRule{ShedDivisor: 100})
 	e.mode(engine.ModeShed)
 	for _, m := range []string{"normal", "shed", "lite", "normal"} {
@@ -221,51 +222,5 @@ func TestHeldQuotesGoOutInTime(t *testing.T) {
 	next, _ = e.listen(e.admin, seq) // as if the stream had broken between the two
 	if got := next(); got.kind != "quote" || got.id != seq {
 		t.Fatalf("%+v", got)
-	}
-}
-
-// TestHeldQuotesAreNotForgotten: once the ring has no room for them, who may have
-// missed them begins again.
-func TestHeldQuotesAreNotForgotten(t *testing.T) {
-	h := newHub(10, 10)
-	h.begin(5)
-	h.broadcast(frame{seq: 6, text: []byte("trade")})
-	h.broadcast(frame{seq: 6, text: []byte("quotes"), again: true})
-	for seq := range engine.Seq(ringFrames - 1) {
-		h.broadcast(frame{seq: 7 + seq, text: []byte("trade")})
-	}
-	if _, missed, resumed, _ := h.subscribe(engine.Digest{}, 6); !resumed || string(missed[0].text) != "quotes" || len(missed) != ringFrames {
-		t.Errorf("resumed %v with %d frames", resumed, len(missed))
-	}
-	h.broadcast(frame{seq: 7 + ringFrames, text: []byte("trade")}) // the quotes leave
-	if _, _, resumed, _ := h.subscribe(engine.Digest{1}, 6); resumed {
-		t.Error("who has decision 6 may miss its quotes")
-	}
-	if _, _, resumed, _ := h.subscribe(engine.Digest{2}, 7); !resumed {
-		t.Error("who has decision 7 misses nothing")
-	}
-}
-
-// TestTokens: a divided limit is a request that takes several tokens.
-func TestTokens(t *testing.T) {
-	l := newLimiter[string](Rate{PerSecond: 10, Burst: 8})
-	const each = time.Second / 10
-	at := time.Hour
-	for i := range 2 {
-		if wait := l.take("ana", at, 4); wait != 0 {
-			t.Fatalf("request %d waits %s", i, wait)
-		}
-	}
-	if wait := l.take("ana", at, 4); wait != 4*each {
-		t.Errorf("the third waits %s, want %s", wait, 4*each)
-	}
-	if wait := l.take("ana", at+each, 1); wait != 0 {
-		t.Errorf("undivided it waits %s", wait)
-	}
-	if wait := l.take("bob", at, 100); wait != 0 {
-		t.Errorf("more tokens than there can be: waits %s", wait)
-	}
-	if wait := l.take("bob", at, 100); wait != 100*each {
-		t.Errorf("the next of them waits %s, want %s", wait, 100*each)
 	}
 }

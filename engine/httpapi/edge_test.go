@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +138,9 @@ func (e *edge) run() {
 	e.submit(&engine.Initialise{Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(),
 		Admin: engine.Key{SHA256: digest, Principal: "admin", Roles: engine.RoleAdmin}})
 	wg.Go(func() { _ = e.api.Run(ctx) })
+	for e.api.hub.Position() == 0 { // the streams are there
+		runtime.Gosched()
+	}
 	e.t.Cleanup(func() { e.api.Drain(); cancel(); wg.Wait() })
 }
 
@@ -167,6 +171,21 @@ func (e *edge) funded(credits engine.Micros) engine.AccountID {
 	id := e.submit(&engine.OpenAccount{}).Events[0].(*engine.AccountOpened).Account
 	e.submit(&engine.GrantCredits{Account: id, Amount: credits * engine.One})
 	return id
+}
+
+// categorical opens markets of 64 outcomes.
+func (e *edge) categorical(creator engine.AccountID, n int) {
+	e.t.Helper()
+	x := engine.DefaultTemplate()
+	x.ID, x.Kind, x.MinPrice, x.MaxPrice = "many", engine.Categorical, 100, 990_000
+	e.submit(&engine.AddTemplate{Template: x})
+	open := engine.OpenMarket{Template: x.Name(), Title: "Who", Creator: creator, Liquidity: 1000 * engine.One}
+	for i := range engine.MaxOutcomes {
+		open.Outcomes = append(open.Outcomes, fmt.Sprint("outcome ", i))
+	}
+	for range n {
+		e.submit(&open)
+	}
 }
 
 // market opens a market of an account.

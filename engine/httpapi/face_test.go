@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -42,6 +44,24 @@ func TestNothingSecretInTheLog(t *testing.T) {
 	for _, m := range marks {
 		if strings.Contains(logs, m) {
 			t.Errorf("%.12s… is in the log: %s", m, logs)
+		}
+	}
+}
+
+// TestAnswerThatDoesNotEncode: it is a problem as any other, and the log has the
+// reason.
+func TestAnswerThatDoesNotEncode(t *testing.T) {
+	e := start(t, options{})
+	for lost, method := range []string{http.MethodGet, http.MethodPost} {
+		w := httptest.NewRecorder()
+		e.api.write(w, httptest.NewRequest(method, "/v1/me", nil), http.StatusOK, "application/json", math.NaN())
+		r := reply{status: w.Code, header: w.Header(), body: w.Body.String()}
+		openContract(t).check(route{method: http.MethodGet, path: "/v1/me"}, r)
+		if r.status != http.StatusInternalServerError || r.code(t) != codeInternal || !strings.Contains(e.logs.String(), "NaN") {
+			t.Errorf("%s: %d %s %s", method, r.status, r.body, e.logs)
+		}
+		if got := e.value("dec_orchestration_errors_total", "stage", "answer"); got != float64(lost) {
+			t.Errorf("%s: %v answers are lost", method, got)
 		}
 	}
 }

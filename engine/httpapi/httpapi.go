@@ -31,6 +31,8 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/httpapi/tally"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -42,8 +44,8 @@ type Sequencer interface {
 	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
 	// View calls fn with the read model; fn neither keeps nor changes it.
 	View(fn func(*core.State))
-	// Quote is the dry run of an order on the read model, and its sequence.
-	Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string)
+	// Quote is the dry run of an order on the read model.
+	Quote(x *engine.PlaceOrder) sequencer.Quote
 	// Durable is the last sequence on disk that View shows.
 	Durable() engine.Seq
 	// Wait returns once View shows a sequence, or with the error of ctx.
@@ -93,7 +95,8 @@ type Config struct {
 	Panel       fs.FS
 	PanelPolicy string // Content-Security-Policy that the panel's files run under
 	PanelConfig PanelConfig
-	// Ready says why the process cannot serve; nil means that it can.
+	// Ready says why the process cannot serve; nil means that it can. Anybody is
+	// told the NotReady in the error, and nothing else of it: whoever makes it logs it.
 	Ready func() error
 
 	MaxBody          int64 // bytes of a request body; 64 KiB
@@ -101,9 +104,11 @@ type Config struct {
 	MaxStreamsPerKey int   // open streams of one API key; 8
 	MaxIntake        int   // mutations that the writer takes at once, for the mode shed to divide; sequencer.DefaultQueue
 
-	TraderRate Rate // mutations of a principal by keys that have no role but trader; no limit
-	StaffRate  Rate // mutations of a principal by other keys; no limit
-	ReadRate   Rate // reads and streams of one API key; no limit
+	// To cancel orders has an allowance of its own, as large; a batch counts as many
+	// mutations as it has items, and a read of much as many reads as it costs.
+	TraderRate rate.Limit // mutations of a principal by keys that have no role but trader; no limit
+	StaffRate  rate.Limit // mutations of a principal by other keys; no limit
+	ReadRate   rate.Limit // reads and streams of one API key; no limit
 }
 
 func (c *Config) validate() error {
@@ -117,7 +122,7 @@ func (c *Config) validate() error {
 	if c.Panel != nil && c.PanelPolicy == "" {
 		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
 	}
-	for _, r := range []Rate{c.TraderRate, c.StaffRate, c.ReadRate} {
+	for _, r := range []rate.Limit{c.TraderRate, c.StaffRate, c.ReadRate} {
 		errs = append(errs, r.Validate())
 	}
 	return errors.Join(errs...)
@@ -129,14 +134,14 @@ type API struct {
 	seq      Sequencer
 	log      *slog.Logger
 	metrics  *metrics
-	hub      *hub
+	hub      *hub.Hub
 	mux      *http.ServeMux
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; heartbeatEvery but in tests
 
-	began          time.Time        // of the clock of the limiters
-	traders, staff *limiter[string] // by principal
-	reads          *limiter[engine.Digest]
+	began          time.Time // of the clock of the limiters
+	traders, staff *rate.Limiter[payer]
+	reads          *rate.Limiter[engine.Digest]
 	waiting        waiters
 	underway       atomic.Int64 // mutations that were handed to the writer
 	thinner        thinner
@@ -144,6 +149,7 @@ type API struct {
 	noting         time.Duration // between summaries of what was refused; noteEvery but in tests
 	drain          sync.Once
 	drained        chan struct{} // closed by Drain
+	snapshots      snapshots
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -166,11 +172,11 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
-		traders: newLimiter[string](cfg.TraderRate), staff: newLimiter[string](cfg.StaffRate),
-		reads: newLimiter[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
+		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
 		thinner: newThinner(), noting: noteEvery, drained: make(chan struct{}),
 	}
-	a.hub = newHub(cfg.MaxStreams, cfg.MaxStreamsPerKey)
+	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
 	m, err := newMetrics(cfg.Registerer, labels(routes))
 	if err != nil {
@@ -189,7 +195,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 func (a *API) Drain() {
 	a.draining.Store(true)
 	a.drain.Do(func() { close(a.drained) })
-	a.hub.close()
+	a.hub.Close()
 }
 
 // Bounds of a connection. A body of 64 KiB needs no more time on any line; the

@@ -1,97 +1,21 @@
 package httpapi
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
 )
 
-// Rate bounds how often somebody may ask: PerSecond requests a second on
-// average, and Burst at once. The zero value is no limit.
-type Rate struct{ PerSecond, Burst int }
+// maxWaiters is how many reads of one API key may wait for a sequence.
+const maxWaiters = 32
 
-// MaxPerSecond is the largest rate and burst that can be told from no limit.
-const MaxPerSecond = 1_000_000
-
-// Validate refuses what is neither a limit nor none.
-func (r Rate) Validate() error {
-	if r != (Rate{}) && (r.PerSecond < 1 || r.Burst < 1 || r.PerSecond > MaxPerSecond || r.Burst > MaxPerSecond) {
-		return errors.New("a rate and its burst are both 0, or both 1..1000000")
-	}
-	return nil
-}
-
-// The limits of a platform for people. They are for Config and the command line:
-// a zero Config has no limits.
-var (
-	// DefaultTraderRate lies above what the engine lets an account order, so that
-	// its own limit and the abuse event that comes with it are reached first. What
-	// lies beyond would fill the journal with refusals.
-	DefaultTraderRate = Rate{PerSecond: 30, Burst: 100}
-	// DefaultStaffRate is more than one writer decides on a small disk: it keeps a
-	// script that runs wild from the intake of everybody else.
-	DefaultStaffRate = Rate{PerSecond: 5000, Burst: 5000}
-	// DefaultReadRate lets a page load and a script work through a list.
-	DefaultReadRate = Rate{PerSecond: 200, Burst: 400}
-)
-
-const (
-	// maxBuckets bounds the memory of one limiter to some megabytes. Beyond it, it
-	// forgets early, which gives somebody a burst and takes nothing from anybody.
-	maxBuckets = 1 << 16
-	// maxWaiters is how many reads of one API key may wait for a sequence.
-	maxWaiters = 32
-)
-
-// limiter holds a token bucket for everybody who asked lately. It is the generic
-// cell rate algorithm: of a bucket it keeps only the time at which it is full
-// again, so one that is full needs no memory.
-type limiter[K comparable] struct {
-	each time.Duration // until the next token
-	room time.Duration // how far in the future a bucket may be full and still give one
-
-	mu     sync.Mutex
-	fresh  map[K]time.Duration // when each is full, of those that asked since turned
-	stale  map[K]time.Duration // of those that asked in the turn before
-	turned time.Duration
-}
-
-// newLimiter returns nil, which lets everything pass, for the zero rate.
-func newLimiter[K comparable](r Rate) *limiter[K] {
-	if r == (Rate{}) {
-		return nil
-	}
-	each := time.Second / time.Duration(r.PerSecond)
-	return &limiter[K]{each: each, room: time.Duration(r.Burst-1) * each, fresh: map[K]time.Duration{}}
-}
-
-// take takes so many tokens at a time of a clock that never goes back. It returns
-// how long to wait if they are not there, else 0. Whoever can never have so many
-// gets as many as there can be: one request at once always passes.
-func (l *limiter[K]) take(who K, at time.Duration, tokens int) time.Duration {
-	if l == nil {
-		return 0
-	}
-	each := time.Duration(tokens) * l.each
-	room := max(0, l.room+l.each-each)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// Who has not asked for as long as a bucket takes to fill has a full one.
-	if _, known := l.fresh[who]; at-l.turned > room+each || !known && len(l.fresh) >= maxBuckets {
-		l.stale, l.fresh, l.turned = l.fresh, map[K]time.Duration{}, at
-	}
-	full, known := l.fresh[who]
-	if !known {
-		full = l.stale[who]
-	}
-	full = max(full, at)
-	if wait := full - at - room; wait > 0 {
-		return wait
-	}
-	l.fresh[who] = full + each
-	return 0
+// payer is whose bucket a mutation empties. To take orders back has one of its own:
+// a trader whose machine has run wild can still pull its quotes.
+type payer struct {
+	principal string
+	relief    bool
 }
 
 // pace returns how long the owner of a key has to wait before this request; 0 is
@@ -100,13 +24,47 @@ func (l *limiter[K]) take(who K, at time.Duration, tokens int) time.Duration {
 // that takes so many tokens.
 func (a *API) pace(c *call) time.Duration {
 	at, tokens := time.Since(a.began), c.divisor(c.route)
-	switch {
-	case c.route.command == nil:
-		return a.reads.take(c.key.SHA256, at, tokens)
-	case c.key.Roles == engine.RoleTrader:
-		return a.traders.take(c.key.Principal, at, tokens)
+	if c.route.command == nil {
+		return a.reads.Take(c.key.SHA256, at, tokens)
 	}
-	return a.staff.take(c.key.Principal, at, tokens)
+	l, _ := a.mutations(c.key)
+	return l.Take(payer{c.key.Principal, c.route.relief}, at, tokens)
+}
+
+// paceItems is pace for the items of a batch after the first, which came with the
+// request. A batch of more items than the burst takes that.
+func (a *API) paceItems(c *call, items int) time.Duration {
+	l, r := a.mutations(c.key)
+	more := min(items, r.Burst) - 1
+	if more < 1 {
+		return 0
+	}
+	wait := l.Take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more*c.divisor(c.route))
+	if wait > 0 {
+		wait += l.Each() // for the first one, when it comes again
+	}
+	return wait
+}
+
+// mutations returns what bounds the mutations of a key.
+func (a *API) mutations(key engine.Key) (*rate.Limiter[payer], rate.Limit) {
+	if key.Roles == engine.RoleTrader {
+		return a.traders, a.cfg.TraderRate
+	}
+	return a.staff, a.cfg.StaffRate
+}
+
+// What a read may cost for its one token, some 400 µs; beyond, it takes more.
+const (
+	// outcomesPerToken are those of the markets on a page.
+	outcomesPerToken = engine.MaxOutcomes
+	// stepsPerToken are those of quotes: an order met moves each pool by one.
+	stepsPerToken = 2048
+)
+
+// charge takes tokens for what a read turned out to cost.
+func (a *API) charge(c *call, tokens int) {
+	a.reads.Charge(c.key.SHA256, time.Since(a.began), tokens*c.divisor(c.route))
 }
 
 func tooMany(wait time.Duration, detail string) *refusal {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,69 +20,10 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/rate"
+	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
-
-// TestLimiter: a burst, then the rate; a bucket that is full again is forgotten.
-func TestLimiter(t *testing.T) {
-	l := newLimiter[string](Rate{PerSecond: 10, Burst: 3})
-	const each = time.Second / 10
-	at := time.Hour
-	for i := range 3 {
-		if wait := l.take("ana", at, 1); wait != 0 {
-			t.Fatalf("request %d waits %s", i, wait)
-		}
-	}
-	if wait := l.take("ana", at, 1); wait != each {
-		t.Errorf("the fourth waits %s, want %s", wait, each)
-	}
-	if wait := l.take("bob", at, 1); wait != 0 {
-		t.Errorf("somebody else waits %s", wait)
-	}
-	if wait := l.take("ana", at+each-1, 1); wait != 1 {
-		t.Errorf("a moment too early: %s", wait)
-	}
-	if wait := l.take("ana", at+each, 1); wait != 0 {
-		t.Errorf("after the wait: %s", wait)
-	}
-	for end := at + 100*each; at < end; at += each { // the rate itself, over many turns
-		if wait := l.take("ana", at+each, 1); at > time.Hour && wait != 0 {
-			t.Fatalf("at the rate: %s", wait)
-		}
-	}
-	l.take("eve", at+time.Hour, 1)
-	l.take("eve", at+2*time.Hour, 1)
-	if len(l.fresh)+len(l.stale) != 2 {
-		t.Errorf("%d and %d buckets are kept", len(l.fresh), len(l.stale))
-	}
-	if wait := newLimiter[string](Rate{}).take("ana", at, 1); wait != 0 {
-		t.Errorf("no limit: %s", wait)
-	}
-}
-
-// TestLimiterIsBounded: it forgets before it grows.
-func TestLimiterIsBounded(t *testing.T) {
-	l := newLimiter[int](Rate{PerSecond: 1, Burst: 1000})
-	for who := range 3 * maxBuckets {
-		l.take(who, time.Hour, 1)
-	}
-	if n := len(l.fresh) + len(l.stale); n > 2*maxBuckets {
-		t.Errorf("%d buckets", n)
-	}
-}
-
-func TestRatesAreValidated(t *testing.T) {
-	for _, r := range []Rate{{-1, 5}, {0, 5}, {5, 0}, {5, -1}, {MaxPerSecond + 1, 1}, {1, MaxPerSecond + 1}} {
-		if r.Validate() == nil {
-			t.Errorf("%+v passes", r)
-		}
-	}
-	for _, r := range []Rate{{}, {1, 1}, DefaultTraderRate, DefaultStaffRate, DefaultReadRate} {
-		if err := r.Validate(); err != nil {
-			t.Errorf("%+v: %v", r, err)
-		}
-	}
-}
 
 // flood sends the same kind of request until one is refused by its rate.
 func (e *edge) flood(method, path, secret, body string) reply {
@@ -98,7 +40,7 @@ func (e *edge) flood(method, path, secret, body string) reply {
 // TestMutationsHaveARate: what a trader repeats without end, valid or not, is not
 // journalled without end, with however many keys of one principal.
 func TestMutationsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = Rate{PerSecond: 1, Burst: 5} }})
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 5} }})
 	account := e.funded(100_000)
 	e.market(account)
 	one, two := e.key("ana", engine.RoleTrader, account), e.key("ana", engine.RoleTrader, account)
@@ -135,11 +77,11 @@ func TestMutationsHaveARate(t *testing.T) {
 // TestTheEngineRefusesFirst: with the limits of the platform, an account that
 // orders too fast meets the engine's limit, whose refusal is on record.
 func TestTheEngineRefusesFirst(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = DefaultTraderRate }})
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Traders }})
 	account := e.funded(100_000)
 	e.market(account)
 	ana := e.key("ana", engine.RoleTrader, account)
-	for range DefaultTraderRate.Burst {
+	for range rate.Traders.Burst {
 		if r := e.post("/v1/orders", ana, buyTen); r.status == http.StatusTooManyRequests {
 			if r.code(t) != "rate_limited" {
 				t.Errorf("%s", r.body)
@@ -151,7 +93,7 @@ func TestTheEngineRefusesFirst(t *testing.T) {
 }
 
 func TestReadsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = Rate{PerSecond: 1, Burst: 3} }})
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 3} }})
 	bob := e.key("bob", engine.RoleService, 0)
 	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", r.header, r.body)
@@ -362,7 +304,7 @@ func TestScrapeDuringAFlood(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if most := int64(1 + time.Since(begin)/expositionAge); times.Load() > most {
+	if most := int64(1 + time.Since(begin)/scrape.Age); times.Load() > most {
 		t.Errorf("gathered %d times, want at most %d", times.Load(), most)
 	}
 	e.quiet()
@@ -381,7 +323,9 @@ func (b brokenMetric) Collect(out chan<- prometheus.Metric) {
 
 func TestMetricsThatCannotBeGathered(t *testing.T) {
 	e := start(t, options{cfg: func(c *Config) { c.Registerer.MustRegister(brokenMetric{errors.New("collector is broken")}) }})
-	if r := e.get("/metrics", ""); r.status != http.StatusInternalServerError || strings.Contains(r.body, "broken") || !strings.Contains(e.logs.String(), "collector is broken") {
+	r := e.get("/metrics", "")
+	openContract(t).check(route{method: http.MethodGet, path: "/metrics"}, r)
+	if r.status != http.StatusInternalServerError || strings.Contains(r.body, "broken") || !strings.Contains(e.logs.String(), "collector is broken") {
 		t.Errorf("%d %s\n%s", r.status, r.body, e.logs)
 	}
 }
@@ -397,30 +341,109 @@ func (l *looks) View(fn func(*core.State)) {
 	l.Sequencer.View(fn)
 }
 
-// TestSnapshotLooksInChunks: every market is there once, from several looks.
-func TestSnapshotLooksInChunks(t *testing.T) {
+// TestMarketsInChunks: every market is there once, from several short looks, in
+// snapshots and on pages, and a page of markets with many outcomes has fewer.
+func TestMarketsInChunks(t *testing.T) {
 	l := &looks{}
 	e := start(t, options{seq: func(q Sequencer) Sequencer { l.Sequencer = q; return l }})
 	owner := e.funded(1_000_000)
-	const n = 2*snapshotChunk + 1
-	for range n {
+	const few, many = lookOutcomes + 1, 3 * pageOutcomes / 2 / engine.MaxOutcomes
+	for range few {
 		e.market(owner)
 	}
+	e.categorical(owner, many)
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	numbered := func(markets []any, first int) {
+		t.Helper()
+		for i, m := range markets {
+			if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", first+i) {
+				t.Fatalf("%v at place %d", id, i)
+			}
+		}
+	}
 	l.count.Store(0)
 	first, err := e.api.snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, data, _ := strings.Cut(string(first.text), "data: ")
+	_, data, _ := strings.Cut(string(first.Text), "data: ")
 	markets := event{data: data}.doc(t)["markets"].([]any)
-	if len(markets) != n || l.count.Load() != 4 {
-		t.Errorf("%d markets in %d looks, want %d in 4", len(markets), l.count.Load(), n)
+	const least = 1 + (2*few+many*engine.MaxOutcomes)/lookOutcomes
+	if n := l.count.Load(); len(markets) != few+many || n < least || n > least+2 {
+		t.Errorf("%d markets in %d looks, want %d in %d", len(markets), n, few+many, least)
 	}
-	for i, m := range markets {
-		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", i+1) {
-			t.Fatalf("%v at place %d", id, i)
+	numbered(markets, 1)
+	sizes, after := []int{}, 0
+	for page := e.get("/v1/markets?limit=500", e.admin).doc(t); ; page = e.get(fmt.Sprintf("/v1/markets?limit=500&after=mkt_%d", after), e.admin).doc(t) {
+		numbered(page["markets"].([]any), after+1)
+		sizes = append(sizes, len(page["markets"].([]any)))
+		if after += sizes[len(sizes)-1]; page["next"] == nil {
+			break
+		} else if page["next"] != fmt.Sprint("mkt_", after) {
+			t.Fatalf("after %d comes %v", after, page["next"])
 		}
+	}
+	if want := []int{500, 13 + (pageOutcomes-2*13+63)/64, many - (pageOutcomes-2*13+63)/64}; !slices.Equal(sizes, want) {
+		t.Errorf("pages of %v markets, want %v", sizes, want)
+	}
+}
+
+// TestDearReadsTakeMore: a page is paid for by what is on it, and so is a quote.
+func TestDearReadsTakeMore(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 40} }})
+	e.categorical(e.funded(1_000_000), 64)
+	cheap, dear := e.key("cheap", engine.RoleService, 0), e.key("dear", engine.RoleService, 0)
+	for path, want := range map[string]int{"/v1/me": 40, "/v1/markets?limit=1": 40, "/v1/markets?limit=10": 4, "/v1/markets?limit=500": 2} {
+		key, passed := e.key("reader", engine.RoleService, 0), 0
+		for passed < 50 && e.get(path, key).status == http.StatusOK {
+			passed++
+		}
+		if passed < want || passed > want+1+want/10 { // a second may pass
+			t.Errorf("%d times %s, want %d", passed, path, want)
+		}
+	}
+	e.api.charge(&call{key: engine.Key{SHA256: digestOf(dear)}}, 1_000_000)
+	if r := e.get("/v1/me", dear); r.code(t) != codeTooMany || r.header.Get("Retry-After") > "42" || len(r.header.Get("Retry-After")) != 2 {
+		t.Errorf("more is owed than a burst: %v", r.header)
+	}
+	if r := e.get("/v1/me", cheap); r.status != http.StatusOK {
+		t.Errorf("somebody else: %d", r.status)
+	}
+}
+
+// TestOrdersCanBePulled: a trader whose orders are refused by its rate can cancel,
+// and a batch counts its items.
+func TestOrdersCanBePulled(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 10} }})
+	account := e.funded(100_000)
+	e.market(account)
+	key := e.key("ana", engine.RoleTrader, account)
+	placed := e.post("/v1/orders", key, bid)
+	order, _ := at(t, placed.doc(t), "events", 0, "order").(string)
+	item := strings.Replace(bid, "{", `{"type":"place_order",`, 1)
+	batch := func(n int) string { return `{"items":[` + strings.Repeat(item+",", n-1) + item + `]}` }
+	if r := e.post("/v1/orders/batch", key, batch(5)); r.status != http.StatusCreated {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	before := e.seq.Durable()
+	r := e.post("/v1/orders/batch", key, batch(9)) // 6 of 10 are gone
+	if wait := r.header.Get("Retry-After"); r.code(t) != codeTooMany || wait != "6" && wait != "5" || e.seq.Durable() != before {
+		t.Errorf("%d after %q: %s", r.status, wait, r.body)
+	}
+	e.flood(http.MethodPost, "/v1/orders", key, bid)
+	if r := e.post("/v1/orders/"+order+"/cancel", key, `{}`); r.status != http.StatusCreated {
+		t.Errorf("cancel: %d %s", r.status, r.body)
+	}
+	if r := e.post("/v1/orders/cancel-all", key, `{}`); r.status != http.StatusCreated {
+		t.Errorf("cancel-all: %d %s", r.status, r.body)
+	}
+	e.flood(http.MethodPost, "/v1/orders/cancel-all", key, `{}`)
+	other := e.key("bob", engine.RoleTrader, account)
+	if r := e.post("/v1/orders/batch", other, batch(20)); r.status != http.StatusCreated {
+		t.Errorf("a batch above the burst, and a full bucket: %d %s", r.status, r.body)
+	}
+	if r := e.post("/v1/orders", other, bid); r.code(t) != codeTooMany {
+		t.Errorf("it takes all: %d %s", r.status, r.body)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		input  bool   // what is always written may be absent all the same
 	}{
 		{"OrderFilled", engine.OrderFilled{}, kind, false},
-		{"OrderFilled.properties.fills.items", engine.Fill{}, "", false},
+		{"Fill", engine.Fill{}, "", false},
 		{"OrderFilled.properties.met.items", engine.Met{}, "", false},
 		{"Market", engine.Market{}, "", false},
 		{"Market.properties.proposal", engine.Proposal{}, "", false},
@@ -55,8 +55,8 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Decision.properties.results.items", engine.Result{}, "", false},
 		{"Quote", quoteAnswer{}, "", false},
 		{"Quote", client.Quote{}, "", false},
-		{"Quote.properties.fills.items", quoteFill{}, "", false},
-		{"Quote.properties.fills.items", client.QuoteFill{}, "", false},
+		{"QuoteFill", quoteFill{}, "", false},
+		{"QuoteFill", client.QuoteFill{}, "", false},
 		{"StreamTrade", tradeDoc{}, "", false},
 		{"StreamTrade", client.TradeEvent{}, "", false},
 		{"StreamQuote", quoteDoc{}, "", false},

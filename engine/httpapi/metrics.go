@@ -35,7 +35,7 @@ func newMetrics(r prometheus.Registerer, routes []string) (*metrics, error) {
 	m := &metrics{
 		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dec_latency_seconds", Help: "Time from the receipt of an order that passed authentication and the rate of its key to its written answer.", Buckets: latencyBuckets}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Answered requests by route and class of the status; redirects and not-modified count as 2xx."}, []string{"route", "class"}),
-		admitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "dec_admitted_total", Help: "Mutations that the sequencer took for a new decision, counted at the edge."}),
+		admitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "dec_admitted_total", Help: "Mutations through the edge, since the process started, counted when the writer begins to decide them: not repetitions, conflicts and revoked keys. Equals dec_journalled_total unless requests are under way or lost."}),
 		internal: prometheus.NewCounter(prometheus.CounterOpts{Name: "http_internal_errors_total", Help: "Errors that nobody foresaw; each is in the log."}),
 		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "http_panics_total", Help: "Panics of handlers; each is in the log."}),
 		streams:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "http_streams", Help: "Open event streams."}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
-	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -225,42 +225,6 @@ func (a anyKey) View(fn func(*core.State)) {
 	})
 }
 
-// brokenLog fails every append after the first n.
-type brokenLog struct {
-	journal.Log
-	n int
-}
-
-func (b *brokenLog) Append(first uint64, at int64, payloads [][]byte) error {
-	if b.n--; b.n < 0 {
-		return errors.New("disk is gone")
-	}
-	return b.Log.Append(first, at, payloads)
-}
-
-func TestDiskFailure(t *testing.T) {
-	e := start(t, options{log: func(l journal.Log) journal.Log { return &brokenLog{l, 2} }})
-	if r := e.post("/v1/accounts", e.admin, `{}`); r.status != http.StatusCreated {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
-	r := e.post("/v1/accounts", e.admin, `{}`)
-	if r.status != http.StatusServiceUnavailable || r.code(t) != codeFailed || r.header.Get("Retry-After") == "" || !strings.Contains(r.body, "same idempotency key") {
-		t.Errorf("%d %s", r.status, r.body)
-	}
-	if e.value("dec_admitted_total") != 2 || e.value("dec_journalled_total") != 1 || e.value("dec_orchestration_errors_total", "stage", "journal") != 1 {
-		t.Error("a decision that was lost shows as a gap and as an orchestration error")
-	}
-	for e.post("/v1/accounts", e.admin, `{}`).code(t) == codeFailed {
-		// entered before the writer shut the intake
-	}
-	if r := e.post("/v1/accounts", e.admin, `{}`); r.status != http.StatusServiceUnavailable || r.code(t) != codeNotLeader {
-		t.Errorf("%d %s", r.status, r.body)
-	}
-	if r := e.get("/v1/me", e.admin); r.status != http.StatusOK {
-		t.Errorf("reads go on: %d", r.status)
-	}
-}
-
 // faulty answers Submit with an error, or panics.
 type faulty struct {
 	Sequencer
@@ -384,11 +348,20 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestReadyReason: what the process says is not ready is told.
+// TestReadyReason: what the process says is not ready is told in its word, and
+// nothing else of the error is.
 func TestReadyReason(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.Ready = func() error { return errors.New("lake is closed") } }})
-	if r := e.get("/readyz", ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "lake is closed") {
-		t.Errorf("%d %s", r.status, r.body)
+	secret := &fs.PathError{Op: "open", Path: "/srv/mbp/lake", Err: fs.ErrPermission}
+	for want, err := range map[string]error{
+		"lake is closed":   NotReady("lake is closed"),
+		"lake is broken":   errors.Join(NotReady("lake is broken"), secret),
+		"the log says why": secret,
+	} {
+		e := start(t, options{cfg: func(c *Config) { c.Ready = func() error { return err } }})
+		r := e.get("/readyz", "")
+		if r.status != http.StatusServiceUnavailable || r.doc(t)["reason"] != want || strings.Contains(r.body, "srv") {
+			t.Errorf("%v: %d %s", err, r.status, r.body)
+		}
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 )
 
 // PanelConfig is what the panel learns from /panel.json.
@@ -70,16 +72,49 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, http.StatusOK, "application/json", map[string]string{"status": "ok"})
 }
 
+// exposition serves the metrics.
+func (a *API) exposition() http.HandlerFunc {
+	x := scrape.New(a.cfg.Gatherer, a.log)
+	return func(w http.ResponseWriter, r *http.Request) {
+		kind, body, err := x.Page()
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		h.Set("Cache-Control", "no-store")
+		_, _ = w.Write(body) // who left misses nothing
+	}
+}
+
+// NotReady says in a word that anybody may read why the process cannot serve.
+type NotReady string
+
+// Error implements error.
+func (e NotReady) Error() string { return string(e) }
+
+// reasonOf is what /readyz tells of an error. It needs no key, so it says nothing
+// that the word does not: paths and addresses are for the log.
+func reasonOf(err error) string {
+	var word NotReady
+	if errors.As(err, &word) {
+		return string(word)
+	}
+	return "the log says why"
+}
+
 // readyz says whether requests are welcome, in which mode, and if not, why.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(nil)
 	if a.draining.Load() {
-		err = errors.New("shutting down")
+		err = NotReady("shutting down")
 	} else if a.cfg.Ready != nil {
 		err = a.cfg.Ready()
 	}
 	if err != nil {
-		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": err.Error()})
+		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": reasonOf(err)})
 		return
 	}
 	doc := struct {

@@ -17,6 +17,7 @@ import (
 const (
 	defaultMarkets   = 50
 	maxMarkets       = 500
+	pageOutcomes     = 2048 // of all its markets, but for the last: some 400 KB and, all of 64 outcomes, 14 ms of work
 	defaultDecisions = 100
 	maxDecisions     = 1000
 )
@@ -135,27 +136,46 @@ func (a *API) markets(c *call) (any, error) {
 		Seq     engine.Seq      `json:"seq"`
 		Markets []engine.Market `json:"markets"`
 		Next    engine.MarketID `json:"next,omitempty"`
-	}{}
-	now := a.seq.Now()
-	a.seq.View(func(s *core.State) {
-		doc.Seq = s.Seq()
-		doc.Markets = marketsOf(s, after, limit, now)
-		if n := len(doc.Markets); n > 0 && int(doc.Markets[n-1].Market) < s.MarketCount() {
-			doc.Next = doc.Markets[n-1].Market
+	}{Markets: []engine.Market{}}
+	from, worked := after+1, 0
+	for from != 0 && len(doc.Markets) < limit && worked < pageOutcomes {
+		seq, looks, end := a.look(from, 1, limit-len(doc.Markets))
+		if doc.Seq == 0 { // the later ones are no older
+			doc.Seq = seq
 		}
-	})
+		for i := range looks {
+			doc.Markets = append(doc.Markets, looks[i].Market())
+			worked += looks[i].Outcomes()
+		}
+		if from += engine.MarketID(len(looks)); from > end {
+			from = 0
+		}
+	}
+	a.charge(c, max(0, worked-1)/outcomesPerToken)
+	if from != 0 && len(doc.Markets) > 0 {
+		doc.Next = from - 1
+	}
 	return doc, nil
 }
 
-// marketsOf returns the markets after one, at most limit of them.
-func marketsOf(s *core.State, after engine.MarketID, limit int, now engine.Time) []engine.Market {
-	out := []engine.Market{}
-	for id := after + 1; int(id) <= s.MarketCount() && len(out) < limit && id != 0; id++ {
-		if m, ok := s.Market(id, now); ok {
-			out = append(out, m)
+// lookOutcomes bounds one look at markets to some tens of µs: the next batch of
+// decisions waits for that long.
+const lookOutcomes = 512
+
+// look looks at markets from one on, upwards or downwards by their ids, at most so
+// many and as many as fit into one look. end is the last market that there is.
+func (a *API) look(from engine.MarketID, step, most int) (seq engine.Seq, looks []core.Look, end engine.MarketID) {
+	now, outcomes := a.seq.Now(), 0
+	a.seq.View(func(s *core.State) {
+		seq, end = s.Seq(), engine.MarketID(s.MarketCount())
+		for id := int(from); id > 0 && id <= int(end) && len(looks) < most && outcomes < lookOutcomes; id += step {
+			if l, ok := s.Look(engine.MarketID(id), now); ok {
+				looks = append(looks, l)
+				outcomes += l.Outcomes()
+			}
 		}
-	}
-	return out
+	})
+	return seq, looks, end
 }
 
 // marketDoc is a market with the sequence it was looked at.
@@ -170,16 +190,11 @@ func (a *API) market(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	var doc marketDoc
-	found, now := false, a.seq.Now()
-	a.seq.View(func(s *core.State) {
-		doc.Seq = s.Seq()
-		doc.Market, found = s.Market(id, now)
-	})
-	if !found {
-		return nil, &refusal{code: engine.MarketNotFound.String(), seq: doc.Seq}
+	seq, looks, _ := a.look(id, 1, 1)
+	if len(looks) == 0 {
+		return nil, &refusal{code: engine.MarketNotFound.String(), seq: seq}
 	}
-	return doc, nil
+	return marketDoc{seq, looks[0].Market()}, nil
 }
 
 // find reads a decision back.
@@ -220,7 +235,7 @@ func (a *API) decision(c *call) (any, error) {
 	if !c.privileged() && d.Principal != c.key.Principal {
 		return nil, &refusal{code: codeForbidden, detail: "the decision is not the API key's own"}
 	}
-	return d, nil
+	return c.shown(d), nil
 }
 
 // errPageFull ends the reading of a page.

@@ -1,18 +1,21 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -23,12 +26,18 @@ const (
 	// streamWriteTimeout is how long one write to a stream may take: a client
 	// that reads nothing for two heartbeats is gone.
 	streamWriteTimeout = 2 * heartbeatEvery
-	// snapshotMarkets bounds a snapshot to about 2 MB; older markets are at
-	// /v1/markets.
-	snapshotMarkets = 5000
-	// snapshotChunk is how many markets of a snapshot are looked at in one go: the
-	// next batch of decisions waits for that long.
-	snapshotChunk = 128
+	// snapshotBytes bounds a snapshot, but for its last market, to what one line
+	// carries in seconds; older markets are at /v1/markets.
+	snapshotBytes = 2 << 20
+	// snapshotAge is how old a snapshot may be that one more stream begins with; the
+	// decisions since then follow it.
+	snapshotAge = time.Second
+	// snapshotTries is how often a stream begins anew whose client takes longer for a
+	// snapshot than the decisions since then are remembered.
+	snapshotTries = 3
+	// sendBytes is how much one write takes, for which the client has
+	// streamWriteTimeout: a slow line is slow, a silent client is gone.
+	sendBytes = 64 << 10
 	// gather is how many waiting frames go out in one write.
 	gather = 64
 )
@@ -37,8 +46,8 @@ const (
 // error.
 func (a *API) Run(ctx context.Context) error {
 	at := a.seq.Durable()
-	a.hub.begin(at)
-	defer a.hub.close()
+	a.hub.Begin(at)
+	defer a.hub.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
 	g.Go(func() error { return a.release(ctx) })
@@ -63,14 +72,14 @@ func (a *API) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 			a.thinner.mu.Lock()
-			a.metrics.dropped.Add(float64(a.hub.broadcast(heartbeat(a.hub.position()))))
+			a.metrics.dropped.Add(float64(a.hub.Broadcast(heartbeat(a.hub.Position()))))
 			a.thinner.mu.Unlock()
 		}
 	}
 }
 
-func heartbeat(at engine.Seq) frame {
-	return frame{seq: at, beat: true, text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
+func heartbeat(at engine.Seq) hub.Frame {
+	return hub.Frame{Seq: at, Beat: true, Text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
 }
 
 // tradeDoc tells of a fill and not of whose it is.
@@ -100,7 +109,7 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	var text []byte
 	n := newsOf(d)
 	if n.none() && !n.degrades {
-		a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq})))
+		a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq})))
 		return nil
 	}
 	if err := a.seq.Wait(ctx, d.Seq); err != nil {
@@ -115,7 +124,7 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	if text, err = a.events(d, &n); err != nil {
 		return err
 	}
-	a.metrics.dropped.Add(float64(a.hub.broadcast(frame{seq: d.Seq, text: text})))
+	a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq, Text: text})))
 	return nil
 }
 
@@ -212,8 +221,9 @@ func (a *API) quoteOf(id engine.MarketID, seq engine.Seq, at engine.Time) quoteD
 
 func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
 	doc := marketDoc{Seq: seq}
-	now := a.seq.Now()
-	a.seq.View(func(s *core.State) { doc.Market, _ = s.Market(id, now) })
+	if _, looks, _ := a.look(id, 1, 1); len(looks) == 1 {
+		doc.Market = looks[0].Market()
+	}
 	return doc
 }
 
@@ -227,12 +237,12 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
-	s, missed, resumed, err := a.hub.subscribe(c.key.SHA256, after)
+	s, err := a.hub.Enter(c.key.SHA256)
 	if err != nil {
-		a.fail(w, c.r, err)
+		a.fail(w, c.r, noStream(err))
 		return
 	}
-	defer a.hub.unsubscribe(s)
+	defer a.hub.Leave(s)
 	a.metrics.streams.Inc()
 	defer a.metrics.streams.Dec()
 	h := w.Header()
@@ -243,21 +253,51 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 	if c.r.Method == http.MethodHead {
 		return
 	}
-	if !resumed {
+	if last, missed, ok := a.begin(w, c, s, after); ok {
+		a.pump(w, c, s, last, missed)
+	}
+}
+
+// noStream says why there is no stream now.
+func noStream(err error) error {
+	switch {
+	case errors.Is(err, hub.ErrFull):
+		return &refusal{code: codeStreams, detail: "close a stream of this API key, or come later"}
+	case errors.Is(err, hub.ErrStarting):
+		return &refusal{code: codeNotLeader, detail: "the server is starting", retryAfter: heartbeatEvery}
+	}
+	return &refusal{code: codeNotLeader, detail: "the server is shutting down"}
+}
+
+// begin brings a client to where its stream goes on: with what it missed, if that
+// is remembered, else with a snapshot. The stream joins when the snapshot is out,
+// because no buffer would hold what is decided meanwhile; the ring does. It returns
+// the last decision that the client has, and what is still to be sent.
+func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.Seq) (last engine.Seq, missed []hub.Frame, ok bool) {
+	if after != 0 && after <= a.hub.Position() {
+		if missed, ok := a.hub.Join(s, after); ok {
+			last := after
+			if n := len(missed); n > 0 {
+				last = missed[n-1].Seq
+			}
+			return after, append(missed, heartbeat(last)), true
+		}
+	}
+	for range snapshotTries {
 		first, err := a.snapshot()
 		if err != nil {
 			a.log.ErrorContext(c.r.Context(), "encode snapshot", "err", err)
-			return
+			return 0, nil, false
 		}
-		missed = []frame{first}
-	} else {
-		last := after
-		if n := len(missed); n > 0 {
-			last = missed[n-1].seq
+		if !send(w, first.Text) {
+			return 0, nil, false
 		}
-		missed = append(missed, heartbeat(last))
+		if missed, ok := a.hub.Join(s, first.Seq); ok {
+			return first.Seq, missed, true
+		}
 	}
-	a.pump(w, c, s, missed)
+	a.metrics.dropped.Inc()
+	return 0, nil, false
 }
 
 // lastEventID reads where a client wants to go on; 0 is the beginning.
@@ -273,55 +313,88 @@ func lastEventID(r *http.Request) (engine.Seq, error) {
 	return engine.Seq(n), nil
 }
 
-// snapshot encodes every market as the first event of a stream. It looks at them
-// in chunks, so some may be newer than its sequence: the events that follow tell
-// where a market stands, not by how much it moved, and tell it once more.
-func (a *API) snapshot() (frame, error) {
-	doc := struct {
-		Seq     engine.Seq      `json:"seq"`
-		Markets []engine.Market `json:"markets"`
-	}{}
-	var last, end engine.MarketID
-	a.seq.View(func(s *core.State) {
-		doc.Seq = s.Seq()
-		end = engine.MarketID(s.MarketCount())
-		last = engine.MarketID(max(0, s.MarketCount()-snapshotMarkets))
-	})
-	doc.Markets = make([]engine.Market, 0, end-last)
-	for ; last < end; last += snapshotChunk {
-		now := a.seq.Now()
-		a.seq.View(func(s *core.State) {
-			doc.Markets = append(doc.Markets, marketsOf(s, last, int(min(snapshotChunk, end-last)), now)...)
-		})
-	}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return frame{}, err
-	}
-	return frame{seq: doc.Seq, text: fmt.Appendf(nil, "id: %d\nevent: snapshot\ndata: %s\n\n", doc.Seq, b)}, nil
+// snapshots keeps the last one, for the streams that begin soon after.
+type snapshots struct {
+	mu    sync.Mutex // held while one is made: whoever comes meanwhile takes it, too
+	last  hub.Frame
+	taken time.Time
 }
 
-// pump writes frames until the client goes, its key is revoked, or the hub ends
-// the stream.
-func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, waiting []frame) {
+// snapshot returns the newest markets as the first event of a stream, at most
+// snapshotAge old.
+func (a *API) snapshot() (hub.Frame, error) {
+	a.snapshots.mu.Lock()
+	defer a.snapshots.mu.Unlock()
+	if k := &a.snapshots; k.last.Text == nil || time.Since(k.taken) > snapshotAge || !a.hub.Remembers(k.last.Seq) {
+		begin := time.Now()
+		next, err := a.encodeSnapshot()
+		if err != nil {
+			return hub.Frame{}, err
+		}
+		k.last, k.taken = next, begin
+	}
+	return a.snapshots.last, nil
+}
+
+// encodeSnapshot looks at markets in chunks, so some may be newer than its
+// sequence, which is that of the first look: the events that follow tell where a
+// market stands, not by how much it moved, and tell it once more.
+func (a *API) encodeSnapshot() (hub.Frame, error) {
+	seq, _, next := a.look(1, 1, 0)
+	var markets [][]byte // the newest first
+	for size := 0; next > 0 && size < snapshotBytes; {
+		_, looks, _ := a.look(next, -1, lookOutcomes)
+		next -= engine.MarketID(len(looks))
+		for i := range looks {
+			b, err := json.Marshal(looks[i].Market())
+			if err != nil {
+				return hub.Frame{}, err
+			}
+			if markets, size = append(markets, b), size+len(b); size >= snapshotBytes {
+				break
+			}
+		}
+	}
+	slices.Reverse(markets)
+	text := fmt.Appendf(nil, "id: %d\nevent: snapshot\ndata: {\"seq\":%d,\"markets\":[", seq, seq)
+	text = append(text, bytes.Join(markets, []byte(","))...)
+	return hub.Frame{Seq: seq, Text: append(text, "]}\n\n"...)}, nil
+}
+
+// send writes to a stream in pieces, and reports whether the client took them.
+func send(w http.ResponseWriter, text []byte) bool {
 	out := http.NewResponseController(w)
-	var last engine.Seq
+	for piece := range slices.Chunk(text, sendBytes) {
+		if out.SetWriteDeadline(time.Now().Add(streamWriteTimeout)) != nil {
+			return false
+		}
+		if _, err := w.Write(piece); err != nil || out.Flush() != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// pump writes the frames after a decision until the client goes, its key is
+// revoked, or the hub ends the stream.
+func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Seq, waiting []hub.Frame) {
 	for {
 		var text []byte
 		beat := false
 		for _, f := range waiting {
-			if f.seq > last || (f.beat || f.again) && f.seq == last {
-				text, last = append(text, f.text...), f.seq
+			if f.Seq > last || (f.Beat || f.Again) && f.Seq == last {
+				text, last = append(text, f.Text...), f.Seq
 			}
-			beat = beat || f.beat
+			beat = beat || f.Beat
+			if len(text) >= sendBytes {
+				if !send(w, text) {
+					return
+				}
+				text = text[:0]
+			}
 		}
-		if len(text) > 0 {
-			if out.SetWriteDeadline(time.Now().Add(streamWriteTimeout)) != nil {
-				return
-			}
-			if _, err := w.Write(text); err != nil || out.Flush() != nil {
-				return
-			}
+		if !send(w, text) {
+			return
 		}
 		if beat {
 			if _, _, valid := a.lookUp(c.key.SHA256, true); !valid {
@@ -336,11 +409,11 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *subscriber, waiting []fram
 }
 
 // next waits for frames and takes what is there, at most gather of them.
-func next(ctx context.Context, s *subscriber, into []frame) ([]frame, bool) {
+func next(ctx context.Context, s *hub.Stream, into []hub.Frame) ([]hub.Frame, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
-	case f, open := <-s.frames:
+	case f, open := <-s.Frames():
 		if !open {
 			return nil, false
 		}
@@ -348,7 +421,7 @@ func next(ctx context.Context, s *subscriber, into []frame) ([]frame, bool) {
 	}
 	for len(into) < gather {
 		select {
-		case f, open := <-s.frames:
+		case f, open := <-s.Frames():
 			if !open {
 				return into, true // what was taken goes out first
 			}

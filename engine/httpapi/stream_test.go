@@ -15,6 +15,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 )
 
 // event is one event as it came over the line.
@@ -123,8 +124,8 @@ func (m *meanwhile) View(fn func(*core.State)) {
 	m.Sequencer.View(fn)
 }
 
-// TestSnapshotAndStreamOverlap: a decision between the start of a stream and its
-// snapshot is in the snapshot, and is not told again.
+// TestSnapshotAndStreamOverlap: a decision while a snapshot is made is told by it
+// or after it, and none is told twice that it tells already.
 func TestSnapshotAndStreamOverlap(t *testing.T) {
 	m := &meanwhile{}
 	e := start(t, options{seq: func(q Sequencer) Sequencer { m.Sequencer = q; return m }})
@@ -135,7 +136,8 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 	}
 	var seq engine.Seq
 	key := engine.Key{SHA256: digestOf(e.admin)}
-	s, _, _, err := e.api.hub.subscribe(key.SHA256, 0)
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: key}
+	s, err := e.api.hub.Enter(key.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,16 +147,132 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 		e.seqReached(fmt.Sprint(seq))
 	}
 	m.do.Store(&between)
-	first, err := e.api.snapshot()
-	if err != nil || first.seq != seq {
-		t.Fatalf("%v: the snapshot is at %d, the order at %d", err, first.seq, seq)
+	w := httptest.NewRecorder()
+	last, missed, ok := e.api.begin(deadlines{w}, c, s, 0)
+	if !ok || last != seq || len(missed) != 0 {
+		t.Fatalf("%v: the snapshot is at %d, the order at %d, missed %v", ok, last, seq, missed)
 	}
 	e.seqReached(fmt.Sprint(order()))
-	e.api.hub.unsubscribe(s) // what was sent before still goes out
-	w := httptest.NewRecorder()
-	e.api.pump(deadlines{w}, &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: key}, s, []frame{first})
+	e.api.hub.Leave(s) // what was sent before still goes out
+	e.api.pump(deadlines{w}, c, s, last, missed)
 	if got := strings.Count(w.Body.String(), "event: trade"); got != 1 || !strings.Contains(w.Body.String(), fmt.Sprintf("id: %d\nevent: quote", seq+1)) {
 		t.Errorf("%d trades after the snapshot, want 1:\n%s", got, w.Body)
+	}
+}
+
+// slowLine runs something before each write.
+type slowLine struct {
+	deadlines
+	before func()
+}
+
+func (s slowLine) Write(b []byte) (int, error) {
+	s.before()
+	return s.deadlines.Write(b)
+}
+
+// TestSnapshotOutlastsTheBuffer: what is decided while a client reads its snapshot,
+// many times what its buffer holds, comes after it, and every decision of it.
+func TestSnapshotOutlastsTheBuffer(t *testing.T) {
+	e := start(t, options{})
+	e.market(e.funded(100_000))
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	at := e.api.hub.Position()
+	const n = 3 * hub.Buffer
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
+	s, err := e.api.hub.Enter(c.key.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	done := false
+	last, missed, ok := e.api.begin(slowLine{deadlines{w}, func() {
+		for i := range engine.Seq(n) {
+			if !done {
+				e.api.hub.Broadcast(hub.Frame{Seq: at + 1 + i, Text: fmt.Appendf(nil, "id: %d\n\n", at+1+i)})
+			}
+		}
+		done = true
+	}}, c, s, 0)
+	if !ok || last != at || len(missed) != n || missed[0].Seq != at+1 {
+		t.Fatalf("%v: after %d it missed %d frames, want %d after %d", ok, last, len(missed), n, at)
+	}
+	if e.value("http_streams_dropped_total") != 0 || !strings.HasPrefix(w.Body.String(), fmt.Sprintf("id: %d\nevent: snapshot", at)) {
+		t.Errorf("the stream is cut, or begins with %.60s", w.Body)
+	}
+}
+
+// TestSnapshotBeginsAnew: a client that takes longer for its snapshot than what
+// follows is remembered gets another, and not without end.
+func TestSnapshotBeginsAnew(t *testing.T) {
+	e := start(t, options{})
+	e.market(e.funded(100_000))
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	at := e.api.hub.Position()
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
+	s, err := e.api.hub.Enter(c.key.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	_, _, ok := e.api.begin(slowLine{deadlines{w}, func() {
+		for range 2 * hub.Remembered {
+			at++
+			e.api.hub.Broadcast(hub.Frame{Seq: at, Text: []byte("x")})
+		}
+	}}, c, s, 0)
+	if got := strings.Count(w.Body.String(), "event: snapshot"); ok || got != snapshotTries || e.value("http_streams_dropped_total") != 1 {
+		t.Errorf("%v after %d snapshots, %v streams are cut", ok, got, e.value("http_streams_dropped_total"))
+	}
+}
+
+// TestSnapshotIsShared: streams that begin together look at the markets once.
+func TestSnapshotIsShared(t *testing.T) {
+	l := &looks{}
+	e := start(t, options{seq: func(q Sequencer) Sequencer { l.Sequencer = q; return l }})
+	e.market(e.funded(100_000))
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	l.count.Store(0)
+	first, err := e.api.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := l.count.Load()
+	for range 10 {
+		if again, err := e.api.snapshot(); err != nil || again.Seq != first.Seq || &again.Text[0] != &first.Text[0] {
+			t.Fatalf("%v: another snapshot", err)
+		}
+	}
+	if l.count.Load() != looked {
+		t.Errorf("%d looks for ten more", l.count.Load()-looked)
+	}
+	e.api.snapshots.taken = time.Now().Add(-2 * snapshotAge)
+	if again, err := e.api.snapshot(); err != nil || &again.Text[0] == &first.Text[0] {
+		t.Errorf("%v: an old snapshot is given out", err)
+	}
+}
+
+// TestSnapshotIsBounded: markets with many outcomes make it shorter, not larger,
+// and the newest are in it.
+func TestSnapshotIsBounded(t *testing.T) {
+	e := start(t, options{})
+	owner := e.funded(10_000_000)
+	const n = 250
+	e.categorical(owner, n)
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	first, err := e.api.snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, data, _ := strings.Cut(string(first.Text), "data: ")
+	markets := event{data: data}.doc(t)["markets"].([]any)
+	if len(first.Text) > snapshotBytes+64<<10 || len(first.Text) < snapshotBytes || len(markets) >= n || len(markets) < n/2 {
+		t.Errorf("%d bytes, %d markets", len(first.Text), len(markets))
+	}
+	for i, m := range markets {
+		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", n-len(markets)+i+1) {
+			t.Fatalf("%v at place %d of %d", id, i, len(markets))
+		}
 	}
 }
 
@@ -201,7 +319,7 @@ func (e *edge) seqReached(id string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.position()) < want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.Position()) < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("the streams are not at %s", id)
 		}
@@ -279,83 +397,4 @@ func TestStreamLimits(t *testing.T) {
 		}
 	}
 	e.listen(eve, "")
-}
-
-// TestHubDropsTheSlow: who does not read loses the stream and nobody waits.
-func TestHubDropsTheSlow(t *testing.T) {
-	h := newHub(10, 10)
-	h.begin(0)
-	slow, _, _, err := h.subscribe(engine.Digest{1}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	quick, _, _, err := h.subscribe(engine.Digest{2}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dropped := 0
-	for i := range engine.Seq(streamBuffer + 10) {
-		dropped += h.broadcast(frame{seq: i + 1, text: []byte("x")})
-		if f := <-quick.frames; f.seq != i+1 {
-			t.Fatalf("got %d, want %d", f.seq, i+1)
-		}
-	}
-	if dropped != 1 || len(h.subs) != 1 || h.owners[engine.Digest{1}] != 0 {
-		t.Errorf("%d dropped, %d left", dropped, len(h.subs))
-	}
-	last := engine.Seq(0)
-	for f := range slow.frames { // what it has is whole, and then it ends
-		if f.seq != last+1 {
-			t.Fatalf("%d after %d", f.seq, last)
-		}
-		last = f.seq
-	}
-	if last != streamBuffer {
-		t.Errorf("the slow one got %d", last)
-	}
-}
-
-// TestHubRemembersAndForgets: the ring gives exactly what came after an id, and
-// says when it cannot.
-func TestHubRemembersAndForgets(t *testing.T) {
-	h := newHub(1<<20, 1<<20)
-	h.begin(100)
-	const n = 3*ringFrames + 7
-	for i := engine.Seq(101); i <= 100+n; i++ {
-		text := []byte("x")
-		if i%2 == 0 {
-			text = nil // a decision that tells nothing
-		}
-		h.broadcast(frame{seq: i, text: text})
-	}
-	end := engine.Seq(100 + n)
-	for _, after := range []engine.Seq{1, 99, 100, 101, end - 2*ringFrames - 1, end - 2*ringFrames, end - 2*ringFrames + 1, end - 5, end - 1, end, end + 1} {
-		_, missed, resumed, err := h.subscribe(engine.Digest{}, after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resumed != (after >= h.since && after <= end) {
-			t.Errorf("after %d: resumed=%v with everything since %d", after, resumed, h.since)
-		}
-		if !resumed {
-			continue
-		}
-		want := after + 1 + after%2 // the next odd one
-		for _, f := range missed {
-			if f.seq != want {
-				t.Fatalf("after %d: got %d, want %d", after, f.seq, want)
-			}
-			want += 2
-		}
-		if want <= end {
-			t.Errorf("after %d: %d is missing", after, want)
-		}
-	}
-	if h.since < end-2*ringFrames-2 || h.since > end-2*ringFrames+2 {
-		t.Errorf("the ring goes back to %d", h.since)
-	}
-	h.close()
-	if _, _, _, err := h.subscribe(engine.Digest{}, 0); err == nil {
-		t.Error("a closed hub takes a stream")
-	}
 }

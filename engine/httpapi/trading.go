@@ -13,7 +13,8 @@ const (
 	maxDepth     = 100
 )
 
-// quoteFill is a piece of what an order would fill; it does not say with whom.
+// quoteFill is a piece of what an order fills, or would fill; it does not say with
+// whom.
 type quoteFill struct {
 	With   string        `json:"with"` // pool or book
 	Amount engine.Micros `json:"amount_micros"`
@@ -48,23 +49,18 @@ func (a *API) quote(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	doc := quoteAnswer{Market: x.Market, Outcome: x.Outcome, Side: x.Side, Fills: []quoteFill{}}
-	var f engine.OrderFilled
-	var rest engine.OrderRested
-	doc.Seq, f, rest, doc.Code, doc.Detail = a.seq.Quote(x)
+	doc := quoteAnswer{Market: x.Market, Outcome: x.Outcome, Side: x.Side}
+	q := a.seq.Quote(x)
+	a.charge(c, q.Work/stepsPerToken)
+	f := &q.Filled
+	doc.Seq, doc.Code, doc.Detail = q.Seq, q.Code, q.Detail
 	switch doc.Code {
 	case engine.InvalidCommand, engine.MarketNotFound: // there is nothing to quote
 		return nil, &refusal{code: doc.Code.String(), detail: doc.Detail, seq: doc.Seq}
 	}
-	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, rest.Shares
+	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, q.Rested.Shares
 	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
-	for _, p := range f.Fills {
-		with := "book"
-		if p.Maker == 0 {
-			with = "pool"
-		}
-		doc.Fills = append(doc.Fills, quoteFill{with, p.Amount, p.Shares})
-	}
+	doc.Fills = fillsOf(f)
 	if len(f.Fills) == 0 && f.Shares > 0 {
 		doc.Fills = append(doc.Fills, quoteFill{"pool", f.Amount, f.Shares})
 	}
@@ -152,7 +148,7 @@ func (a *API) order(c *call) (any, error) {
 	case !c.privileged() && owner != c.key.Account:
 		return nil, &refusal{code: codeForbidden, detail: "the order is not the API key's own"}
 	}
-	return d, nil
+	return c.shown(d), nil
 }
 
 // taker returns whose order a decision took under an id: an order that was taken

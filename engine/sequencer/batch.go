@@ -12,6 +12,7 @@ type ticket struct {
 	key, input engine.Tag // zero: cannot be repeated
 	command    engine.Command
 	apiKey     engine.Digest
+	taken      func()
 	done       chan outcome // holds one; sent to exactly once, as the last use by the writer
 }
 
@@ -28,7 +29,7 @@ func (q *Sequencer) ticket(r Request) *ticket {
 	if !used {
 		t = &ticket{done: make(chan outcome, 1)}
 	}
-	t.principal, t.command, t.apiKey = r.Principal, r.Command, r.APIKey
+	t.principal, t.command, t.apiKey, t.taken = r.Principal, r.Command, r.APIKey, r.Taken
 	t.key, t.input = engine.Tag{}, engine.Tag{}
 	if r.Key != "" {
 		t.key, t.input = keyTag(r.Principal, r.Key), tag(r.Input)
@@ -38,7 +39,7 @@ func (q *Sequencer) ticket(r Request) *ticket {
 
 // release takes back a ticket whose outcome was received: nobody else has it.
 func (q *Sequencer) release(t *ticket) {
-	t.principal, t.command = "", nil
+	t.principal, t.command, t.taken = "", nil, nil
 	q.tickets.Put(t)
 }
 

@@ -172,7 +172,7 @@ func TestMetrics(t *testing.T) {
 # HELP trades_total Durable fills.
 # TYPE trades_total counter
 trades_total 2
-# HELP dec_journalled_total Durable decisions on requests from outside, counted by the fold that readers see.
+# HELP dec_journalled_total Durable decisions on requests from outside, since the process started, counted by the fold that readers see. Equals dec_admitted_total unless requests are under way or lost.
 # TYPE dec_journalled_total counter
 dec_journalled_total %d
 # HELP dec_orchestration_errors_total Admitted requests that ended without decision, record or answer.

@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer, gauges []prometheus.Collector) (*metr
 			Name: "trades_total", Help: "Durable fills.",
 		}),
 		journalled: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "dec_journalled_total", Help: "Durable decisions on requests from outside, counted by the fold that readers see.",
+			Name: "dec_journalled_total", Help: "Durable decisions on requests from outside, since the process started, counted by the fold that readers see. Equals dec_admitted_total unless requests are under way or lost.",
 		}),
 		orchestration: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "dec_orchestration_errors_total", Help: "Admitted requests that ended without decision, record or answer.",

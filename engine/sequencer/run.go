@@ -220,6 +220,9 @@ func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 		}
 	}
 	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
+	if t.taken != nil {
+		t.taken()
+	}
 	_, err := q.give(b, engine.Request{At: now, Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
 	return err
 }

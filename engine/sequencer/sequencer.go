@@ -115,6 +115,10 @@ type Request struct {
 	// APIKey is the digest of the API key that asks; zero for the platform itself.
 	// A key that is revoked in the order of decisions gets ErrRevoked.
 	APIKey engine.Digest
+	// Taken, if set, is called when the request gets a decision of its own, before
+	// that is durable: once, never for a repetition or a refusal, and whether or not
+	// anybody still waits. It returns at once.
+	Taken func()
 }
 
 // Committed is a durable decision as the journal holds it. It is shared: nobody
@@ -169,10 +173,9 @@ type Sequencer struct {
 	shown   atomic.Uint64   // batches that are committed
 	head    *ticket         // was taken from the intake and waits for the deadlines before it; owned by the deciding stage
 
-	mu      sync.RWMutex // the committing stage takes it for the fold of a batch
-	view    *core.State  // what is durable
-	watch   watch        // guarded by mu
-	quoting sync.Mutex   // for the scratch of view, which a dry run writes
+	mu    sync.RWMutex // the committing stage takes it for the fold of a batch
+	view  *core.State  // what is durable
+	watch watch        // guarded by mu
 
 	durable atomic.Uint64 // sequence of the last decision in view
 	last    atomic.Int64  // its time, µs
@@ -252,22 +255,33 @@ func (q *Sequencer) Durable() engine.Seq { return engine.Seq(q.durable.Load()) }
 
 // View calls fn with the durable state. fn is short, because the next batch
 // waits for it; it neither changes nor keeps the state, does not call View, and
-// has a dry run made by Quote, not by the state.
+// has a dry run made by Quote, not by the state, whose memory that would use.
 func (q *Sequencer) View(fn func(*core.State)) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	fn(q.view)
 }
 
-// Quote is the dry run of an order on the durable state, now. at is the state's
-// sequence; for the rest see core.State.Quote.
-func (q *Sequencer) Quote(x *engine.PlaceOrder) (at engine.Seq, f engine.OrderFilled, rest engine.OrderRested, code engine.Code, detail string) {
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	q.quoting.Lock() // a dry run uses memory of the state that no other reader looks at
-	defer q.quoting.Unlock()
-	f, rest, code, detail = q.view.Quote(x, q.Now())
-	return q.view.Seq(), f, rest, code, detail
+// Quote is what an order would get.
+type Quote struct {
+	Seq    engine.Seq // of the state that it is made on
+	Filled engine.OrderFilled
+	Rested engine.OrderRested
+	Code   engine.Code
+	Detail string
+	Work   int // orders met times outcomes moved: what it took
+}
+
+// Quote is the dry run of an order, whoever gives it, on the durable state, now; see
+// core.State.Quote. The next batch waits for what the dry run needs to be copied,
+// not for the dry run.
+func (q *Sequencer) Quote(x *engine.PlaceOrder) (out Quote) {
+	var e *core.Excerpt
+	now := q.Now()
+	q.View(func(s *core.State) { e = s.Excerpt(x, now) })
+	out.Filled, out.Rested, out.Code, out.Detail = e.Quote(x)
+	out.Seq, out.Work = e.Seq(), e.Work()
+	return out
 }
 
 // Submit hands a request to the writer and waits for its durable decision. A

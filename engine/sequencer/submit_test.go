@@ -443,8 +443,8 @@ func TestManySubmittersAndReaders(t *testing.T) {
 					s.Orders(1)
 					s.Book(1, engine.Yes, 5)
 				})
-				if at, f, _, code, _ := h.Quote(&engine.PlaceOrder{Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}); at < last || code != engine.OK || f.Shares == 0 {
-					t.Errorf("a quote at %d after a view of %d: %s, %d shares", at, last, code, f.Shares)
+				if got := h.Quote(&engine.PlaceOrder{Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}); got.Seq < last || got.Code != engine.OK || got.Filled.Shares == 0 {
+					t.Errorf("a quote after a view of %d: %+v", last, got)
 				}
 			}
 		})

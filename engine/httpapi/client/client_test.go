@@ -241,10 +241,20 @@ func TestRetryKeepsTheMadeKey(t *testing.T) {
 	}
 }
 
-func TestAgainStaysInsideTheBound(t *testing.T) {
-	long := strings.Repeat("x", 64)
-	if k := again(long, 12); len(k) != 64 || !strings.HasSuffix(k, "~12") {
-		t.Errorf("%q", k)
+// TestAgainTellsKeysApart: whatever the length of two keys and wherever they
+// differ, their repetitions differ, too, and each is a key.
+func TestAgainTellsKeysApart(t *testing.T) {
+	seen := map[string]bool{}
+	for _, stem := range []string{"", strings.Repeat("x", 60), strings.Repeat("x", 61), strings.Repeat("x", 62)} {
+		for _, last := range []string{"aa", "ab", "ba"} {
+			for _, n := range []int{1, 2, 12} {
+				k := again(stem+last, n)
+				if k == "" || len(k) > 64 || seen[k] || k != again(stem+last, n) {
+					t.Errorf("%s, time %d: %q", stem+last, n, k)
+				}
+				seen[k] = true
+			}
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -75,10 +77,15 @@ func (c *Client) attempt(ctx context.Context, x *call, body []byte) (answer, err
 // again is the key after the n-th decision that refused the request for its
 // rate. Such a refusal is journalled under its key and would be replayed; it
 // had no effect, so another key is safe, and it is the same one whenever the
-// call is repeated from its first key.
+// call is repeated from its first key. A key that leaves no room for the number
+// is hashed with it: cut short, two keys could become one.
 func again(key string, n int) string {
-	suffix := "~" + strconv.Itoa(n)
-	return key[:min(len(key), maxKey-len(suffix))] + suffix
+	next := key + "~" + strconv.Itoa(n)
+	if len(next) <= maxKey {
+		return next
+	}
+	sum := sha256.Sum256([]byte(next))
+	return hex.EncodeToString(sum[:]) // has maxKey characters
 }
 
 // wait returns how long to wait after the n-th attempt, and whether to go on.

@@ -39,12 +39,15 @@ const StreamSilence = 15 * time.Second
 // Stream calls see with every event from after the sequence on (0: from now,
 // with a snapshot first) until ctx ends or see returns an error, which it
 // returns. A broken connection is made again from the last event seen, as often
-// as the client's retry allows without any event in between.
+// as the client's retry allows without any event in between. A heartbeat is one:
+// a market where nothing happens does not wear out who watches it through a proxy
+// that cuts connections.
 func (c *Client) Stream(ctx context.Context, after engine.Seq, see func(Event) error) error {
 	for broken := 1; ; broken++ {
-		last, err := c.listen(ctx, after, see)
-		if last != after {
-			after, broken = last, 1
+		last, heard, err := c.listen(ctx, after, see)
+		after = last
+		if heard {
+			broken = 1
 		}
 		var stop *stopped
 		switch {
@@ -68,13 +71,15 @@ type stopped struct{ err error }
 
 func (s *stopped) Error() string { return s.err.Error() }
 
-// listen reads one connection to its end; it returns the last sequence seen.
-func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) error) (engine.Seq, error) {
+// listen reads one connection to its end; it returns the last sequence seen, and
+// whether there was any event.
+func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) error) (last engine.Seq, heard bool, err error) {
+	last = after
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	req, err := c.request(ctx, &call{method: http.MethodGet, path: "/v1/stream"}, nil)
 	if err != nil {
-		return after, err
+		return last, false, err
 	}
 	req.Header.Set("Accept", "text/event-stream")
 	if after != 0 {
@@ -84,20 +89,21 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 	defer silence.Stop()
 	res, err := c.http.Do(req)
 	if err != nil {
-		return after, err
+		return last, false, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(res.Body, c.most))
-		return after, problem(answer{status: res.StatusCode, header: res.Header, body: b}, time.Now())
+		return last, false, problem(answer{status: res.StatusCode, header: res.Header, body: b}, time.Now())
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
-		return after, &malformed{fmt.Errorf("the answer is %q, not a stream of events", kind)}
+		return last, false, &malformed{fmt.Errorf("the answer is %q, not a stream of events", kind)}
 	}
 	err = readEvents(res.Body, after, c.most, func(e Event) error {
 		silence.Reset(c.silence)
+		heard = true
 		if e.Seq != 0 {
-			after = e.Seq
+			last = e.Seq
 		}
 		if err := see(e); err != nil {
 			return &stopped{err}
@@ -107,7 +113,7 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	return after, err
+	return last, heard, err
 }
 
 // readEvents reads server-sent events until the end of r or an error of see.

@@ -92,6 +92,22 @@ func TestStreamGivesUp(t *testing.T) {
 	}
 }
 
+// TestStreamOfAnIdleMarketGoesOn: something in between cuts every connection
+// after its heartbeat, and the sequence stays where it is.
+func TestStreamOfAnIdleMarketGoesOn(t *testing.T) {
+	d, cl := newDesk(t, func(_ int, w http.ResponseWriter, _ *http.Request) { stream(w, beat) })
+	beats := 0
+	err := cl.Stream(context.Background(), 7, func(e Event) error {
+		if beats++; beats == 4*DefaultRetry().Attempts {
+			return errEnough
+		}
+		return nil
+	})
+	if !errors.Is(err, errEnough) || len(d.requests()) != beats {
+		t.Errorf("%v after %d heartbeats on %d connections", err, beats, len(d.requests()))
+	}
+}
+
 func TestStreamRefused(t *testing.T) {
 	for code, answer := range map[string]func(http.ResponseWriter){
 		"unauthenticated": func(w http.ResponseWriter) { refuse(w, 401, `{"code":"unauthenticated"}`) },

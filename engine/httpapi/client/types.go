@@ -55,13 +55,16 @@ func (d *Decision) Market() (engine.MarketID, error) {
 	return e.Market, err
 }
 
-// Filled returns the fill of the decision.
+// Filled returns the fill of the decision. Only keys of operators, auditors,
+// moderators and admins learn the makers of its pieces; of the pieces that others
+// get, Maker says nothing.
 func (d *Decision) Filled() (*engine.OrderFilled, error) {
 	e := &engine.OrderFilled{}
 	return e, d.find(e)
 }
 
-// Abuse returns the abuse event of the decision, nil if it has none.
+// Abuse returns the abuse event of the decision, nil if it has none that the key
+// may see: alerts are not for traders.
 func (d *Decision) Abuse() *engine.AbuseRaised {
 	e := &engine.AbuseRaised{}
 	if d.find(e) != nil {

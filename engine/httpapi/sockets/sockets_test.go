@@ -84,6 +84,30 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsMakeRoom: those who open connections and never send a
+// whole header keep nobody out either, and who has waited longest goes first.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	const most = 4
+	addr := serve(t, most, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") })
+	var silent []net.Conn
+	for i := range 5 * most {
+		conn := dial(t, addr)
+		if i%2 == 1 {
+			fmt.Fprint(conn, "GET / HT")
+		}
+		silent = append(silent, conn)
+	}
+	begin := time.Now()
+	if got, err := ask(dial(t, addr)); err != nil || got != "hello" {
+		t.Fatalf("%q %v after %s", got, err, time.Since(begin))
+	}
+	for i, conn := range silent[:4*most] {
+		if _, err := ask(conn); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("silent connection %d of %d: %v", i, len(silent), err)
+		}
+	}
+}
+
 // TestBusyConnectionsAreLimited: a connection over the limit waits until another
 // one is done, and those at work go on.
 func TestBusyConnectionsAreLimited(t *testing.T) {
@@ -117,6 +141,51 @@ func TestBusyConnectionsAreLimited(t *testing.T) {
 	wg.Wait()
 	if over.Load() != 0 {
 		t.Errorf("%d requests came over the limit", over.Load())
+	}
+}
+
+// TestUntil: after the last time no connection reads or writes, whatever deadline
+// the server gives it.
+func TestUntil(t *testing.T) {
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sockets.Limit(raw, 2)
+	defer l.Close()
+	accept := func() net.Conn {
+		dial(t, raw.Addr().String())
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	before := accept()
+	begin := time.Now()
+	l.Until(begin.Add(100 * time.Millisecond))
+	after := accept()
+	room := make([]byte, 1<<20)
+	for i, set := range []func(time.Time) error{before.SetReadDeadline, before.SetWriteDeadline, before.SetDeadline, after.SetDeadline, nil} {
+		for _, deadline := range []time.Time{{}, begin.Add(time.Hour)} {
+			if set != nil {
+				if err := set(deadline); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, conn := range []net.Conn{before, after} {
+				_, err := conn.Read(room)
+				for wrote := error(nil); wrote == nil; _, wrote = conn.Write(room) {
+				}
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("after setter %d: %v", i, err)
+				}
+			}
+		}
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

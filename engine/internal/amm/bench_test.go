@@ -115,11 +115,15 @@ func BenchmarkPrices(b *testing.B) {
 	}
 }
 
+// BenchmarkDepth64 measures every outcome of a market, per outcome.
 func BenchmarkDepth64(b *testing.B) {
 	b.ReportAllocs()
 	pools := benchPools(64)
+	prices := amm.Prices(pools, nil)
+	i := 0
 	for b.Loop() {
-		amm.Depth(pools, 0, 20_000, 100, 999_900)
+		amm.Depth(pools, i%64, prices[i%64], 20_000, 100, 999_900)
+		i++
 	}
 }
 

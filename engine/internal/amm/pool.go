@@ -104,18 +104,36 @@ func Remove(pools []fixed.Shares, l, units fixed.Shares, dst []fixed.Shares) []f
 }
 
 // Depth returns the smaller of the credits that buy the outcome until its price
-// rises by band and the credits that sales receive until it falls by band, in
-// whole micros rounded down, neither past the bounds low..high.
-func Depth(pools []fixed.Shares, outcome int, band, low, high fixed.Price) fixed.Micros {
-	var prices [MaxOutcomes]fixed.Price
-	is := Prices(pools, prices[:0])[outcome]
+// rises by band above is, and the credits that sales receive until it falls by as
+// much, in whole micros rounded down, neither past the bounds low..high. Its price
+// is is.
+//
+// The side that is likely nearer is searched first: with a price below a half the
+// rise. Whether the other one is nearer still, one look at it tells.
+func Depth(pools []fixed.Shares, outcome int, is, band, low, high fixed.Price) fixed.Micros {
 	var w Walk
-	w.Begin(pools, outcome, false)
-	up, t := fixed.FromMicros(fixed.MaxPool), min(is+band, high, fixed.One-1)
-	if w.past(up, t) {
-		up = w.reach(t, up)
+	w.Begin(pools, outcome, is >= fixed.One/2)
+	first, second := min(is+band, high, fixed.One-1), max(is-band, low, 1)
+	if w.sell {
+		first, second = second, first
 	}
-	w.Begin(pools, outcome, true)
-	down := w.reach(max(is-band, low, 1), fine(pools[w.least]))
-	return fixed.Micros(up.Min(down).Floor())
+	c := w.end(first)
+	w.sell = !w.sell // it has not moved, so it may as well begin the other way
+	if w.past(c, second) {
+		c = w.reach(second, c)
+	}
+	return fixed.Micros(c.Floor())
+}
+
+// end returns the place where the price reaches t: at the end of all pools if it
+// does not before.
+func (w *Walk) end(t fixed.Price) fixed.Fine {
+	c := fixed.FromMicros(fixed.MaxPool)
+	if w.sell {
+		c = fine(w.start[w.least])
+	}
+	if w.past(c, t) {
+		return w.reach(t, c)
+	}
+	return c
 }

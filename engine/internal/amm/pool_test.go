@@ -164,7 +164,7 @@ func TestDepthIsTheNearerSide(t *testing.T) {
 		band := fixed.Price(rapid.Int64Range(100, 50_000).Draw(t, "band"))
 		is := amm.Prices(pools, nil)[i]
 		low, high := fixed.Price(100), fixed.Price(fixed.One-100)
-		depth := amm.Depth(pools, i, band, low, high)
+		depth := amm.Depth(pools, i, is, band, low, high)
 		if is >= high || is <= low {
 			if depth > 0 && (is > high || is < low) {
 				t.Fatalf("%v: %d beyond the bounds", pools, depth)

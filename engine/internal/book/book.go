@@ -133,9 +133,14 @@ func (s *Store) Each(b *Book, fn func(*Order)) {
 // may be filled, reduced and removed meanwhile; any other change of the book
 // ends its validity.
 type Cursor struct {
-	s  *Store
-	at uint32 // the order that Next returns
+	s    *Store
+	at   uint32  // the order that Next returns
+	list []Order // instead of a store: what is left of the list
 }
+
+// Over returns a walk over orders that were copied out of a store, as they stand
+// in the list.
+func Over(list []Order) Cursor { return Cursor{list: list} }
 
 // Cursor returns a walk that begins at the best order of a side.
 func (s *Store) Cursor(b *Book, bid bool) Cursor {
@@ -148,6 +153,9 @@ func (s *Store) Cursor(b *Book, bid bool) Cursor {
 
 // Peek returns the order that Next will return, and false at the end.
 func (c *Cursor) Peek() (*Order, bool) {
+	if len(c.list) != 0 {
+		return &c.list[0], true
+	}
 	if c.at == none {
 		return nil, false
 	}
@@ -157,6 +165,11 @@ func (c *Cursor) Peek() (*Order, bool) {
 // Next returns the next order, and false at the end. The caller must not write
 // through the pointer, and may read through it until the order is removed.
 func (c *Cursor) Next() (*Order, bool) {
+	if len(c.list) != 0 {
+		o := &c.list[0]
+		c.list = c.list[1:]
+		return o, true
+	}
 	if c.at == none {
 		return nil, false
 	}

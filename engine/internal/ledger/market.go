@@ -51,6 +51,12 @@ func newMarket(id uint32, outcomes int, limits RingLimits) *Market {
 	}
 }
 
+// PoolsOf returns a market that has the pools of m as they are now, and nothing
+// else: for a dry run, which moves no credits and no shares.
+func PoolsOf(m *Market) *Market {
+	return &Market{id: m.id, n: m.n, pools: append([]fixed.Shares(nil), m.pools...)}
+}
+
 // Outcomes returns how many outcomes the market has.
 func (m *Market) Outcomes() int { return m.n }
 

@@ -1,0 +1,138 @@
+package hub
+
+import (
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// joined opens a stream from now on.
+func joined(t *testing.T, h *Hub, owner engine.Digest) *Stream {
+	t.Helper()
+	s, err := h.Enter(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missed, ok := h.Join(s, h.Position()); !ok || len(missed) != 0 {
+		t.Fatalf("%v, missed %d", ok, len(missed))
+	}
+	return s
+}
+
+// TestHubDropsTheSlow: who does not read loses the stream and nobody waits.
+func TestHubDropsTheSlow(t *testing.T) {
+	h := New(10, 10)
+	h.Begin(0)
+	slow, quick := joined(t, h, engine.Digest{1}), joined(t, h, engine.Digest{2})
+	dropped := 0
+	for i := range engine.Seq(Buffer + 10) {
+		dropped += h.Broadcast(Frame{Seq: i + 1, Text: []byte("x")})
+		if f := <-quick.frames; f.Seq != i+1 {
+			t.Fatalf("got %d, want %d", f.Seq, i+1)
+		}
+	}
+	if dropped != 1 || len(h.subs) != 1 || h.owners[engine.Digest{1}] != 0 {
+		t.Errorf("%d dropped, %d left", dropped, len(h.subs))
+	}
+	last := engine.Seq(0)
+	for f := range slow.frames { // what it has is whole, and then it ends
+		if f.Seq != last+1 {
+			t.Fatalf("%d after %d", f.Seq, last)
+		}
+		last = f.Seq
+	}
+	if last != Buffer {
+		t.Errorf("the slow one got %d", last)
+	}
+}
+
+// TestHubRemembersAndForgets: the ring gives exactly what came after an id, and
+// says when it cannot.
+func TestHubRemembersAndForgets(t *testing.T) {
+	h := New(1<<20, 1<<20)
+	h.Begin(100)
+	const n = 3*Remembered + 7
+	for i := engine.Seq(101); i <= 100+n; i++ {
+		text := []byte("x")
+		if i%2 == 0 {
+			text = nil // a decision that tells nothing
+		}
+		h.Broadcast(Frame{Seq: i, Text: text})
+	}
+	end := engine.Seq(100 + n)
+	for _, after := range []engine.Seq{1, 99, 100, 101, end - 2*Remembered - 1, end - 2*Remembered, end - 2*Remembered + 1, end - 5, end - 1, end, end + 1} {
+		s, err := h.Enter(engine.Digest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		missed, resumed := h.Join(s, after)
+		if resumed != (after >= h.since) {
+			t.Errorf("after %d: resumed=%v with everything since %d", after, resumed, h.since)
+		}
+		if !resumed {
+			continue
+		}
+		want := after + 1 + after%2 // the next odd one
+		for _, f := range missed {
+			if f.Seq != want {
+				t.Fatalf("after %d: got %d, want %d", after, f.Seq, want)
+			}
+			want += 2
+		}
+		if want <= end {
+			t.Errorf("after %d: %d is missing", after, want)
+		}
+	}
+	if h.since < end-2*Remembered-2 || h.since > end-2*Remembered+2 {
+		t.Errorf("the ring goes back to %d", h.since)
+	}
+	h.Close()
+	if _, err := h.Enter(engine.Digest{}); err == nil {
+		t.Error("a closed hub takes a stream")
+	}
+	if _, err := New(1, 1).Enter(engine.Digest{}); err == nil {
+		t.Error("a hub to which nothing comes yet takes a stream")
+	}
+}
+
+// TestHubRemembersBytes: long frames are fewer.
+func TestHubRemembersBytes(t *testing.T) {
+	h := New(1, 1)
+	h.Begin(0)
+	const size = ringBytes / 100
+	for i := range engine.Seq(1000) {
+		h.Broadcast(Frame{Seq: i + 1, Text: make([]byte, size)})
+	}
+	if len(h.ring) != 100 || h.bytes != 100*size || h.since != 900 || cap(h.ring) > Remembered {
+		t.Errorf("%d frames of %d bytes since %d, room for %d", len(h.ring), h.bytes, h.since, cap(h.ring))
+	}
+}
+
+// TestHeldQuotesAreNotForgotten: once the ring has no room for them, who may have
+// missed them begins again.
+func TestHeldQuotesAreNotForgotten(t *testing.T) {
+	h := New(10, 10)
+	h.Begin(5)
+	h.Broadcast(Frame{Seq: 6, Text: []byte("trade")})
+	h.Broadcast(Frame{Seq: 6, Text: []byte("quotes"), Again: true})
+	for seq := range engine.Seq(Remembered - 1) {
+		h.Broadcast(Frame{Seq: 7 + seq, Text: []byte("trade")})
+	}
+	from := func(owner byte, after engine.Seq) (missed []Frame, ok bool) {
+		s, err := h.Enter(engine.Digest{owner})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Join(s, after)
+	}
+	if missed, ok := from(0, 6); !ok || string(missed[0].Text) != "quotes" || len(missed) != Remembered {
+		t.Errorf("resumed %v with %d frames", ok, len(missed))
+	}
+	h.Broadcast(Frame{Seq: 7 + Remembered, Text: []byte("trade")}) // the quotes leave
+	if _, ok := from(1, 6); ok {
+		t.Error("who has decision 6 may miss its quotes")
+	}
+	if _, ok := from(2, 7); !ok {
+		t.Error("who has decision 7 misses nothing")
+	}
+}
