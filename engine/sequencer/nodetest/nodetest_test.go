@@ -112,10 +112,14 @@ func TestSeed(t *testing.T) {
 
 // An equal seed is an equal run, step by step.
 func TestSeedsRepeat(t *testing.T) {
+	n := 20
+	if testing.Short() {
+		n = 5
+	}
 	for _, leased := range []bool{false, true} {
 		digests := map[uint64]*nodetest.Report{}
 		for range 3 {
-			sweep(t, 1, 20, nodetest.Config{Leased: leased}, func(r *nodetest.Report) bool {
+			sweep(t, 1, n, nodetest.Config{Leased: leased}, func(r *nodetest.Report) bool {
 				was := digests[r.Seed]
 				if digests[r.Seed] = r; was != nil && (was.Digest != r.Digest || was.Counts != r.Counts) {
 					t.Errorf("%s: seed %d is two runs:\n%s\n%s", kinds[leased], r.Seed, was, r)
