@@ -61,6 +61,7 @@ type crowd struct {
 	wish      *wish
 	asks      []*ask
 	flights   []*flight
+	doubts    []*flight  // ended with an unknown outcome just now, and no fault to read
 	told      engine.Seq // the greatest sequence that was answered
 	looks     []sight    // since the last judgement
 	following []*follower
@@ -170,16 +171,34 @@ func (c *crowd) waits(l *life) error {
 	return nil
 }
 
+// doubt finds a node that goes on after it has told somebody that it does not know
+// an outcome.
+func (c *crowd) doubt(machines []*machine) error {
+	doubts := c.doubts
+	c.doubts = nil
+	for _, f := range doubts {
+		for _, m := range machines {
+			if m.life == f.life {
+				return fmt.Errorf("UNKNOWN: %s, by a node that goes on: %w", f.ask.name(), f.err)
+			}
+		}
+	}
+	return nil
+}
+
 // hear takes one answer.
 func (c *crowd) hear(f *flight) error {
 	a, counts := f.ask, &c.w.report.Counts
 	switch {
-	case errors.Is(f.err, sequencer.ErrOverloaded), errors.Is(f.err, sequencer.ErrStopped):
+	case errors.Is(f.err, sequencer.ErrOverloaded):
 		a.refused++
 		counts.Refused++
 		return nil
 	case errors.Is(f.err, sequencer.ErrUnknown), errors.Is(f.err, context.Canceled):
 		counts.Unknown++
+		if errors.Is(f.err, sequencer.ErrUnknown) && !c.w.site.injected(f.err) {
+			c.doubts = append(c.doubts, f)
+		}
 		return nil
 	case f.other && errors.Is(f.err, sequencer.ErrConflict):
 		a.refused++
@@ -187,7 +206,7 @@ func (c *crowd) hear(f *flight) error {
 		return nil
 	case f.other:
 		return fmt.Errorf("with other content: %s", f)
-	case f.err != nil:
+	case f.err != nil: // ErrStopped, too: nobody asks a node that has ended, and who is inside is decided
 		return fmt.Errorf("%s: %w", a.name(), f.err)
 	}
 	counts.Answered++

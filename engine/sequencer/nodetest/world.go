@@ -150,6 +150,7 @@ func (w *world) rest() {
 			w.fault(w.waits(m.life))
 		}
 	}
+	w.fault(w.doubt(w.machines))
 }
 
 // act does one thing of those that can be done now.
