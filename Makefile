@@ -112,6 +112,22 @@ fuzz: ## fuzz the decision core with arbitrary commands (FUZZTIME=2m)
 	$(call say,check: fuzzing command sequences for $(FUZZTIME))
 	@$(GO) test -run '^$$' -fuzz FuzzCommands -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./engine/core
 
+# One seed is one run of a whole node; a broken one prints the command that plays
+# it again. `make test` plays the first 200 of each kind.
+SEEDS ?= 10000
+.PHONY: sim
+sim: ## simulate whole nodes, on a bad disk and on a leased log (SEEDS=10000 of each)
+	$(call say,check: $(SEEDS) seeds of each kind of world)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestSeeds$$' ./engine/sequencer/nodetest -seeds $(SEEDS)
+
+# `make test` kills the writer 50 times and the platform six times.
+KILLS ?= 200
+.PHONY: kills
+kills: ## kill the writer, and mbp serve over HTTP, under load; judge what was answered (KILLS=200)
+	$(call say,check: $(KILLS) kills of the writer and of mbp serve)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestKilledWriterLosesNothing$$' ./engine/sequencer -kills $(KILLS)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestKilledPlatform$$' ./tests/linear -kills $(KILLS)
+
 .PHONY: rules
 rules:
 	$(call say,check: Prometheus rules)
@@ -125,9 +141,10 @@ types:
 	@$(NODE_BIN)/tsc --noEmit -p fe/web
 
 .PHONY: check.long
-check.long: check ## the long suites too: races everywhere, long crash and property runs, broken clones
+check.long: check ## the long suites too: races everywhere, simulations, kills, broken clones
 	$(call say,check: long suites)
 	@MBP_LONG=1 CGO_ENABLED=1 $(GO) test -race -timeout 60m $$($(GO) list ./... | grep -v '/tests/faults$$')
+	@$(MAKE) sim kills
 	@$(MAKE) faults
 
 # The gate measures time, so nothing runs beside it.

@@ -145,3 +145,17 @@ func TestClientRunsTheHouse(t *testing.T) {
 	}
 	sound(t, e)
 }
+
+// TestClientReadsItsWrites: a read of the client shows what it asks for, or is
+// refused.
+func TestClientReadsItsWrites(t *testing.T) {
+	e := start(t, options{})
+	c := e.as(e.admin)
+	d := done[client.Decision](t)(c.OpenAccount(t.Context()))
+	if me := done[client.Me](t)(c.AtLeast(d.Seq).Me(t.Context())); me.Seq < d.Seq {
+		t.Errorf("read at %d, asked for %d", me.Seq, d.Seq)
+	}
+	if _, err := c.AtLeast(d.Seq+1).Markets(t.Context(), 0, 10); client.CodeOf(err) != "behind" {
+		t.Errorf("%v", err)
+	}
+}

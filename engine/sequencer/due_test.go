@@ -245,3 +245,34 @@ func TestGaugesOfWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A request that was taken when deadlines filled the batch is decided with the
+// next one, whoever comes meanwhile.
+func TestDeadlinesLoseNoRequest(t *testing.T) {
+	for range 20 { // it was a matter of chance
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(t)
+			h := open(t, sequencer.Config{Log: g, MaxBatch: 2}, 1)
+			h.must(t, "trader", rests(1, in(h, time.Hour)))
+			g.closed.Store(true)
+			asked := []<-chan result{h.submit(t.Context(), buy("stuck", 1, 1))}
+			for i := range 4 {
+				pending(t, asked...)
+				if i == 1 {
+					time.Sleep(time.Hour) // the batch has room for one, and that is the order's end
+				}
+				asked = append(asked, h.submit(t.Context(), buy(fmt.Sprint(i), 1, 1)))
+			}
+			g.release()
+			synctest.Wait()
+			for i, r := range asked {
+				if len(r) == 0 {
+					t.Fatalf("request %d waits for ever", i)
+				}
+				if got := <-r; got.err != nil || got.Decision.Code != engine.OK {
+					t.Errorf("request %d: %+v", i, got)
+				}
+			}
+		})
+	}
+}

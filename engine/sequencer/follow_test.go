@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -205,5 +206,50 @@ dec_orchestration_errors_total{stage="journal"} 0
 	all := float64(h.Durable())
 	if got["ok"] != all-1 || got["market_not_found"] != 1 || got["records"] != all || got["batches"] != got["appends"] || got["batches"] == 0 {
 		t.Errorf("of %v decisions: %v", all, got)
+	}
+}
+
+// unreadable is a log whose records cannot be read for a while.
+type unreadable struct {
+	journal.Log
+	now atomic.Bool
+}
+
+func (l *unreadable) Read(from uint64, fn func(journal.Record) error) error {
+	if l.now.Load() {
+		return errDisk
+	}
+	return l.Log.Read(from, fn)
+}
+
+// A repetition whose answer cannot be read has an unknown outcome, and is answered
+// when it is asked again.
+func TestUnreadableRepetition(t *testing.T) {
+	l := &unreadable{Log: memory(t, 1<<20)}
+	h, err := enter(sequencer.Config{Log: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range opening(1) {
+		h.must(t, "boot", c)
+	}
+	was, err := h.Submit(t.Context(), buy("a", 1, 1))
+	h.end()
+	if err := errors.Join(err, <-h.done); err != nil {
+		t.Fatal(err)
+	}
+	if h, err = enter(sequencer.Config{Log: l}); err != nil { // it remembers no answer
+		t.Fatal(err)
+	}
+	l.now.Store(true)
+	if a, err := h.Submit(t.Context(), buy("a", 1, 1)); !errors.Is(err, sequencer.ErrUnknown) || !errors.Is(err, errDisk) || a.Decision != nil {
+		t.Errorf("%+v, %v", a, err)
+	}
+	l.now.Store(false)
+	if a, err := h.Submit(t.Context(), buy("a", 1, 1)); err != nil || !a.Replayed || digest(a.Decision) != digest(was.Decision) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if err := h.leave(); err != nil {
+		t.Error(err)
 	}
 }

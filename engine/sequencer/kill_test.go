@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -311,12 +312,14 @@ func (k *killer) ask(h *hall, i, n int, durable bool) {
 	}
 }
 
-// A process that is killed under load, fifty times over the same journal, loses
-// no acknowledged decision and takes none twice, retries included.
+var kills = flag.Int("kills", 50, "how often TestKilledWriterLosesNothing kills the writer")
+
+// A process that is killed under load, again and again over the same journal,
+// loses no acknowledged decision and takes none twice, retries included.
 func TestKilledWriterLosesNothing(t *testing.T) {
-	rounds := 50
+	rounds := *kills
 	if testing.Short() {
-		rounds = 8
+		rounds = min(rounds, 8)
 	}
 	k := newKiller(t, false)
 	for n := range rounds {

@@ -75,7 +75,7 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 	defer recovered(&err, "decide")
 	done, draining := ctx.Done(), false
 	for {
-		if b.empty() && !draining && !q.busy() {
+		if b.empty() && q.head == nil && !draining && !q.busy() {
 			select { // nothing to do
 			case q.head = <-q.intake:
 			case <-q.deadline(alarm):

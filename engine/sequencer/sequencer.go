@@ -145,7 +145,8 @@ var (
 	// nothing was decided; use another key.
 	ErrRevoked = errors.New("the API key was revoked")
 	// ErrUnknown: the writer has failed while the request was in flight, so it may
-	// or may not be decided; try again with the same idempotency key.
+	// or may not be decided; or it is decided, and the journal cannot be read. Try
+	// again with the same idempotency key.
 	ErrUnknown = errors.New("the outcome is unknown; try again with the same idempotency key")
 	// ErrStopped: the writer takes no requests and nothing was decided; try again
 	// later, or elsewhere.
@@ -317,7 +318,10 @@ func (q *Sequencer) answer(t *ticket, out outcome) (Answer, error) {
 	q.release(t)
 	if out.again != 0 {
 		was, err := q.Decision(out.again)
-		return Answer{Committed: was, Replayed: err == nil}, err
+		if err != nil { // it is decided, and what cannot be told
+			return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		return Answer{Committed: was, Replayed: true}, nil
 	}
 	return Answer{Committed: out.committed}, out.err
 }

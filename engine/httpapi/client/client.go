@@ -56,6 +56,7 @@ type Client struct {
 	http    *http.Client
 	retry   Retry
 	timeout time.Duration
+	atLeast engine.Seq                                 // what reads ask for
 	pause   func(context.Context, time.Duration) error // waits; tests replace it
 	most    int64                                      // MaxAnswer, but in tests
 	silence time.Duration                              // StreamSilence, but in tests
@@ -133,6 +134,15 @@ func (c *Client) As(key string) *Client {
 func (c *Client) With(r Retry) *Client {
 	other := *c
 	other.retry = r
+	return &other
+}
+
+// AtLeast returns a client for the same server, connections and key whose reads
+// show a sequence or a later one: the server waits for it, up to a second, and
+// refuses with the code behind then.
+func (c *Client) AtLeast(seq engine.Seq) *Client {
+	other := *c
+	other.atLeast = seq
 	return &other
 }
 

@@ -28,6 +28,12 @@ func (c *Client) post(ctx context.Context, path string, body any, calls []Call) 
 
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (*T, error) {
 	v := new(T)
+	if c.atLeast != 0 {
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("min_seq", strconv.FormatUint(uint64(c.atLeast), 10))
+	}
 	_, err := c.do(ctx, &call{method: http.MethodGet, path: path, query: query}, v)
 	if err != nil {
 		return nil, err
