@@ -46,6 +46,11 @@ var (
 	ErrLost = errors.New("the journal does not hold what a checkpoint has signed")
 	// ErrNotCovered: no checkpoint covers the record yet; ask again later.
 	ErrNotCovered = errors.New("no checkpoint covers it yet")
+	// ErrArchived: the record is not in the journal any more; prove it where the
+	// archive and a copy of the tree are.
+	ErrArchived = journal.ErrArchived
+	// ErrRange: the sizes to prove growth between are no range.
+	ErrRange = errors.New("from must be at least 1, and at most to")
 	// ErrInvalid: a proof, checkpoint or key is not what it says it is.
 	ErrInvalid = errors.New("it does not hold")
 )

@@ -42,10 +42,14 @@ type folder struct {
 
 	buf []byte // scratch of write
 
-	mu    sync.Mutex
-	tree  file.File // nil until it is opened
-	sizes []uint64  // of the checkpoints there, ascending
+	mu     sync.Mutex
+	tree   file.File // nil until it is opened
+	closed bool      // and opens no more
+	sizes  []uint64  // of the checkpoints there, ascending
 }
+
+// errClosed ends who still works when everything is closed.
+var errClosed = errors.New("the tree is closed")
 
 // openFolder lists the checkpoints. The tree is opened by whoever needs it.
 func openFolder(fs file.FS, dir string) (*folder, error) {
@@ -81,6 +85,9 @@ func (d *folder) has() []uint64 {
 func (d *folder) openTree(made bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return errClosed
+	}
 	if d.tree != nil {
 		return nil
 	}
@@ -96,13 +103,21 @@ func (d *folder) openTree(made bool) error {
 	return err
 }
 
+// opened returns the file of the hashes.
+func (d *folder) opened() (file.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tree == nil {
+		return nil, errClosed
+	}
+	return d.tree, nil
+}
+
 // ReadHashes implements tlog.HashReader.
 func (d *folder) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	d.mu.Lock()
-	tree := d.tree
-	d.mu.Unlock()
-	if tree == nil {
-		return nil, errors.New("the tree is not open")
+	tree, err := d.opened()
+	if err != nil {
+		return nil, err
 	}
 	out := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
@@ -119,8 +134,24 @@ func (d *folder) write(size uint64, hashes []tlog.Hash) error {
 	for i := range hashes {
 		d.buf = append(d.buf, hashes[i][:]...)
 	}
-	if _, err := d.tree.WriteAt(d.buf, tlog.StoredHashCount(int64(size))*tlog.HashSize); err != nil {
+	tree, err := d.opened()
+	if err != nil {
+		return err
+	}
+	if _, err := tree.WriteAt(d.buf, tlog.StoredHashCount(int64(size))*tlog.HashSize); err != nil {
 		return fmt.Errorf("write the tree: %w", err)
+	}
+	return nil
+}
+
+// sync makes the hashes durable.
+func (d *folder) sync() error {
+	tree, err := d.opened()
+	if err != nil {
+		return err
+	}
+	if err := tree.Sync(); err != nil {
+		return fmt.Errorf("sync the tree: %w", err)
 	}
 	return nil
 }
@@ -223,8 +254,8 @@ func (d *folder) thin(size uint64) error {
 	return nil
 }
 
-// close closes the tree.
-func (d *folder) close() error {
+// release closes the tree's file; it may be opened again.
+func (d *folder) release() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.tree == nil {
@@ -233,4 +264,12 @@ func (d *folder) close() error {
 	err := d.tree.Close()
 	d.tree = nil
 	return err
+}
+
+// close closes the tree for good.
+func (d *folder) close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	return d.release()
 }

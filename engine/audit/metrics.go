@@ -48,9 +48,3 @@ func newMetrics(t *Tree) (*metrics, error) {
 }
 
 func (m *metrics) caughtUp() { m.atHead.Store(time.Now().UnixNano()) }
-
-func (m *metrics) ended(err error) {
-	if err != nil {
-		m.failed.Set(1)
-	}
-}

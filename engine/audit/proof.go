@@ -145,7 +145,7 @@ func prove(seq uint64, c Signed, hashes tlog.HashReader, log Records) (*Inclusio
 // grow makes the proof between two sizes, of which the larger is covered.
 func grow(from, to uint64, c Signed, hashes tlog.HashReader) (*Growth, error) {
 	if from == 0 || from > to {
-		return nil, fmt.Errorf("prove growth: %w", invalid("from %d to %d", from, to))
+		return nil, fmt.Errorf("prove growth from %d to %d: %w", from, to, ErrRange)
 	}
 	if to > c.Size {
 		return nil, fmt.Errorf("prove growth to %d: %w; the newest ends at %d", to, ErrNotCovered, c.Size)

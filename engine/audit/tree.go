@@ -23,6 +23,9 @@ const (
 	// defaultPoll is how often the journal is asked for news. Nobody waits for it
 	// but the next checkpoint.
 	defaultPoll = 100 * time.Millisecond
+	// What failed is tried again after firstRetry, doubling up to lastRetry.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
 	// readAhead bounds the records whose hashes are written at once.
 	readAhead = 4096
 	// tailRecords are compared one by one at the start. A damaged last batch is
@@ -163,13 +166,50 @@ func (t *Tree) whole(c Checkpoint) bool {
 }
 
 // Run hashes what the journal has and signs, until ctx ends, or until Drain and
-// the end of the journal; neither is an error. After an error it may be run
-// again: it goes on from the newest checkpoint. ErrLost means that the journal
-// is not the one that was signed, and never passes.
-func (t *Tree) Run(ctx context.Context) (err error) {
-	defer func() { t.metrics.ended(err) }()
+// the end of the journal; neither is an error. What may pass, as a full disk, is
+// told and tried again. What does not pass on its own ends it: ErrLost, records
+// that are needed and in the archive, and damage to the journal.
+func (t *Tree) Run(ctx context.Context) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		began := time.Now()
+		err := t.follow(ctx)
+		if err == nil || over(ctx, err) {
+			return nil
+		}
+		t.metrics.failed.Set(1)
+		var corrupt *journal.CorruptError
+		if t.drained() || errors.Is(err, ErrLost) || errors.Is(err, journal.ErrArchived) || errors.As(err, &corrupt) {
+			return fmt.Errorf("audit tree: %w", err)
+		}
+		if time.Since(began) > lastRetry { // it has worked in between
+			wait = firstRetry
+		}
+		t.cfg.Logger.Error("the audit tree is not kept up", "err", err, "retry_in", wait)
+		pause := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-t.draining:
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+}
+
+// over says whether an error only means that nobody wants more: the caller ended
+// its context, or closed tree or journal while it ran, as an immediate end does.
+func over(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, errClosed) || errors.Is(err, journal.ErrClosed)
+}
+
+// follow is Run up to the first error.
+func (t *Tree) follow(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil { // whoever repairs the file may put another in its place
+			err = errors.Join(err, t.folder.release())
+		}
+	}()
 	if err := t.resume(ctx); err != nil {
-		return stopped(ctx, err)
+		return err
 	}
 	t.metrics.failed.Set(0)
 	poll := time.NewTicker(t.cfg.Poll)
@@ -178,7 +218,7 @@ func (t *Tree) Run(ctx context.Context) (err error) {
 	for {
 		last := t.drained()
 		if err := t.catchUp(ctx, t.cfg.Log.Next()); err != nil {
-			return stopped(ctx, err)
+			return err
 		}
 		if t.edge.size > t.Newest().Size && (last || time.Since(signed) >= t.cfg.Every) {
 			if err := t.sign(); err != nil {
@@ -198,14 +238,6 @@ func (t *Tree) Run(ctx context.Context) (err error) {
 	}
 }
 
-// stopped is no error where the caller asked for the end.
-func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
-	}
-	return err
-}
-
 // Drain makes Run take what the journal has, sign it, and end.
 func (t *Tree) Drain() { t.once.Do(func() { close(t.draining) }) }
 
@@ -218,7 +250,7 @@ func (t *Tree) drained() bool {
 	}
 }
 
-// Close releases the tree's file; Run has ended.
+// Close releases the tree's file. A Run that has not ended does.
 func (t *Tree) Close() error { return t.folder.close() }
 
 // resume goes on from the newest checkpoint if the tree has its root, and hashes
@@ -306,8 +338,8 @@ func (t *Tree) sign() error {
 	if err != nil {
 		return fmt.Errorf("sign checkpoint: %w", err)
 	}
-	if err := t.folder.tree.Sync(); err != nil {
-		return fmt.Errorf("sign checkpoint: sync the tree: %w", err)
+	if err := t.folder.sync(); err != nil {
+		return fmt.Errorf("sign checkpoint: %w", err)
 	}
 	c, err := t.cfg.Key.sign(t.edge.size, t.edge.root(), d.At)
 	if err != nil {

@@ -7,12 +7,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/mbp-market/mbp/engine"
@@ -23,19 +26,27 @@ import (
 // memory is a journal in memory that may begin after its first record.
 type memory struct {
 	first    uint64
+	mu       sync.Mutex // guards the length of payloads
 	payloads [][]byte
 	at       func(seq uint64) int64
 }
 
 func (m *memory) First() uint64 { return max(1, m.first) }
-func (m *memory) Next() uint64  { return uint64(len(m.payloads)) + 1 }
+func (m *memory) Next() uint64  { return uint64(len(m.all())) + 1 }
+
+func (m *memory) all() [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.payloads
+}
 
 func (m *memory) Read(from uint64, fn func(journal.Record) error) error {
 	if from < m.First() {
 		return journal.ErrArchived
 	}
-	for seq := from; seq < m.Next(); seq++ {
-		r := journal.Record{Seq: seq, Payload: m.payloads[seq-1]}
+	payloads := m.all()
+	for seq := from; seq <= uint64(len(payloads)); seq++ {
+		r := journal.Record{Seq: seq, Payload: payloads[seq-1]}
 		if m.at != nil {
 			r.At = m.at(seq)
 		}
@@ -58,7 +69,10 @@ func decision(seq uint64, salt int) []byte {
 
 func (m *memory) grow(n, salt int) *memory {
 	for range n {
-		m.payloads = append(m.payloads, decision(m.Next(), salt))
+		p := decision(m.Next(), salt)
+		m.mu.Lock()
+		m.payloads = append(m.payloads, p)
+		m.mu.Unlock()
 	}
 	return m
 }
@@ -368,4 +382,103 @@ func TestCrashAnywhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFailuresPass: while the disk is full nothing is signed, the metric says so,
+// and it goes on by itself.
+func TestFailuresPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, fs := records(10), faultfs.New()
+		x, err := New(Config{Dir: "audit", FS: fs, Log: log, Key: testKey(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs.SetPlan(func(o faultfs.Op) faultfs.Fault {
+			if o.Kind == faultfs.Write {
+				return faultfs.Fault{Err: errors.New("no space")}
+			}
+			return faultfs.Fault{}
+		})
+		done := make(chan error)
+		go func() { done <- x.Run(t.Context()) }()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if x.Newest().Size != 0 || testutil.ToFloat64(x.metrics.failed) != 1 {
+			t.Errorf("signed %d, failed %v", x.Newest().Size, testutil.ToFloat64(x.metrics.failed))
+		}
+		fs.SetPlan(nil)
+		time.Sleep(lastRetry + DefaultEvery + time.Second)
+		synctest.Wait()
+		if x.Newest().Size != 10 || testutil.ToFloat64(x.metrics.failed) != 0 {
+			t.Errorf("signed %d, failed %v", x.Newest().Size, testutil.ToFloat64(x.metrics.failed))
+		}
+		x.Drain()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCloseUnderWay: an immediate end closes everything under a tree that runs.
+func TestCloseUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := records(10)
+		x, err := New(Config{Dir: "audit", FS: faultfs.New(), Log: log, Key: testKey(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- x.Run(t.Context()) }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if err := x.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("at the next checkpoint: %v", err)
+		}
+		if err := x.Run(t.Context()); err != nil || x.Newest().Size != 0 {
+			t.Errorf("run again: %v, signed %d", err, x.Newest().Size)
+		}
+		if _, err := x.Grow(1, 1); !errors.Is(err, ErrNotCovered) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestMetrics: a tree that does not run falls behind, and shows it.
+func TestMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, reg := records(10), prometheus.NewRegistry()
+		x, err := New(Config{Dir: "audit", FS: faultfs.New(), Log: log, Key: testKey(t), Registerer: reg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7 * time.Second)
+		values := func() map[string]float64 {
+			families, err := reg.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := map[string]float64{}
+			for _, f := range families {
+				m := f.GetMetric()[0]
+				out[f.GetName()] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+			delete(out, "mbp_audit_seconds_total") // of the bubble's clock, which stands still
+			return out
+		}
+		want := map[string]float64{"mbp_audit_failed": 0, "mbp_audit_records": 0, "mbp_audit_signed_records": 0, "mbp_audit_lag_records": 10, "mbp_audit_lag_seconds": 7}
+		if got := values(); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		x.Drain()
+		if err := x.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want = map[string]float64{"mbp_audit_failed": 0, "mbp_audit_records": 10, "mbp_audit_signed_records": 10, "mbp_audit_lag_records": 0, "mbp_audit_lag_seconds": 0}
+		if got := values(); !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
 }
