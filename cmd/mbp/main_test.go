@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": scriptServer, "exit": scriptExit, "stop": scriptStop, "now": scriptNow,
-			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace,
+			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage,
 		},
 	})
 }

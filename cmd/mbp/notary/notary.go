@@ -13,6 +13,7 @@ package notary
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,6 +89,16 @@ func Holds(data string, key *audit.Key) (uint64, error) {
 		return 0, nil
 	}
 	return audit.SignedSize(file.ReadOnly{}, Dir(data), key.Verifier())
+}
+
+// Check compares the journal of a data folder with its audit tree, and both with
+// every checkpoint. The report is empty if there is no tree. It writes nothing.
+func Check(ctx context.Context, data string, log audit.Records) (audit.Report, error) {
+	key, err := Open(data, false)
+	if err != nil || key == nil {
+		return audit.Report{}, err
+	}
+	return audit.Check(ctx, nil, Dir(data), log, key.Verifier())
 }
 
 // Explain adds to an error of opening a journal or its tree what can be done, if
