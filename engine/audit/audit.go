@@ -21,6 +21,7 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -59,8 +60,8 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// appendLeaf appends the bytes of a record that its leaf covers: its sequence as
-// eight bytes, big-endian, then its payload.
+// appendLeaf appends what the hash of a record's leaf is taken over: the zero byte
+// of RFC 6962, the sequence as eight bytes, big-endian, and the payload.
 //
 // The sequence binds the record to its place even for who does not check the
 // index. The time at which a batch was handed to the journal (Record.At) is left
@@ -68,14 +69,20 @@ func invalid(format string, args ...any) error {
 // takeover may set it anew. The time of the decision is in the payload. Batches,
 // check values and segments are the storage's own, too.
 func appendLeaf(b []byte, seq uint64, payload []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(b, seq), payload...)
+	return append(binary.BigEndian.AppendUint64(append(b, 0), seq), payload...)
 }
+
+// leafHash hashes what appendLeaf gave: tlog.RecordHash without its allocation.
+func leafHash(leaf []byte) tlog.Hash { return sha256.Sum256(leaf) }
 
 // LeafHash returns the hash of a record's leaf: SHA-256 over a zero byte, the
 // sequence as eight bytes, big-endian, and the payload.
 func LeafHash(seq uint64, payload []byte) tlog.Hash {
-	return tlog.RecordHash(appendLeaf(make([]byte, 0, 8+len(payload)), seq, payload))
+	return leafHash(appendLeaf(make([]byte, 0, leafHead+len(payload)), seq, payload))
 }
+
+// leafHead is the bytes of a leaf before its payload.
+const leafHead = 1 + 8
 
 // levels is more than any tree has: records are counted in 63 bits.
 const levels = 64

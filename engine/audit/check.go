@@ -168,7 +168,7 @@ func (c *checker) run(ctx context.Context, log Records, v Verifier) error {
 			return err
 		}
 		leaf = appendLeaf(leaf[:0], r.Seq, r.Payload)
-		c.fresh = c.edge.add(tlog.RecordHash(leaf), c.fresh)
+		c.fresh = c.edge.add(leafHash(leaf), c.fresh)
 		c.out.Records++
 		c.signed(c.edge.size)
 		if len(c.fresh) < readAhead && c.edge.size != c.out.Signed {

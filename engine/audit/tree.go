@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ const (
 	// What failed is tried again after firstRetry, doubling up to lastRetry.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
-	// readAhead bounds the records whose hashes are written at once.
-	readAhead = 4096
+	// readAhead bounds the records whose hashes are written at once: half a
+	// millisecond of work.
+	readAhead = 1024
 	// tailRecords are compared one by one at the start. A damaged last batch is
 	// cut as torn when the journal opens; it has at most as many records.
 	tailRecords = journal.MaxBatchRecords
@@ -289,45 +291,50 @@ func (t *Tree) grew(edge frontier) {
 
 // catchUp hashes the records up to a sequence that it does not reach.
 func (t *Tree) catchUp(ctx context.Context, end uint64) error {
-	for t.edge.size+1 < end {
-		if err := ctx.Err(); err != nil {
-			return err
+	edge, began := t.edge, time.Now()
+	if edge.size+1 >= end {
+		t.metrics.caughtUp()
+		return nil
+	}
+	t.hashes = t.hashes[:0]
+	err := t.cfg.Log.Read(edge.size+1, func(r journal.Record) error {
+		if r.Seq != edge.size+1 {
+			return fmt.Errorf("record %d follows %d", r.Seq, edge.size)
 		}
-		began := time.Now()
-		if err := t.hash(min(end, t.edge.size+1+readAhead)); err != nil {
+		t.leaf = appendLeaf(t.leaf[:0], r.Seq, r.Payload)
+		t.hashes = edge.add(leafHash(t.leaf), t.hashes)
+		last := edge.size+1 == end
+		if !last && edge.size-t.edge.size < readAhead {
+			return nil
+		}
+		if err := t.take(edge); err != nil {
 			return err
 		}
 		t.metrics.seconds.Add(time.Since(began).Seconds())
+		if last {
+			return journal.ErrStop
+		}
+		runtime.Gosched() // whoever decides and waits for a processor has it first
+		began = time.Now()
+		return ctx.Err()
+	})
+	if err == nil && t.edge.size+1 != end {
+		err = fmt.Errorf("the journal ends at %d, before %d", edge.size, end)
+	}
+	if err != nil {
+		return fmt.Errorf("hash the journal from %d: %w", t.edge.size+1, err)
 	}
 	t.metrics.caughtUp()
 	return nil
 }
 
-// hash writes the hashes of the records up to a sequence that it does not reach.
-func (t *Tree) hash(end uint64) error {
-	edge := t.edge
-	t.hashes = t.hashes[:0]
-	err := t.cfg.Log.Read(edge.size+1, func(r journal.Record) error {
-		if r.Seq >= end {
-			return journal.ErrStop
-		}
-		if r.Seq != edge.size+1 {
-			return fmt.Errorf("record %d follows %d", r.Seq, edge.size)
-		}
-		t.leaf = appendLeaf(t.leaf[:0], r.Seq, r.Payload)
-		t.hashes = edge.add(tlog.RecordHash(t.leaf), t.hashes)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("hash the journal from %d: %w", t.edge.size+1, err)
-	}
-	if edge.size+1 != end {
-		return fmt.Errorf("hash the journal: it ends at %d, before %d", edge.size, end)
-	}
+// take writes the hashes that lead to a new edge, and takes it over.
+func (t *Tree) take(edge frontier) error {
 	if err := t.folder.write(t.edge.size, t.hashes); err != nil {
 		return err
 	}
-	t.last = append(t.last[:0], t.leaf[8:]...)
+	t.hashes = t.hashes[:0]
+	t.last = append(t.last[:0], t.leaf[leafHead:]...)
 	t.grew(edge)
 	return nil
 }

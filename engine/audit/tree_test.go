@@ -211,8 +211,8 @@ func TestStoredOrder(t *testing.T) {
 	var edge frontier
 	var have, want []tlog.Hash
 	for n := range int64(300) {
-		data := appendLeaf(nil, uint64(n)+1, []byte{byte(n)})
-		have = edge.add(tlog.RecordHash(data), have)
+		data := append(binary.BigEndian.AppendUint64(nil, uint64(n)+1), byte(n))
+		have = edge.add(LeafHash(uint64(n)+1, []byte{byte(n)}), have)
 		more, err := tlog.StoredHashes(n, data, tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
 			var out []tlog.Hash
 			for _, i := range at {
@@ -312,8 +312,14 @@ func TestResume(t *testing.T) {
 	log.grow(500, 0)
 	want := signedTree(t, faultfs.New(), log, key).Newest()
 	log.first = 1001 // the first part is not needed
-	if got := signedTree(t, fs.Clone(), log, key).Newest(); got.Root != want.Root {
+	later := fs.Clone()
+	if got := signedTree(t, later, log, key).Newest(); got.Root != want.Root {
 		t.Errorf("gone on: %+v, want %+v", got.Checkpoint, want.Checkpoint)
+	}
+	stored := uint64(tlog.StoredHashCount(1500) - tlog.StoredHashCount(1000))
+	report, err := Check(t.Context(), later, "audit", log, key.Verifier())
+	if want := (Report{Records: 500, Archived: 1000, Hashes: stored, Checkpoints: 1, Signed: 1500}); err != nil || report != want {
+		t.Errorf("%+v, want %+v: %v", report, want, err)
 	}
 	for name, damage := range map[string]func([]byte) []byte{
 		"zeros":  func(b []byte) []byte { return make([]byte, len(b)) },
