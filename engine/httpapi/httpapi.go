@@ -145,8 +145,8 @@ type API struct {
 	began          time.Time // of the clock of the limiters
 	traders, staff *rate.Limiter[payer]
 	reads          *rate.Limiter[engine.Digest]
-	waiting        waiters
-	underway       atomic.Int64 // mutations that were handed to the writer
+	waiting        *rate.Places[engine.Digest] // reads of a key that wait for a sequence
+	underway       atomic.Int64                // mutations that were handed to the writer
 	thinner        thinner
 	refused        tally.Tally
 	noting         time.Duration // between summaries of what was refused; noteEvery but in tests
@@ -176,7 +176,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
-		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: waiters{count: map[engine.Digest]int{}},
+		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
 		thinner: newThinner(), noting: noteEvery, drained: make(chan struct{}),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)

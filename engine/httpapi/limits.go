@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"sync"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
@@ -70,28 +69,4 @@ func (a *API) charge(c *call, tokens int) {
 
 func tooMany(wait time.Duration, detail string) *refusal {
 	return &refusal{code: codeTooMany, detail: detail, retryAfter: wait}
-}
-
-// waiters counts the reads of each key that wait for a sequence.
-type waiters struct {
-	mu    sync.Mutex
-	count map[engine.Digest]int
-}
-
-func (w *waiters) enter(key engine.Digest) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.count[key] >= maxWaiters {
-		return false
-	}
-	w.count[key]++
-	return true
-}
-
-func (w *waiters) leave(key engine.Digest) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.count[key]--; w.count[key] == 0 {
-		delete(w.count, key)
-	}
 }

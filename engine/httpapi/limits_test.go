@@ -242,9 +242,7 @@ func TestReaderThatLeaves(t *testing.T) {
 }
 
 func (e *edge) waiting(secret string) int {
-	e.api.waiting.mu.Lock()
-	defer e.api.waiting.mu.Unlock()
-	return e.api.waiting.count[digestOf(secret)]
+	return e.api.waiting.Taken(digestOf(secret))
 }
 
 func TestMinSeqFarAhead(t *testing.T) {

@@ -62,10 +62,10 @@ func (a *API) await(c *call, want engine.Seq) error {
 		return nil
 	case want > at+minSeqAhead:
 		return &refusal{code: codeBehind, detail: "the sequence is too far ahead to wait for it", seq: at}
-	case !a.waiting.enter(c.key.SHA256):
+	case !a.waiting.Enter(c.key.SHA256):
 		return tooMany(minSeqWait, "too many reads of this API key wait for a sequence")
 	}
-	defer a.waiting.leave(c.key.SHA256)
+	defer a.waiting.Leave(c.key.SHA256)
 	ctx, cancel := context.WithTimeout(c.r.Context(), minSeqWait)
 	defer cancel()
 	err := a.seq.Wait(ctx, want)
