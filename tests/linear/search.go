@@ -72,7 +72,9 @@ var keys = porcupine.NondeterministicModel{
 			return []any{s}
 		case !answered:
 			return []any{s, keyState{decided: true}}
-		case !a.mine || a.replayed != s.decided || s.known && (s.seq != a.seq || s.digest != a.digest):
+		// A repetition may be the first that is heard of: the transport sends a request
+		// with an idempotency key again by itself when its connection ends.
+		case !a.mine || s.decided && !a.replayed || s.known && (s.seq != a.seq || s.digest != a.digest):
 			return nil
 		}
 		return []any{keyState{true, true, a.seq, a.digest}}

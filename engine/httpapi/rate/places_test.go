@@ -5,8 +5,13 @@ import "testing"
 // TestPlaces: each has so many, gets them back, and leaves nothing behind.
 func TestPlaces(t *testing.T) {
 	p := NewPlaces[string](2)
-	if !p.Enter("ana") || !p.Enter("ana") || p.Enter("ana") || !p.Enter("bob") {
-		t.Fatal("two places each")
+	for i, want := range []bool{true, true, false} {
+		if p.Enter("ana") != want {
+			t.Fatalf("place %d: want %v", i+1, want)
+		}
+	}
+	if !p.Enter("bob") {
+		t.Fatal("somebody else's places are taken")
 	}
 	p.Leave("ana")
 	if !p.Enter("ana") || p.Enter("ana") {
