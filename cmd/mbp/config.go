@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
@@ -29,7 +30,7 @@ import (
 type Config struct {
 	Listen         string        // address of the HTTP listener, host:port; port 0 takes a free one
 	AllowRemote    bool          // listen on an address that other machines reach, in plain HTTP
-	Data           string        // folder of journal, lake and admin.key; made if absent
+	Data           string        // folder of journal, audit tree, lake and admin.key; made if absent
 	Env            string        // name of this installation in metrics of the panel
 	RUMURL         string        // where the panel sends its vitals; empty: nowhere
 	DbtResults     string        // run_results.json of the dbt project, read at scrape time; empty: no metric
@@ -46,6 +47,8 @@ type Config struct {
 	StaffBurst     int           // of them at once
 	ReadRate       int           // reads a second of one key; 0: no limit
 	ReadBurst      int           // of them at once
+	Audit          bool          // keep the audit tree
+	AuditEvery     time.Duration // between two signed checkpoints while the journal grows
 	CDCFlush       time.Duration // longest time that a row waits for its file in the lake
 	Shutdown       time.Duration // how long a graceful shutdown may take
 }
@@ -58,7 +61,7 @@ func defaultConfig() Config {
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
 		StaffRate: rate.Staff.PerSecond, StaffBurst: rate.Staff.Burst,
 		ReadRate: rate.Reads.PerSecond, ReadBurst: rate.Reads.Burst,
-		CDCFlush: time.Second, Shutdown: 15 * time.Second,
+		Audit: true, AuditEvery: audit.DefaultEvery, CDCFlush: time.Second, Shutdown: 15 * time.Second,
 	}
 }
 
@@ -67,7 +70,7 @@ func defaultConfig() Config {
 func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", c.Listen, "address of the HTTP listener, `host:port`; port 0 takes a free one")
 	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP, so put TLS in front")
-	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the lake and admin.key; made if absent")
+	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the audit tree, the lake and admin.key; made if absent")
 	f.StringVar(&c.Env, "env", c.Env, "`name` of this installation in the panel's metrics")
 	f.StringVar(&c.RUMURL, "rum-url", c.RUMURL, "`URL` to which the panel sends its vitals; empty: nowhere")
 	f.StringVar(&c.DbtResults, "dbt-results", c.DbtResults, "run_results.json `file` of the dbt project, read at scrape time; empty: no metric")
@@ -84,6 +87,8 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.IntVar(&c.StaffBurst, "staff-burst", c.StaffBurst, "of them at once")
 	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key, a dear one counting as several; 0: no limit")
 	f.IntVar(&c.ReadBurst, "read-burst", c.ReadBurst, "of them at once")
+	f.BoolVar(&c.Audit, "audit", c.Audit, "keep the audit tree, which proves what the journal holds")
+	f.DurationVar(&c.AuditEvery, "audit-every", c.AuditEvery, "longest time that a decision waits for a signed checkpoint")
 	f.DurationVar(&c.CDCFlush, "cdc-flush", c.CDCFlush, "longest time that a row waits for its file in the lake")
 	f.DurationVar(&c.Shutdown, "shutdown", c.Shutdown, "how long a graceful shutdown may take")
 }
@@ -202,6 +207,7 @@ func (c *Config) Validate() error {
 		err := r.Validate()
 		fault(err != nil, "%s: %v", name, err)
 	}
+	fault(c.AuditEvery < 100*time.Millisecond || c.AuditEvery > time.Hour, "audit-every: 100ms..1h")
 	fault(c.CDCFlush < 10*time.Millisecond || c.CDCFlush > time.Minute, "cdc-flush: 10ms..1m")
 	fault(c.Shutdown < time.Second || c.Shutdown > 5*time.Minute, "shutdown: 1s..5m")
 	return errors.Join(errs...)

@@ -36,7 +36,10 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"server": scriptServer, "exit": scriptExit, "stop": scriptStop, "now": scriptNow},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server": scriptServer, "exit": scriptExit, "stop": scriptStop, "now": scriptNow,
+			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage,
+		},
 	})
 }
 

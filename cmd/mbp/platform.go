@@ -23,6 +23,7 @@ import (
 	"github.com/mbp-market/mbp/data/cdc"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
+	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
@@ -37,6 +38,7 @@ type platform struct {
 	log      *slog.Logger
 	cfg      Config
 	journal  *file.Log
+	tree     *audit.Tree // nil if it is turned off
 	seq      *sequencer.Sequencer
 	source   *source
 	pipeline *cdc.Pipeline
@@ -48,7 +50,7 @@ type platform struct {
 	writer atomic.Pointer[error] // why the writer takes no decisions
 	lake   atomic.Pointer[error] // why no rows move into the lake
 
-	writerDone, lakeDone chan struct{}
+	writerDone, lakeDone, auditDone chan struct{}
 }
 
 var errStarting error = httpapi.NotReady("starting")
@@ -56,7 +58,7 @@ var errStarting error = httpapi.NotReady("starting")
 // open makes every part and starts none. Opening the journal checks every
 // record of it; making the writer folds them.
 func open(cfg Config, log *slog.Logger) (*platform, error) {
-	p := &platform{cfg: cfg, log: log, writerDone: make(chan struct{}), lakeDone: make(chan struct{})}
+	p := &platform{cfg: cfg, log: log, writerDone: make(chan struct{}), lakeDone: make(chan struct{}), auditDone: make(chan struct{})}
 	p.writer.Store(&errStarting)
 	p.lake.Store(&errStarting)
 	if err := machine.DataFolder(cfg.Data); err != nil {
@@ -67,11 +69,10 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	var err error
-	if p.journal, err = file.Open(file.Config{Dir: filepath.Join(cfg.Data, "journal"), Logger: log}); err != nil {
+	if err := p.openJournal(metrics); err != nil {
 		return nil, err
 	}
-	if err = p.wire(metrics); err != nil {
+	if err := p.wire(metrics); err != nil {
 		return nil, errors.Join(err, p.journal.Close())
 	}
 	return p, nil
@@ -109,7 +110,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	p.api, err = httpapi.New(httpapi.Config{
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
-		Ready: p.ready, MaxBody: p.cfg.MaxBody,
+		Audit: p.proofs(), Ready: p.ready, MaxBody: p.cfg.MaxBody,
 		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
 		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
 	})
@@ -139,6 +140,13 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	g.Go(func() error {
 		defer close(p.lakeDone)
 		p.runLake(life)
+		return nil
+	})
+	g.Go(func() error {
+		defer close(p.auditDone)
+		if p.tree != nil {
+			p.runAudit(life)
+		}
 		return nil
 	})
 	g.Go(func() error { return p.api.Run(life) })
@@ -214,7 +222,7 @@ func (p *platform) ready() error {
 const (
 	takeAnswers = 3 // one part in so many is for clients to take their answers
 	giveAnswers = 2 // one part in so many is for the edge to end
-	// lastWait is what writer and lake get even if the grace is over: they end
+	// lastWait is what writer, lake and audit tree get even if the grace is over: they end
 	// within milliseconds unless the disk is stuck, and the journal is closed after
 	// them.
 	lastWait = time.Second
@@ -237,14 +245,19 @@ func (p *platform) shutdown(grace context.Context, end context.CancelFunc) error
 		_ = p.server.Close()
 		err = context.Cause(edge)
 	}
-	p.source.drain() // the lake takes what the journal has, and ends
-	if late := wait(grace, p.lakeDone); err == nil {
-		err = late
+	p.source.drain() // lake and audit tree take what the journal has, and end
+	if p.tree != nil {
+		p.tree.Drain()
+	}
+	for _, part := range []<-chan struct{}{p.lakeDone, p.auditDone} {
+		if late := wait(grace, part); err == nil {
+			err = late
+		}
 	}
 	end() // the writer and the streams end
 	least, done := context.WithTimeout(context.WithoutCancel(grace), lastWait)
 	defer done()
-	for _, part := range []<-chan struct{}{p.writerDone, p.lakeDone} {
+	for _, part := range []<-chan struct{}{p.writerDone, p.lakeDone, p.auditDone} {
 		if late := wait(grace, part); late != nil && wait(least, part) != nil && err == nil {
 			err = late
 		}
@@ -263,6 +276,11 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 
 // close ends the journal; it is the last thing that ends.
 func (p *platform) close() {
+	if p.tree != nil {
+		if err := p.tree.Close(); err != nil {
+			p.log.Error("close the audit tree", "err", err)
+		}
+	}
 	if err := p.journal.Close(); err != nil {
 		p.log.Error("close the journal", "err", err)
 	}

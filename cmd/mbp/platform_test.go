@@ -112,6 +112,7 @@ func runPlatform(t *testing.T) *running {
 	t.Helper()
 	cfg := defaultConfig()
 	cfg.Data, cfg.DbtResults, cfg.CDCFlush = filepath.Join(t.TempDir(), "data"), "", 10*time.Millisecond
+	cfg.AuditEvery = 100 * time.Millisecond
 	p, err := open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/cmd/mbp/offline"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
 )
@@ -76,6 +77,6 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 	}
 	add("run", serveCommand())
 	add("trade", remote.Commands()...)
-	add("load", seedCommand(), importCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand())
+	add("load", seedCommand(), importCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand(), notary.Command())
 	return root
 }

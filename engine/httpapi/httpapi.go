@@ -90,6 +90,9 @@ type Config struct {
 	Gatherer   prometheus.Gatherer // what /metrics shows
 	Logger     *slog.Logger        // redacting: see obs/telemetry
 
+	// Audit is the audit tree; nil: there is none, and its routes say so.
+	Audit Audit
+
 	// Panel is the built panel with index.html at its root; nil, or without that
 	// file, shows a page that says how to build it.
 	Panel       fs.FS

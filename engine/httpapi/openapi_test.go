@@ -247,7 +247,8 @@ func (c *contract) check(r route, got reply) {
 // TestAnswersFollowTheContract drives every route into answers of many kinds.
 func TestAnswersFollowTheContract(t *testing.T) {
 	c := openContract(t)
-	e := start(t, options{})
+	o, tree := withTree(t)
+	e := start(t, o)
 	routes := map[string]route{}
 	for _, r := range e.api.routes() {
 		routes[r.pattern()] = r
@@ -325,6 +326,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	get("/v1/decisions", "/v1/decisions?limit=2&after=3")
 	get("/v1/decisions/{seq}", "/v1/decisions/1")
 	get("/v1/decisions/{seq}", "/v1/decisions/99999")
+	driveAudit(see, e.admin, tree)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/panel.json"} {
 		get(path, path)
 	}

@@ -2,14 +2,12 @@ package httpapi
 
 import (
 	"errors"
-	"io/fs"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/scrape"
+	"github.com/mbp-market/mbp/engine/httpapi/site"
 )
 
 // PanelConfig is what the panel learns from /panel.json.
@@ -20,47 +18,15 @@ type PanelConfig struct {
 	Env string `json:"env"`
 }
 
-const notBuilt = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>MBP</title>
-<h1>The panel is not built</h1>
-<p>Run <code>make build</code> and start <code>bin/mbp serve</code> again. The API under <code>/v1</code> works without it.</p>
-</html>
-`
-
 // panel serves the files of the panel.
 func (a *API) panel() http.HandlerFunc {
-	built := false
-	if a.cfg.Panel != nil {
-		_, err := fs.Stat(a.cfg.Panel, "index.html")
-		built = err == nil
-	}
-	var files http.Handler
-	if built {
-		files = http.FileServerFS(a.cfg.Panel)
-	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			a.fail(w, r, &refusal{code: codeMethod, detail: "allowed: GET, HEAD", allow: "GET, HEAD"})
-			return
+	return site.Handler(a.cfg.Panel, a.cfg.PanelPolicy, func(w http.ResponseWriter, r *http.Request, method bool) {
+		e := &refusal{code: codeNotFound}
+		if method {
+			e = &refusal{code: codeMethod, detail: "allowed: GET, HEAD", allow: "GET, HEAD"}
 		}
-		h := w.Header()
-		if files != nil {
-			h.Set("Content-Security-Policy", a.cfg.PanelPolicy)
-			h.Set("Cache-Control", "no-cache")
-			if strings.HasPrefix(r.URL.Path, "/assets/") { // these names carry the hash of their content
-				h.Set("Cache-Control", "public, max-age=31536000, immutable")
-			}
-			files.ServeHTTP(w, r)
-			return
-		}
-		if r.URL.Path != "/" && r.URL.Path != "/index.html" {
-			a.fail(w, r, &refusal{code: codeNotFound})
-			return
-		}
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(notBuilt))
-	}
+		a.fail(w, r, e)
+	})
 }
 
 func (a *API) panelConfig(w http.ResponseWriter, r *http.Request) {
@@ -73,21 +39,7 @@ func (a *API) healthz(w http.ResponseWriter, r *http.Request) {
 }
 
 // exposition serves the metrics.
-func (a *API) exposition() http.HandlerFunc {
-	x := scrape.New(a.cfg.Gatherer, a.log)
-	return func(w http.ResponseWriter, r *http.Request) {
-		kind, body, err := x.Page()
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", kind)
-		h.Set("Content-Length", strconv.Itoa(len(body)))
-		h.Set("Cache-Control", "no-store")
-		_, _ = w.Write(body) // who left misses nothing
-	}
-}
+func (a *API) exposition() http.HandlerFunc { return scrape.New(a.cfg.Gatherer, a.log).Serve(a.fail) }
 
 // NotReady says in a word that anybody may read why the process cannot serve.
 type NotReady string

@@ -57,11 +57,14 @@ var allowed = map[string]string{
 	"POST /v1/orders/{order}/cancel":               "trader",
 	"GET /v1/decisions":                            "auditor admin",
 	"GET /v1/decisions/{seq}":                      "auditor admin",
+	"GET /v1/audit/checkpoint":                     "auditor admin",
+	"GET /v1/audit/proof/{seq}":                    "auditor admin",
+	"GET /v1/audit/consistency":                    "auditor admin",
 	"GET /v1/stream":                               "trader operator resolver moderator auditor admin service",
 }
 
 // public routes need no key.
-var public = "GET /healthz GET /readyz GET /metrics GET /panel.json"
+var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/verifier"
 
 func concrete(path string) string {
 	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5",
@@ -126,8 +129,8 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 			}
 		}
 	}
-	if len(allowed)+4 != len(e.api.routes()) {
-		t.Errorf("%d routes, the test knows %d", len(e.api.routes()), len(allowed)+4)
+	if len(allowed)+5 != len(e.api.routes()) {
+		t.Errorf("%d routes, the test knows %d", len(e.api.routes()), len(allowed)+5)
 	}
 }
 

@@ -80,7 +80,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},
 		{method: get, path: "/panel.json", open: a.panelConfig},
-	}, a.marketRoutes()...)
+	}, append(a.marketRoutes(), a.auditRoutes()...)...)
 }
 
 // marketRoutes is the part of the table that is about markets.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -22,13 +23,15 @@ import (
 // BenchmarkDurable compares durable decisions with the least that the disk asks
 // for: a bare loop of pwrite and fdatasync with group commit over a file that was
 // zero-written before, fed by as many submitters with records of the same size.
-// Each submitter waits for its answer before it goes on. ns/op is per durable
+// Each submitter waits for its answer before it goes on; audited decisions have an
+// audit tree following, as mbp serve does. ns/op is per durable
 // order, from Submit to the answer. The disks of shared machines wander: run
 // with -cpu 2 -count 5 and compare medians of one run.
 func BenchmarkDurable(b *testing.B) {
 	for _, submitters := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("raw/%d", submitters), func(b *testing.B) { rawCommits(b, submitters) })
-		b.Run(fmt.Sprintf("decisions/%d", submitters), func(b *testing.B) { decisions(b, submitters) })
+		b.Run(fmt.Sprintf("decisions/%d", submitters), func(b *testing.B) { decisions(b, submitters, false) })
+		b.Run(fmt.Sprintf("audited/%d", submitters), func(b *testing.B) { decisions(b, submitters, true) })
 	}
 }
 
@@ -43,10 +46,13 @@ func share(n, submitters, i int) int {
 	return n / submitters
 }
 
-func decisions(b *testing.B, submitters int) {
+func decisions(b *testing.B, submitters int, audited bool) {
 	const accounts = 1000
 	m := newMarket(b, file.Config{Dir: filepath.Join(b.TempDir(), "j")}, accounts)
 	defer m.close(b)
+	if audited {
+		defer audits(b, m)()
+	}
 	before := m.q.Durable()
 	appends := m.log.appends.Load()
 	b.ReportAllocs()
@@ -77,6 +83,32 @@ func decisions(b *testing.B, submitters int) {
 	n := float64(m.q.Durable() - before)
 	b.ReportMetric(n/b.Elapsed().Seconds(), "decisions/s")
 	b.ReportMetric(n/float64(m.log.appends.Load()-appends), "records/batch")
+}
+
+// audits follows the journal of a market with an audit tree. It returns how to end
+// that, with everything signed.
+func audits(b *testing.B, m *marketHall) (end func()) {
+	b.Helper()
+	secret, err := audit.NewSecret()
+	if err != nil {
+		b.Fatal(err)
+	}
+	key, err := audit.ParseKey(secret)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x, err := audit.New(audit.Config{Dir: b.TempDir(), Log: m.log, Key: key})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- x.Run(context.Background()) }()
+	return func() {
+		x.Drain()
+		if err := errors.Join(<-done, x.Close()); err != nil || x.Newest().Size != uint64(m.q.Durable()) {
+			b.Errorf("signed %d of %d: %v", x.Newest().Size, m.q.Durable(), err)
+		}
+	}
 }
 
 func rawCommits(b *testing.B, submitters int) {

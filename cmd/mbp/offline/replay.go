@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/replay"
 )
@@ -73,9 +74,17 @@ func (x *audit) run(ctx context.Context, stdout io.Writer) (err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return exit.BadUsage(fmt.Errorf("no journal: %w", err))
 	}
-	log, err := file.Open(file.Config{Dir: dir})
+	key, err := notary.Open(x.data, false)
 	if err != nil {
 		return exit.BadUsage(err)
+	}
+	holds, err := notary.Holds(x.data, key)
+	if err != nil {
+		return exit.BadUsage(err)
+	}
+	log, err := file.Open(file.Config{Dir: dir, Holds: holds})
+	if err != nil {
+		return exit.BadUsage(notary.Explain(err, x.data, holds))
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	out, err := replay.Run(ctx, log, x.Options)

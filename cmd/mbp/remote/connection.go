@@ -62,7 +62,6 @@ func (c *Connection) calls() []client.Call {
 // Open returns the client. The secret never comes from the command line, where
 // other users of the machine could see it.
 func (c *Connection) Open() (*client.Client, error) {
-	url := cmp.Or(c.url, os.Getenv("MBP_URL"), defaultURL)
 	secret := os.Getenv("MBP_KEY")
 	if name := cmp.Or(c.keyFile, os.Getenv("MBP_KEY_FILE")); name != "" && (c.keyFile != "" || secret == "") {
 		b, err := os.ReadFile(name)
@@ -74,7 +73,14 @@ func (c *Connection) Open() (*client.Client, error) {
 	if secret == "" {
 		return nil, usage(errors.New("no API key: say --key-file, or set MBP_KEY_FILE or MBP_KEY"))
 	}
-	cl, err := client.New(url, secret)
+	return c.as(secret)
+}
+
+// Public returns a client without a key, for what anybody may read.
+func (c *Connection) Public() (*client.Client, error) { return c.as("") }
+
+func (c *Connection) as(secret string) (*client.Client, error) {
+	cl, err := client.New(cmp.Or(c.url, os.Getenv("MBP_URL"), defaultURL), secret)
 	if err != nil {
 		return nil, usage(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -76,4 +77,20 @@ func (x *Exposition) Page() (kind string, body []byte, err error) {
 		return "", nil, ErrGather
 	}
 	return x.last.header.Get("Content-Type"), x.last.body.Bytes(), nil
+}
+
+// Serve answers with the page, or hands over why there is none.
+func (x *Exposition) Serve(fail func(http.ResponseWriter, *http.Request, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		kind, body, err := x.Page()
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		h.Set("Cache-Control", "no-store")
+		_, _ = w.Write(body) // who left misses nothing
+	}
 }

@@ -18,7 +18,8 @@
 //
 // One loss cannot be seen from here: damage to the very last frame after it was
 // acknowledged looks like a torn one and is cut. Open logs every cut with its
-// place; signed checkpoints outside the log are the remedy.
+// place. Config.Holds is the remedy: who knows from outside how many records the
+// log has, as from a signed checkpoint, has Open refuse to cut below that.
 package file
 
 import (
@@ -30,7 +31,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"sort"
+	"slices"
 	"sync"
 
 	"github.com/mbp-market/mbp/engine/journal"
@@ -50,6 +51,9 @@ type Config struct {
 	Dir string
 	// FS is the file system; the machine's own by default.
 	FS FS
+	// Holds is how many records are known to be durable; Open refuses a log that
+	// ends earlier, and leaves its bytes as they are. 0: nothing is known.
+	Holds uint64
 	// SegmentSize is the length of new segments in bytes, 64 MiB by default, at
 	// least 8 KiB. A batch must fit into one segment; the default holds any.
 	SegmentSize int64
@@ -336,20 +340,9 @@ func (l *Log) Read(from uint64, fn func(journal.Record) error) error {
 		l.mu.RUnlock()
 		return journal.ErrClosed
 	}
-	i := sort.Search(len(l.held), func(i int) bool {
-		return len(l.held[i].marks) == 0 || l.held[i].marks[0].seq > from
-	})
-	segs := append([]held(nil), l.held[max(0, i-1):]...)
+	segs := slices.Clone(holding(l.held, from))
 	l.mu.RUnlock()
-	for _, h := range segs {
-		if err := readSegment(l.cfg.FS, h, from, fn); err != nil {
-			if errors.Is(err, journal.ErrStop) {
-				return nil
-			}
-			return fmt.Errorf("read journal: %w", err)
-		}
-	}
-	return nil
+	return readHeld(l.cfg.FS, segs, from, fn)
 }
 
 // Close waits for the append under way, then releases files and lock.

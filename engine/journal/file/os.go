@@ -55,6 +55,14 @@ func (OS) Open(name string) (File, error) {
 	return osFile{f}, nil
 }
 
+func openRead(name string) (File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
 // Rename moves a file.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 

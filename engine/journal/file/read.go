@@ -71,6 +71,27 @@ func (w *window) frameAt(off, limit int64, base uint32) (frame, error) {
 	return decodeHead(b, base, limit-off)
 }
 
+// holding returns the segments that hold the records from a sequence on.
+func holding(segs []held, from uint64) []held {
+	i := sort.Search(len(segs), func(i int) bool {
+		return len(segs[i].marks) == 0 || segs[i].marks[0].seq > from
+	})
+	return segs[max(0, i-1):]
+}
+
+// readHeld is Read of journal.Log over some segments.
+func readHeld(fs FS, segs []held, from uint64, fn func(journal.Record) error) error {
+	for _, h := range holding(segs, from) {
+		if err := readSegment(fs, h, from, fn); err != nil {
+			if errors.Is(err, journal.ErrStop) {
+				return nil
+			}
+			return fmt.Errorf("read journal: %w", err)
+		}
+	}
+	return nil
+}
+
 // readSegment hands the durable records of one segment, from a sequence on, to fn.
 func readSegment(fs FS, h held, from uint64, fn func(journal.Record) error) (err error) {
 	if len(h.marks) == 0 {

@@ -39,6 +39,9 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	if err := l.holds(scans, tail); err != nil {
+		return err
+	}
 	for i := max(tail, 0); i < len(scans); i++ {
 		if err := l.repair(&scans[i], i == tail); err != nil {
 			return err
@@ -156,6 +159,24 @@ func checkOrder(scans []scan) (int, error) {
 		next = s.next
 	}
 	return tail, nil
+}
+
+// holds refuses a log that ends before what is known to be durable, before
+// anything in it is cut: the bytes of a damaged last batch are worth keeping.
+func (l *Log) holds(scans []scan, tail int) error {
+	end := scan{next: 1, why: errNoFrame}
+	if tail >= 0 {
+		end = scans[tail]
+	}
+	if end.next > l.cfg.Holds {
+		return nil
+	}
+	place := end.name
+	if place == "" {
+		place = l.cfg.Dir
+	}
+	return &journal.CorruptError{Place: place, Offset: end.end, Seq: end.next,
+		Reason: fmt.Sprintf("%v, and %d records are known to have been durable", end.why, l.cfg.Holds)}
 }
 
 // repair looks at everything after the last frame of the tail or of an unused
