@@ -288,7 +288,7 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 	}
 	m.Books, m.Guards, m.Spikes = make([]book.Book, books), make([]twap.Guard, books), make([]guard.Spike, books)
 	s.Markets = append(s.Markets, m)
-	if err := s.Ledger.Apply(int64(d.At), uint32(x.Market), s.opening(x)); err != nil {
+	if err := s.post(d, m, s.opening(x)); err != nil {
 		return err
 	}
 	m.settleClaim(x.Creator, d.At)

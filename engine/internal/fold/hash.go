@@ -202,7 +202,9 @@ func (s *State) Check() error {
 			return fmt.Errorf("account %d has %d credits reserved, its orders need %d", id, got, want[asset{id, 0, 0}])
 		}
 	}
+	var held Funds
 	for _, m := range s.Markets {
+		held.add(m.Balance, 1)
 		for i := range m.Balance.Holders() {
 			for o := range m.Outcomes() {
 				a := m.Balance.Holder(i)
@@ -214,6 +216,9 @@ func (s *State) Check() error {
 		if err := m.check(); err != nil {
 			return fmt.Errorf("market %s: %w", m.ID, err)
 		}
+	}
+	if held != s.Held {
+		return fmt.Errorf("markets hold %+v, the state says %+v", held, s.Held)
 	}
 	return nil
 }

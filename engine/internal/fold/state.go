@@ -36,6 +36,7 @@ type State struct {
 	Accounts    []Account
 	Markets     []*Market
 	Ledger      *ledger.Ledger
+	Held        Funds // of all markets
 	Orders      *book.Store
 	Due         *due.Queue
 	Work        []engine.MarketID // markets with orders to cancel or holders to pay, in order
