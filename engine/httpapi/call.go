@@ -26,8 +26,9 @@ type call struct {
 	route         route
 	r             *http.Request
 	key           engine.Key
-	service       // when it came
-	*wire.Request // the body of a mutation, the query of a read
+	service            // when it came
+	limited       bool // its rate refused it after all
+	*wire.Request      // the body of a mutation, the query of a read
 }
 
 // reads says what the function of the route reads.
@@ -62,7 +63,11 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 			return
 		}
 		if rt.order {
-			defer func() { a.metrics.latency.Observe(time.Since(begin).Seconds()) }()
+			defer func() {
+				if !c.limited {
+					a.metrics.latency.Observe(time.Since(begin).Seconds())
+				}
+			}()
 		}
 		next(w, c)
 	}
@@ -100,6 +105,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	}
 	if b, batch := req.Command.(*engine.Batch); batch {
 		if wait := a.paceItems(c, len(b.Items)); wait > 0 {
+			c.limited = true
 			a.fail(w, c.r, a.shed(c, tooMany(wait, "the batch has more items than may come now, and none was decided; ask again later")))
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,32 @@ func TestShedAdmitsLess(t *testing.T) {
 	e.quiet()
 	if got := e.value("http_shed_total"); got != 12 {
 		t.Errorf("%v requests shed, want 12", got)
+	}
+}
+
+// TestABatchPassesShed: however much less is admitted, a batch passes whose trader
+// has asked for nothing else, and the next one is told a wait after which it does.
+func TestABatchPassesShed(t *testing.T) {
+	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 20, Burst: 10} }})
+	e.market(e.funded(100_000))
+	key := e.key("ana", engine.RoleTrader, e.funded(1000))
+	e.degrade(engine.DegradeRule{ShedDivisor: 4})
+	e.mode(engine.ModeShed)
+	item := strings.Replace(buyTen, "{", `{"type":"place_order",`, 1)
+	batch := `{"items":[` + strings.Repeat(item+",", 9) + item + `]}`
+	if r := e.post("/v1/orders/batch", key, batch); r.status != http.StatusCreated {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		r := e.post("/v1/orders/batch", key, batch)
+		if r.status == http.StatusCreated {
+			return
+		}
+		wait, err := strconv.Atoi(r.header.Get("Retry-After"))
+		if err != nil || r.code(t) != codeTooMany || wait < 1 || wait > 2 || time.Now().After(end) {
+			t.Fatalf("after %q: %d %s", r.header.Get("Retry-After"), r.status, r.body)
+		}
+		time.Sleep(time.Duration(wait) * time.Second)
 	}
 }
 

@@ -32,16 +32,17 @@ func (a *API) pace(c *call) time.Duration {
 }
 
 // paceItems is pace for the items of a batch after the first, which came with the
-// request. A batch of more items than the burst takes that.
+// request. With it a batch takes at most the burst, so that one always passes.
 func (a *API) paceItems(c *call, items int) time.Duration {
 	l, r := a.mutations(c.key)
-	more := min(items, r.Burst) - 1
+	each := c.divisor(c.route)
+	more := min(items*each, r.Burst) - each
 	if more < 1 {
 		return 0
 	}
-	wait := l.Take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more*c.divisor(c.route))
+	wait := l.Take(payer{c.key.Principal, c.route.relief}, time.Since(a.began), more)
 	if wait > 0 {
-		wait += l.Each() // for the first one, when it comes again
+		wait += time.Duration(each) * l.Each() // for the first one, when it comes again
 	}
 	return wait
 }

@@ -425,10 +425,15 @@ func TestOrdersCanBePulled(t *testing.T) {
 	if r := e.post("/v1/orders/batch", key, batch(5)); r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	before := e.seq.Durable()
+	e.quiet()
+	before, timed := e.seq.Durable(), e.value("dec_latency_seconds")
 	r := e.post("/v1/orders/batch", key, batch(9)) // 6 of 10 are gone
 	if wait := r.header.Get("Retry-After"); r.code(t) != codeTooMany || wait != "6" && wait != "5" || e.seq.Durable() != before {
 		t.Errorf("%d after %q: %s", r.status, wait, r.body)
+	}
+	e.quiet()
+	if e.value("dec_latency_seconds") != timed {
+		t.Error("a batch that the rate refuses counts as a quick decision")
 	}
 	e.flood(http.MethodPost, "/v1/orders", key, bid)
 	if r := e.post("/v1/orders/"+order+"/cancel", key, `{}`); r.status != http.StatusCreated {
