@@ -102,3 +102,13 @@ type BookLevel struct {
 	Shares Shares `json:"shares_micros"`
 	Orders int    `json:"orders"`
 }
+
+// House is where all credits are. The others sum to Issued.
+type House struct {
+	Issued     Micros `json:"issued_micros"`     // ever granted
+	Accounts   Micros `json:"accounts_micros"`   // of traders, available or reserved
+	Collateral Micros `json:"collateral_micros"` // behind the complete sets of all markets
+	Fees       Micros `json:"fees_micros"`       // that markets hold until their end
+	Rounding   Micros `json:"rounding_micros"`   // what directed rounding left over in markets that have not ended
+	Platform   Micros `json:"platform_micros"`   // the income of the house: its part of fees, and dust, of ended markets
+}

@@ -354,9 +354,7 @@ func (w *world) house(r dice, a engine.AccountID, m engine.MarketID) engine.Comm
 		return &engine.Moderate{Action: engine.DismissAbuse, Abuse: engine.Seq(r.pick(100)), EvidenceURI: uri, EvidenceSHA256: sum}
 	case 7:
 		last := engine.Seq(r.pick(100))
-		for q := range w.s.f.Moderations {
-			last = max(last, q)
-		}
+		w.s.f.Moderations.Each(func(q engine.Seq, _ *engine.Moderated) { last = q })
 		return &engine.UndoModeration{Decision: last}
 	case 8:
 		return &engine.UpgradeEngine{Version: uint32(r.pick(3))}

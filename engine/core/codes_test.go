@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/fold"
 )
 
 // Every code that an order can meet, on one market.
@@ -315,5 +316,64 @@ func TestNoteRefusals(t *testing.T) {
 	x.Refusals = make([]engine.Refusal, engine.RefusalLimit+1)
 	if d := w.do(engine.System, x); d.Command.Type() != "malformed" {
 		t.Errorf("too many: %s", d.Command.Type())
+	}
+}
+
+// What moderators act on is remembered for so many events of a market; a flood
+// there does not push out what was raised elsewhere. What was forgotten stands in
+// the log, and a limit that is in force stays.
+func TestAbusesAreForgotten(t *testing.T) {
+	policy := calm()
+	policy.OrderInterval, policy.OrderBurst = int64(sec), 1
+	policy.AccountBurst.Sigmas, policy.Burst.Sigmas = 0, 0
+	w := newWorld(t, policy, engine.DefaultTemplate())
+	w.rich(3, 10_000*one)
+	flooded, calm := w.open(engine.OpenMarket{Creator: 1}), w.open(engine.OpenMarket{Creator: 1})
+	raise := func(a engine.AccountID, m engine.MarketID) engine.Seq {
+		t.Helper()
+		w.now += sec
+		order := rest(a, m, engine.Yes, engine.Sell, 1, 900_000) // it has none to sell
+		w.do("bot", order)
+		d := w.do("bot", order)
+		if d.Code != engine.RateLimited || len(d.Events) != 1 {
+			t.Fatalf("%s with %d events", d.Code, len(d.Events))
+		}
+		return d.Seq
+	}
+	dismiss := func(q engine.Seq) *engine.Decision {
+		return w.do("mod", &engine.Moderate{Action: engine.DismissAbuse, Abuse: q, EvidenceURI: "https://example.org/e", EvidenceSHA256: digest(7)})
+	}
+	quiet, first := raise(3, calm), raise(2, flooded)
+	second := engine.Seq(0)
+	for range fold.MaxAbusesOfMarket {
+		if q := raise(2, flooded); second == 0 {
+			second = q
+		}
+	}
+	if d := dismiss(first); d.Code != engine.NotFound || d.Detail == "" {
+		t.Errorf("the oldest: %s %q", d.Code, d.Detail)
+	}
+	for _, q := range []engine.Seq{second, quiet} {
+		if d := dismiss(q); d.Code != engine.OK {
+			t.Errorf("decision %d: %s", q, d.Code)
+		}
+	}
+	limit := func(a engine.AccountID) engine.Seq {
+		return w.ok("mod", &engine.Moderate{
+			Action: engine.LimitAccount, Account: a, Until: w.now + 1e6*sec, EvidenceURI: "https://example.org/e", EvidenceSHA256: digest(7),
+		}).Seq
+	}
+	old := limit(3)
+	for range fold.MaxModerations {
+		limit(2)
+	}
+	if d := w.do("mod", &engine.UndoModeration{Decision: old}); d.Code != engine.NotFound {
+		t.Errorf("an act too long ago: %s", d.Code)
+	}
+	if v, _ := w.s.Account(3); v.Limited == nil {
+		t.Error("the limit is gone with its act")
+	}
+	if err := w.refold(); err != nil {
+		t.Error(err)
 	}
 }

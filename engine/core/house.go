@@ -128,6 +128,10 @@ func (s *State) setMode(d *engine.Decision, x *engine.SetMode) {
 	}
 }
 
+// forgotten says what an abuse event or an act of moderation may be that is not
+// found.
+const forgotten = "there is none at that sequence, or it is older than what is remembered and stands in the log alone"
+
 func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 	if fault := evidence(x.EvidenceURI, x.EvidenceSHA256); fault != "" {
 		d.Reject(engine.InvalidCommand, fault)
@@ -145,8 +149,8 @@ func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 			return
 		}
 	case engine.DismissAbuse:
-		if dismissed, known := s.f.Abuses[x.Abuse]; !known {
-			d.Reject(engine.NotFound, "")
+		if dismissed, known := s.f.Abuses.Get(x.Abuse); !known {
+			d.Reject(engine.NotFound, forgotten)
 			return
 		} else if dismissed {
 			d.Reject(engine.WrongState, "")
@@ -163,9 +167,9 @@ func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 }
 
 func (s *State) undoModeration(d *engine.Decision, x *engine.UndoModeration) {
-	m := s.f.Moderations[x.Decision]
-	if m == nil {
-		d.Reject(engine.NotFound, "")
+	m, known := s.f.Moderations.Get(x.Decision)
+	if !known {
+		d.Reject(engine.NotFound, forgotten)
 		return
 	}
 	d.Add(&engine.ModerationUndone{Decision: x.Decision, Action: m.Action, Account: m.Account})

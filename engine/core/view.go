@@ -240,3 +240,13 @@ func (s *State) Issued() engine.Micros { return s.f.Ledger.Issued() }
 
 // Platform returns the income of the house.
 func (s *State) Platform() engine.Micros { return s.f.Ledger.Platform() }
+
+// House returns where all credits are. The ledger balances, so what nobody else has
+// is the traders'.
+func (s *State) House() engine.House {
+	l, held := s.f.Ledger, s.f.Held
+	return engine.House{
+		Issued: l.Issued(), Accounts: l.Issued() - l.Platform() - held.Collateral - held.Fees - held.Rounding,
+		Collateral: held.Collateral, Fees: held.Fees, Rounding: held.Rounding, Platform: l.Platform(),
+	}
+}

@@ -293,7 +293,7 @@ func (s *State) bare(orders bool) engine.Digest {
 	if !orders {
 		return c.Hash()
 	}
-	c.Abuses, c.Accounts, c.Markets = nil, nil, nil
+	c.Abuses, c.Accounts, c.Markets = &fold.Recent[bool]{}, nil, nil
 	for i := range s.f.Accounts {
 		a := s.f.Accounts[i]
 		a.Orders, a.Flags, a.Attempts = 0, 0, fold.Account{}.Attempts

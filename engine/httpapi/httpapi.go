@@ -149,7 +149,7 @@ type API struct {
 	underway       atomic.Int64                // mutations that were handed to the writer
 	thinner        thinner
 	refused        tally.Tally
-	noting         time.Duration // between summaries of what was refused; noteEvery but in tests
+	noting         time.Duration // between summaries of what was refused; tally.Every but in tests
 	drain          sync.Once
 	drained        chan struct{} // closed by Drain
 	snapshots      snapshots
@@ -177,7 +177,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
-		thinner: newThinner(), noting: noteEvery, drained: make(chan struct{}),
+		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()

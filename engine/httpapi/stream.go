@@ -51,7 +51,7 @@ func (a *API) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
 	g.Go(func() error { return a.release(ctx) })
-	g.Go(func() error { a.note(ctx); return nil })
+	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
 	g.Go(func() error {
 		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
 		if err != nil && ctx.Err() == nil {

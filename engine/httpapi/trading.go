@@ -175,6 +175,7 @@ type houseDoc struct {
 	Mode   engine.Mode `json:"mode"`
 	Rules  uint32      `json:"engine_version"`        // that decide
 	Newest uint32      `json:"newest_engine_version"` // that this binary knows
+	engine.House
 }
 
 func (a *API) house(c *call) (any, error) {
@@ -182,7 +183,9 @@ func (a *API) house(c *call) (any, error) {
 		return nil, err
 	}
 	doc := houseDoc{Newest: engine.Version}
-	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Rules = s.Seq(), s.Mode(), s.Version() })
+	a.seq.View(func(s *core.State) {
+		doc.Seq, doc.Mode, doc.Rules, doc.House = s.Seq(), s.Mode(), s.Version(), s.House()
+	})
 	return doc, nil
 }
 

@@ -186,3 +186,45 @@ func TestCancelAllCanBeRepeated(t *testing.T) {
 		}
 	}
 }
+
+// TestHouseShowsWhereCreditsAre: fees and the dust of rounding are in sight while
+// markets hold them and after they went to the house, and nothing is missing.
+func TestHouseShowsWhereCreditsAre(t *testing.T) {
+	e := start(t, options{})
+	tmpl := engine.DefaultTemplate()
+	tmpl.ID, tmpl.Fee, tmpl.Guard = "fees", engine.FeeRule{Kind: engine.FeeNotional, Rate: 10_000}, engine.GuardRule{}
+	e.submit(&engine.AddTemplate{Template: tmpl})
+	owner, ana, bob := e.funded(10_000), e.funded(1000), e.funded(1000)
+	e.submit(&engine.OpenMarket{Template: "fees@1.0.0", Title: "Rain", Creator: owner, Liquidity: 100 * engine.One, Price: engine.One / 2})
+	for i := range engine.Price(9) { // odd sizes at odd prices, so that rounding leaves something over
+		e.submit(&engine.PlaceOrder{
+			Account: ana, Market: 1, Outcome: engine.Yes, Side: engine.Buy, TIF: engine.GTC, Shares: 1_000_001 + 2*engine.Shares(i), Limit: 333_333 - 7*i,
+		})
+	}
+	e.submit(&engine.PlaceOrder{Account: bob, Market: 1, Outcome: engine.No, Side: engine.Buy, TIF: engine.IOC, Shares: 300 * engine.One, Limit: 700_000})
+	house := func() map[string]int64 {
+		t.Helper()
+		out := map[string]int64{}
+		for name, v := range e.get("/v1/house", e.admin).doc(t) {
+			if amount, is := v.(float64); is {
+				out[name] = int64(amount)
+			}
+		}
+		sum := out["accounts_micros"] + out["collateral_micros"] + out["fees_micros"] + out["rounding_micros"] + out["platform_micros"]
+		if out["issued_micros"] != 12_000*engine.One || sum != out["issued_micros"] {
+			t.Errorf("%v sum to %d", out, sum)
+		}
+		return out
+	}
+	open := house()
+	if open["rounding_micros"] == 0 || open["fees_micros"] == 0 || open["collateral_micros"] <= 100*engine.One || open["platform_micros"] != 0 {
+		t.Errorf("while it is open: %v", open)
+	}
+	e.submit(&engine.CancelMarket{Market: 1, Kind: engine.CancelPrice, EvidenceURI: "https://example.org/x", EvidenceSHA256: engine.Digest{1}})
+	var ended map[string]int64
+	for ended = house(); ended["collateral_micros"] != 0; ended = house() { // it is paid out in steps
+	}
+	if ended["rounding_micros"] != 0 || ended["fees_micros"] != 0 || ended["platform_micros"] < open["fees_micros"]+open["rounding_micros"] {
+		t.Errorf("after its end: %v, before: %v", ended, open)
+	}
+}

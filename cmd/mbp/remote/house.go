@@ -150,7 +150,10 @@ func houseCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "house", Short: "Show how the platform as a whole stands, and upgrade its rules"}
 	c.Bind(cmd)
 	show := &cobra.Command{
-		Use: "show", Short: "Show mode and rules", Args: cobra.NoArgs,
+		Use: "show", Short: "Show mode, rules, and where all credits are", Args: cobra.NoArgs,
+		Long: `Show mode, rules, and where all credits are. What was issued is what traders have,
+what markets hold as collateral, fees and the dust of rounding, and what is the
+income of the house.`,
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.House, error) {
 			return cl.House(ctx)
 		}, showHouse),

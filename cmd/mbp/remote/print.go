@@ -303,6 +303,17 @@ func showPolicy(w io.Writer, p *client.Policy) {
 // showHouse writes how the platform as a whole stands.
 func showHouse(w io.Writer, h *client.House) {
 	fmt.Fprintf(w, "mode %s, rules of version %d decide, the server knows them up to %d\n", paint(w, bold, h.Mode.String()), h.Rules, h.Newest)
+	rows := [][]string{{"WHERE THE CREDITS ARE", "CREDITS"}}
+	for _, x := range []struct {
+		name   string
+		amount engine.Micros
+	}{
+		{"issued", h.Issued}, {"accounts", h.Accounts}, {"market:collateral", h.Collateral}, {"market:fees", h.Fees},
+		{"market:rounding", h.Rounding}, {"platform", h.Platform},
+	} {
+		rows = append(rows, []string{x.name, exact.Format(x.amount)})
+	}
+	table(w, rows)
 }
 
 // showDecision writes a decision as one line, and one for each of its events.

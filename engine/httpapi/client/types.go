@@ -155,6 +155,7 @@ type House struct {
 	Mode   engine.Mode `json:"mode"`
 	Rules  uint32      `json:"engine_version"`        // that decide
 	Newest uint32      `json:"newest_engine_version"` // that the server knows
+	engine.House
 }
 
 // Policy is the bundle of limits in force, and how much service is given.

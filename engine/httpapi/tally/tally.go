@@ -1,5 +1,5 @@
 // Package tally counts what the edge refuses before anything is decided, by
-// principal and reason, until somebody takes the counts to put them on record.
+// principal and reason, and puts the counts on record now and then.
 //
 // It promises: memory that does not grow with who is refused or how often; counts
 // that are exact, for principals beyond the bound under one name for all of them;
@@ -12,10 +12,15 @@ package tally
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
 // Most is how many pairs of principal and reason are kept apart: more people than
@@ -71,5 +76,60 @@ func (t *Tally) Return(refusals []engine.Refusal) {
 	defer t.mu.Unlock()
 	for _, r := range refusals {
 		t.add(pair{r.Principal, r.Reason}, r.Count)
+	}
+}
+
+const (
+	// Every is how much time one record sums up: six records a minute are
+	// nothing beside the orders, and an auditor sees an attack while it lasts.
+	Every = 10 * time.Second
+	// timeout is how long a summary may wait for its decision; nobody waits
+	// for it.
+	timeout = time.Second
+)
+
+// Writer is what puts a summary on record, and the clock of its decisions.
+type Writer interface {
+	Now() engine.Time
+	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
+}
+
+// Run puts on record what was refused, every so often and when end is closed,
+// because the server begins to shut down; nothing if nothing was. It ends with ctx.
+//
+// What a crash leaves behind: the counts since the last record, of ten seconds at
+// most, are lost, and so are those of a summary that gets no answer; nobody was
+// told that they are on record. What is refused after end waits for the next
+// time, which may not come.
+func (t *Tally) Run(ctx context.Context, w Writer, every time.Duration, end <-chan struct{}, log *slog.Logger) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	from := w.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-end:
+			end = nil
+		}
+		x := &engine.NoteRefusals{From: from, Until: w.Now(), Refusals: t.Take()}
+		if len(x.Refusals) == 0 {
+			from = x.Until
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, timeout)
+		got, err := w.Submit(within, sequencer.Request{Principal: engine.System, Command: x})
+		cancel()
+		switch {
+		case errors.Is(err, sequencer.ErrOverloaded): // nothing was decided: the next one tells it
+			t.Return(x.Refusals)
+			continue
+		case err != nil:
+			log.WarnContext(ctx, "the refusals of a while are not on record", "err", err)
+		case got.Decision.Code != engine.OK:
+			log.ErrorContext(ctx, "the engine refuses a summary of refusals", "code", got.Decision.Code.String(), "detail", got.Decision.Detail)
+		}
+		from = x.Until
 	}
 }

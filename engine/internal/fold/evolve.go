@@ -207,11 +207,11 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		s.Version = x.Version
 	case *engine.Moderated:
 		c := *x
-		s.Moderations[d.Seq] = &c
+		s.Moderations.add(d.Seq, 0, &c)
 		if a := s.Account(x.Account); x.Action == engine.LimitAccount && a != nil {
 			a.Limited, a.by = x.Until, d.Seq
 		} else if x.Action == engine.DismissAbuse {
-			s.Abuses[x.Abuse] = true
+			s.Abuses.set(x.Abuse, true)
 		}
 	case *engine.ModerationUndone:
 		return true, s.undone(x)
@@ -222,35 +222,37 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 }
 
 func (s *State) undone(x *engine.ModerationUndone) error {
-	m := s.Moderations[x.Decision]
-	if m == nil {
+	m, known := s.Moderations.Get(x.Decision)
+	if !known {
 		return fmt.Errorf("there is no moderation at sequence %d", x.Decision)
 	}
-	delete(s.Moderations, x.Decision)
+	s.Moderations.drop(x.Decision)
 	if a := s.Account(m.Account); m.Action == engine.LimitAccount && a != nil && a.by == x.Decision {
 		a.Limited, a.by = s.limited(m.Account)
 	} else if m.Action == engine.DismissAbuse {
-		s.Abuses[m.Abuse] = false
+		s.Abuses.set(m.Abuse, false)
 	}
 	return nil
 }
 
 // limited is until when, and by which decision, an account is limited: by the
-// latest that was not taken back.
+// latest that is remembered and was not taken back.
 func (s *State) limited(id engine.AccountID) (until engine.Time, by engine.Seq) {
-	for seq, m := range s.Moderations { // the largest sequence, in whatever order they come
-		if m.Action == engine.LimitAccount && m.Account == id && seq > by {
+	s.Moderations.Each(func(seq engine.Seq, m *engine.Moderated) {
+		if m.Action == engine.LimitAccount && m.Account == id {
 			until, by = m.Until, seq
 		}
-	}
+	})
 	return until, by
 }
 
 func (s *State) abuseRaised(d *engine.Decision, x *engine.AbuseRaised) error {
-	if _, known := s.Abuses[d.Seq]; !known {
-		s.Abuses[d.Seq] = false
-	}
 	a, m := s.Account(x.Account), s.Market(x.Market)
+	of := x.Market
+	if m == nil {
+		of = 0 // a refused order may name any market
+	}
+	s.Abuses.add(d.Seq, uint32(of), false)
 	switch {
 	case x.Rule == engine.RuleOrderRate && a != nil:
 		a.Flags |= OrderRateOn
@@ -286,7 +288,7 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 	}
 	m.Books, m.Guards, m.Spikes = make([]book.Book, books), make([]twap.Guard, books), make([]guard.Spike, books)
 	s.Markets = append(s.Markets, m)
-	if err := s.Ledger.Apply(int64(d.At), uint32(x.Market), s.opening(x)); err != nil {
+	if err := s.post(d, m, s.opening(x)); err != nil {
 		return err
 	}
 	m.settleClaim(x.Creator, d.At)

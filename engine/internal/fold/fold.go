@@ -25,7 +25,7 @@ func (s *State) orderFilled(d *engine.Decision, x *engine.OrderFilled) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Ledger.Apply(int64(d.At), uint32(m.ID), ps); err != nil {
+	if err := s.post(d, m, ps); err != nil {
 		return err
 	}
 	if amm.ProductFell(before, m.Balance.Pools()) {
@@ -106,7 +106,7 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 	} else {
 		s.scratch.move(credits, holds(x.Account), reserved(x.Account), int64(Reserve(x.Shares, x.Limit)))
 	}
-	if err := s.Ledger.Apply(int64(d.At), uint32(x.Market), s.scratch.p); err != nil {
+	if err := s.post(d, m, s.scratch.p); err != nil {
 		return err
 	}
 	s.Orders.Add(m.Book(i), o)
@@ -131,7 +131,7 @@ func (s *State) shrink(d *engine.Decision, m *Market, id uint64, q engine.Shares
 	} else {
 		s.scratch.move(credits, reserved(owner), holds(owner), int64(release(o, o.Shares-q)))
 	}
-	if err := s.Ledger.Apply(int64(d.At), uint32(m.ID), s.scratch.p); err != nil {
+	if err := s.post(d, m, s.scratch.p); err != nil {
 		return err
 	}
 	if s.Orders.Reduce(m.Book(outcome), id, q) {
@@ -228,7 +228,7 @@ func (s *State) unitsMoved(d *engine.Decision, m *Market, a engine.AccountID, e 
 
 // apply posts, and notes the prices if the pools moved.
 func (s *State) apply(d *engine.Decision, m *Market, e *entry) error {
-	if err := s.Ledger.Apply(int64(d.At), uint32(m.ID), e.p); err != nil {
+	if err := s.post(d, m, e.p); err != nil {
 		return err
 	}
 	if m.State == engine.Open {
@@ -344,7 +344,7 @@ func (s *State) pooled(d *engine.Decision, m *Market) error {
 	s.scratch.p = s.scratch.p[:0]
 	s.scratch.move(credits, of(feesOf, id), of(collateral, id), int64(m.Balance.Fees()))
 	s.scratch.move(credits, of(rounding, id), of(collateral, id), int64(m.Balance.Rounding()))
-	return s.Ledger.Apply(int64(d.At), id, s.scratch.p)
+	return s.post(d, m, s.scratch.p)
 }
 
 func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.SettlementStepped) error {
@@ -373,5 +373,5 @@ func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.Settl
 			e.Phase, e.next = engine.PhasePay, 0
 		}
 	}
-	return s.Ledger.Apply(int64(d.At), uint32(m.ID), ps)
+	return s.post(d, m, ps)
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"maps"
-	"slices"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
@@ -153,17 +151,16 @@ func (s *State) hashMarket(h *hasher, m *Market) {
 }
 
 func (s *State) hashModeration(h *hasher) {
-	for _, q := range slices.Sorted(maps.Keys(s.Moderations)) {
-		m := s.Moderations[q]
+	s.Moderations.Each(func(q engine.Seq, m *engine.Moderated) {
 		h.num(int64(q), int64(m.Action), int64(m.Account), int64(m.Until), int64(m.Abuse))
-	}
-	for _, q := range slices.Sorted(maps.Keys(s.Abuses)) {
-		dismissed := int64(0)
-		if s.Abuses[q] {
-			dismissed = 1
+	})
+	s.Abuses.Each(func(q engine.Seq, dismissed bool) {
+		word := int64(0)
+		if dismissed {
+			word = 1
 		}
-		h.num(int64(q), dismissed)
-	}
+		h.num(int64(q), word, int64(s.Abuses.kept[q].owner))
+	})
 }
 
 func (h *hasher) marks(marks []mark) {
@@ -205,7 +202,9 @@ func (s *State) Check() error {
 			return fmt.Errorf("account %d has %d credits reserved, its orders need %d", id, got, want[asset{id, 0, 0}])
 		}
 	}
+	var held Funds
 	for _, m := range s.Markets {
+		held.add(m.Balance, 1)
 		for i := range m.Balance.Holders() {
 			for o := range m.Outcomes() {
 				a := m.Balance.Holder(i)
@@ -217,6 +216,9 @@ func (s *State) Check() error {
 		if err := m.check(); err != nil {
 			return fmt.Errorf("market %s: %w", m.ID, err)
 		}
+	}
+	if held != s.Held {
+		return fmt.Errorf("markets hold %+v, the state says %+v", held, s.Held)
 	}
 	return nil
 }

@@ -46,6 +46,24 @@ func (e *entry) move(asset ledger.Asset, from, to ledger.Account, amount int64) 
 	e.p = append(e.p, ledger.Posting{Account: from, Asset: asset, Amount: -amount}, ledger.Posting{Account: to, Asset: asset, Amount: amount})
 }
 
+// Funds are the credits that markets hold for their holders and for the house.
+type Funds struct{ Collateral, Fees, Rounding engine.Micros }
+
+func (f *Funds) add(b *ledger.Market, sign engine.Micros) {
+	f.Collateral += sign * b.Collateral()
+	f.Fees += sign * b.Fees()
+	f.Rounding += sign * b.Rounding()
+}
+
+// post applies the postings of a market's decision, and keeps the sums over all
+// markets.
+func (s *State) post(d *engine.Decision, m *Market, ps []ledger.Posting) error {
+	s.Held.add(m.Balance, -1)
+	err := s.Ledger.Apply(int64(d.At), uint32(m.ID), ps)
+	s.Held.add(m.Balance, 1)
+	return err
+}
+
 // opening is the double entry of a new market: the creator pays for complete
 // sets; what the pools do not take is the creator's, and so are all units.
 func (s *State) opening(x *engine.MarketOpened) []ledger.Posting {

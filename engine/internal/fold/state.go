@@ -36,11 +36,12 @@ type State struct {
 	Accounts    []Account
 	Markets     []*Market
 	Ledger      *ledger.Ledger
+	Held        Funds // of all markets
 	Orders      *book.Store
 	Due         *due.Queue
 	Work        []engine.MarketID // markets with orders to cancel or holders to pay, in order
-	Moderations map[engine.Seq]*engine.Moderated
-	Abuses      map[engine.Seq]bool // decisions that raised abuse; true: dismissed
+	Moderations *Recent[*engine.Moderated]
+	Abuses      *Recent[bool] // decisions that raised abuse; true: dismissed
 	Repeats     *repeat.Set
 
 	scratch entry
@@ -168,7 +169,7 @@ func New() *State {
 	return &State{
 		Version: 1,
 		Keys:    map[engine.Digest]*engine.Key{}, Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
-		Moderations: map[engine.Seq]*engine.Moderated{}, Abuses: map[engine.Seq]bool{},
+		Moderations: newRecent[*engine.Moderated](MaxModerations, MaxModerations), Abuses: newRecent[bool](MaxAbuses, MaxAbusesOfMarket),
 		Repeats: repeat.New(int64(RepeatWindow), RepeatLimit),
 	}
 }
