@@ -25,6 +25,7 @@ import (
 	"github.com/mbp-market/mbp/engine/journal/faultfs"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/engine/sequencer/nodetest"
 )
 
 // inside is a platform in this process, on a disk that loses what was not synced,
@@ -123,44 +124,6 @@ func (p *inside) kill() {
 type bug struct {
 	log  func(journal.Log) journal.Log
 	edge func(http.Handler) http.Handler
-}
-
-// early acknowledges a batch when it comes and appends it when the next one does.
-type early struct {
-	journal.Log
-	next uint64
-	owed func() error
-}
-
-func (l *early) Next() uint64 { return l.next }
-
-func (l *early) Append(first uint64, at int64, payloads [][]byte) error {
-	var kept [][]byte
-	for _, p := range payloads {
-		kept = append(kept, bytes.Clone(p))
-	}
-	pay := l.owed
-	l.owed = func() error { return l.Log.Append(first, at, kept) }
-	l.next = first + uint64(len(payloads))
-	if pay == nil {
-		return nil
-	}
-	return pay()
-}
-
-// forgetful is read by a restart without its idempotency keys.
-type forgetful struct{ journal.Log }
-
-func (l forgetful) Read(from uint64, fn func(journal.Record) error) error {
-	return l.Log.Read(from, func(r journal.Record) error {
-		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
-		if err != nil {
-			return err
-		}
-		d.Key, d.Input = engine.Tag{}, engine.Tag{}
-		r.Payload = d.Append(nil)
-		return fn(r)
-	})
 }
 
 // replay writes a recorded answer.
@@ -289,8 +252,8 @@ func TestNoBug(t *testing.T) {
 // Each planted defect is found by both.
 func TestBugs(t *testing.T) {
 	for name, b := range map[string]bug{
-		"answered before it is durable":  {log: func(l journal.Log) journal.Log { return &early{Log: l, next: l.Next()} }},
-		"keys forgotten by a restart":    {log: func(l journal.Log) journal.Log { return forgetful{l} }},
+		"answered before it is durable":  {log: nodetest.Early},
+		"keys forgotten by a restart":    {log: nodetest.Forgetful},
 		"stale reads":                    {edge: stale},
 		"decided once more on a retry":   {edge: doubling},
 		"answers given to somebody else": {edge: swapping},

@@ -40,30 +40,6 @@ type unnamed struct{ file.FS }
 
 func (unnamed) SyncDir(string) error { return nil }
 
-// early is a log that acknowledges a batch when it comes and appends it when the
-// next one does.
-type early struct {
-	journal.Log
-	next uint64
-	owed func() error
-}
-
-func (l *early) Next() uint64 { return l.next }
-
-func (l *early) Append(first uint64, at int64, payloads [][]byte) error {
-	var kept [][]byte
-	for _, p := range payloads {
-		kept = append(kept, append([]byte(nil), p...))
-	}
-	pay := l.owed
-	l.owed = func() error { return l.Log.Append(first, at, kept) }
-	l.next = first + uint64(len(payloads))
-	if pay == nil {
-		return nil
-	}
-	return pay()
-}
-
 // deaf is a log that reports no failure to append.
 type deaf struct {
 	journal.Log
@@ -76,21 +52,6 @@ func (l *deaf) Append(first uint64, at int64, payloads [][]byte) error {
 	_ = l.Log.Append(first, at, payloads)
 	l.next = first + uint64(len(payloads))
 	return nil
-}
-
-// forgetful is a log that a restart reads without the idempotency keys.
-type forgetful struct{ journal.Log }
-
-func (l forgetful) Read(from uint64, fn func(journal.Record) error) error {
-	return l.Log.Read(from, func(r journal.Record) error {
-		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
-		if err != nil {
-			return err
-		}
-		d.Key, d.Input = engine.Tag{}, engine.Tag{}
-		r.Payload = d.Append(nil)
-		return fn(r)
-	})
 }
 
 // hasty shows readers what is not durable yet.
@@ -209,9 +170,9 @@ func TestTeeth(t *testing.T) {
 			}}
 		}), 20, ""},
 		"folder sync removed":       {disk(func(d file.FS) file.FS { return unnamed{d} }), 10, ""},
-		"answered before the sync":  {log(func(l journal.Log) journal.Log { return &early{Log: l, next: l.Next()} }), 10, ""},
+		"answered before the sync":  {log(nodetest.Early), 10, ""},
 		"failed append not noticed": {log(func(l journal.Log) journal.Log { return &deaf{l, l.Next()} }), 10, ""},
-		"keys not remembered":       {log(func(l journal.Log) journal.Log { return forgetful{l} }), 10, ""},
+		"keys not remembered":       {log(nodetest.Forgetful), 10, ""},
 		"shown before the sync":     {nodetest.Config{Start: startHasty}, 10, "shows"},
 		"decided again on a retry":  {nodetest.Config{Start: startDoubling}, 10, ""},
 		"answers swapped":           {nodetest.Config{Start: startSwapping}, 10, "another request"},
