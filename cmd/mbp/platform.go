@@ -73,7 +73,8 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 		return nil, err
 	}
 	if err := p.wire(metrics); err != nil {
-		return nil, errors.Join(err, p.journal.Close())
+		p.close()
+		return nil, err
 	}
 	return p, nil
 }

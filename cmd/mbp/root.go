@@ -48,7 +48,7 @@ func rootCommand(started func()) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mbp",
 		Short: "The prediction-market platform and its command line",
-		Long: `mbp serve runs the platform. The other verbs talk to a running server.
+		Long: `mbp serve runs the platform. Most other verbs talk to a running server.
 
 Amounts and shares are in credits with up to six decimals (10.5), prices are
 probabilities between 0 and 1 with up to six decimals (0.55). Both are exact.

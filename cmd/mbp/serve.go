@@ -25,9 +25,10 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the platform in this process",
-		Long: `Run the platform: journal, decisions, HTTP API, panel, metrics, and the change
-capture into the lake. On an empty data folder it makes the first key and writes
-its secret to admin.key there.
+		Long: `Run the platform: journal, decisions, HTTP API, panel, metrics, audit tree, and the
+change capture into the lake. In an empty data folder it makes the first API key,
+whose secret it writes to admin.key there, and the key that signs checkpoints,
+audit/signing.key: keep copies of both.
 
 Each flag can also be set in the environment (--data as MBP_DATA) or in the YAML
 file of --config (data: …). A flag wins over the environment, the environment

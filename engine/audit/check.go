@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -75,6 +76,18 @@ func (a *Archive) open() (Signed, error) {
 		return c, fmt.Errorf("open the tree: %w", err)
 	}
 	return c, nil
+}
+
+// Checkpoints returns how many checkpoints an audit folder has; none if it is absent.
+func Checkpoints(fs file.FS, dir string) (int, error) {
+	d, err := openFolder(fs, dir)
+	if errors.Is(err, iofs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(d.has()), nil
 }
 
 // SignedSize returns how many records the newest checkpoint of a folder covers, 0

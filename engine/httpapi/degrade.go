@@ -20,19 +20,23 @@ type service struct {
 
 func serviceOf(s *core.State) service { return service{s.Mode(), s.Policy().Degrade} }
 
-// divisor is what the limits on a route are divided by. To shed is to admit less
-// of what loads the platform: reads, and trading. What takes load or risk off it,
-// and the work of those who put it right, passes as ever.
-func (v service) divisor(rt route) int {
-	if v.mode == engine.ModeShed && (rt.command == nil || rt.roles == engine.RoleTrader && !rt.relief) {
-		return int(v.rule.ShedDivisor)
+// divisor is what the limits on a call are divided by. To shed is to admit less of
+// what loads the platform: trading, and the reads of who only trades. What takes
+// load or risk off it, and the work of those who put it right, passes as ever.
+func (c *call) divisor() int {
+	loads := c.route.roles == engine.RoleTrader && !c.route.relief
+	if c.route.command == nil {
+		loads = c.key.Roles == engine.RoleTrader
+	}
+	if c.mode == engine.ModeShed && loads {
+		return int(c.rule.ShedDivisor)
 	}
 	return 1
 }
 
 // shed makes of a limit's refusal one that names the mode, and counts it.
 func (a *API) shed(c *call, e *refusal) *refusal {
-	if c.divisor(c.route) > 1 {
+	if c.divisor() > 1 {
 		a.metrics.shed.Inc()
 		e.detail = "the platform admits less for now; " + e.detail
 	}
@@ -42,7 +46,7 @@ func (a *API) shed(c *call, e *refusal) *refusal {
 // enter counts a mutation that is handed to the writer, and reports whether there
 // is room. Only a mode takes room away here: the writer has a limit of its own.
 func (a *API) enter(c *call) bool {
-	n, d := a.underway.Add(1), c.divisor(c.route)
+	n, d := a.underway.Add(1), c.divisor()
 	if d > 1 && n > int64(max(1, a.cfg.MaxIntake/d)) {
 		a.underway.Add(-1)
 		return false

@@ -101,12 +101,21 @@ func TestABatchPassesShed(t *testing.T) {
 
 // TestStaffIsNotShed: whoever puts the platform right is not kept from it.
 func TestStaffIsNotShed(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.StaffRate = rate.Limit{PerSecond: 1, Burst: 4} }})
+	slow := rate.Limit{PerSecond: 1, Burst: 4}
+	e := start(t, options{cfg: func(c *Config) { c.StaffRate, c.ReadRate = slow, slow }})
+	audit := e.key("audit", engine.RoleAuditor, 0)
 	e.degrade(engine.DegradeRule{ShedDivisor: 100})
 	e.mode(engine.ModeShed)
 	for _, m := range []string{"normal", "shed", "lite", "normal"} {
 		if r := e.post("/v1/mode", e.admin, `{"mode":"`+m+`","reason":"drill"}`); r.status != http.StatusCreated {
 			t.Errorf("%s: %d %s", m, r.status, r.body)
+		}
+		if m == "shed" {
+			for range slow.Burst {
+				if r := e.get("/v1/policy", audit); r.status != http.StatusOK {
+					t.Errorf("a look in %s: %d %s", m, r.status, r.body)
+				}
+			}
 		}
 	}
 }

@@ -8,7 +8,7 @@
 // a client that goes away, or is slow, costs nobody but itself.
 //
 // It refuses: bodies that are not exactly the documented JSON, requests beyond
-// the sequencer's intake or the rate of their key (429 at once, never a queue of
+// the sequencer's intake or the rate of their key or principal (429 at once, never a queue of
 // its own), connections beyond a limit, foreign origins (no CORS), and secrets or
 // bodies in its log.
 //

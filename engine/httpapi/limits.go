@@ -22,7 +22,7 @@ type payer struct {
 // same trader is not a second allowance. A limit that is divided is a request
 // that takes so many tokens.
 func (a *API) pace(c *call) time.Duration {
-	at, tokens := time.Since(a.began), c.divisor(c.route)
+	at, tokens := time.Since(a.began), c.divisor()
 	if c.route.command == nil {
 		return a.reads.Take(c.key.SHA256, at, tokens)
 	}
@@ -34,7 +34,7 @@ func (a *API) pace(c *call) time.Duration {
 // request. With it a batch takes at most the burst, so that one always passes.
 func (a *API) paceItems(c *call, items int) time.Duration {
 	l, r := a.mutations(c.key)
-	each := c.divisor(c.route)
+	each := c.divisor()
 	more := min(items*each, r.Burst) - each
 	if more < 1 {
 		return 0
@@ -64,7 +64,7 @@ const (
 
 // charge takes tokens for what a read turned out to cost.
 func (a *API) charge(c *call, tokens int) {
-	a.reads.Charge(c.key.SHA256, time.Since(a.began), tokens*c.divisor(c.route))
+	a.reads.Charge(c.key.SHA256, time.Since(a.began), tokens*c.divisor())
 }
 
 func tooMany(wait time.Duration, detail string) *refusal {

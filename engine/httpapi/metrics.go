@@ -33,7 +33,7 @@ type metrics struct {
 // happened reads as zero and not as absent.
 func newMetrics(r prometheus.Registerer, routes []string) (*metrics, error) {
 	m := &metrics{
-		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dec_latency_seconds", Help: "Time from the receipt of an order that passed authentication and the rate of its key to its written answer.", Buckets: latencyBuckets}),
+		latency:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "dec_latency_seconds", Help: "Time from the receipt of an order that passed authentication and its rate, a batch that of all its items, to its written answer.", Buckets: latencyBuckets}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "Answered requests by route and class of the status; redirects and not-modified count as 2xx."}, []string{"route", "class"}),
 		admitted: prometheus.NewCounter(prometheus.CounterOpts{Name: "dec_admitted_total", Help: "Mutations through the edge, since the process started, counted when the writer begins to decide them: not repetitions, conflicts and revoked keys. Equals dec_journalled_total unless requests are under way or lost."}),
 		internal: prometheus.NewCounter(prometheus.CounterOpts{Name: "http_internal_errors_total", Help: "Errors that nobody foresaw; each is in the log."}),

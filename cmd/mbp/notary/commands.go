@@ -71,7 +71,14 @@ func (p *place) with(fn func(prover) error) (err error) {
 		if err != nil {
 			return err
 		}
-		return fn(online{cl})
+		if p.key == "" {
+			return fn(online{cl})
+		}
+		v, err := p.verifier()
+		if err != nil {
+			return err
+		}
+		return fn(checked{online{cl}, v})
 	}
 	v, err := p.verifier()
 	if err != nil {
@@ -116,6 +123,32 @@ func (o online) grow(ctx context.Context, from, to uint64) ([]tlog.Hash, error) 
 		}
 	}
 	return proof, nil
+}
+
+// checked is a server whose answers have to hold under a key that the caller has.
+type checked struct {
+	online
+	key audit.Verifier
+}
+
+func (c checked) checkpoint(ctx context.Context) (string, error) {
+	text, err := c.online.checkpoint(ctx)
+	if err == nil {
+		_, err = c.key.Open([]byte(text))
+	}
+	return text, err
+}
+
+func (c checked) prove(ctx context.Context, seq uint64) ([]byte, error) {
+	b, err := c.online.prove(ctx, seq)
+	if err != nil {
+		return nil, err
+	}
+	p, err := audit.Unmarshal[audit.Inclusion](b)
+	if err == nil {
+		_, err = p.Verify(c.key)
+	}
+	return b, err
 }
 
 type offline struct{ *audit.Archive }

@@ -54,12 +54,12 @@ func Open(data string, make bool) (*audit.Key, error) {
 		return nil, err
 	}
 	torn := err == nil
-	signed, err := filepath.Glob(filepath.Join(dir, "checkpoint.*"))
+	signed, err := audit.Checkpoints(file.ReadOnly{}, dir)
 	if err != nil {
 		return nil, err
 	}
-	if len(signed) > 0 {
-		return nil, fmt.Errorf("%s is absent or damaged, and %s has %d checkpoints that it signed: bring it back from a copy, or move %s aside to begin a new tree", name, dir, len(signed), dir)
+	if signed > 0 {
+		return nil, fmt.Errorf("%s is absent or damaged, and %s has %d checkpoints that it signed: bring it back from a copy, or move %s aside to begin a new tree", name, dir, signed, dir)
 	}
 	if !make {
 		return nil, nil

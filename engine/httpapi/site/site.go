@@ -1,6 +1,6 @@
 // Package site serves the built files of the panel. It promises: names that carry
 // the hash of their content are kept by browsers for ever and all others are asked
-// for again; every answer carries the panel's own content security policy (W3C CSP
+// for again; every file of the panel carries its own content security policy (W3C CSP
 // level 3); a panel that was not built says so, and how to build it. It refuses
 // every method but GET and HEAD, and knows nothing of the market.
 package site
