@@ -288,16 +288,14 @@ type AbuseRaised struct {
 
 // The rules of AbuseRaised, with the unit of Observed and Bound.
 const (
-	RuleOrderRate  = "order_rate"  // µs that the account is ahead of its allowance
-	RuleMarketRate = "market_rate" // µs that the market is ahead of its allowance
-	RuleTradeRate  = "trade_rate"  // µs that the account's trades are ahead of their allowance
-	RuleBurst      = "burst"       // orders on a market in a slot of ten seconds
-
+	RuleOrderRate    = "order_rate"    // µs that the account is ahead of its allowance
+	RuleMarketRate   = "market_rate"   // µs that the market is ahead of its allowance
+	RuleTradeRate    = "trade_rate"    // µs that the account's trades are ahead of their allowance
 	RuleAccountBurst = "account_burst" // orders of an account in a slot of ten seconds
-
-	RuleSpike     = "spike"      // ppm that the price moved
-	RuleWash      = "wash"       // changes of direction between the two accounts
-	RuleSelfTrade = "self_trade" // meetings with own orders
+	RuleBurst        = "burst"         // orders on a market in a slot of ten seconds
+	RuleSpike        = "spike"         // ppm that the price moved
+	RuleWash         = "wash"          // changes of direction between the two accounts
+	RuleSelfTrade    = "self_trade"    // meetings with own orders
 )
 
 // Rules returns every rule of AbuseRaised, for counters that start at zero.

@@ -276,7 +276,7 @@ func (p Policy) Fault() string {
 	case p.TradeInterval < 0 || p.TradeInterval > hour || p.TradeBurst < 0 || p.TradeBurst > 1_000_000 || (p.TradeInterval == 0) != (p.TradeBurst == 0):
 		return "policy: trade_interval_us is at most an hour, and trade_burst goes with it"
 	case p.Burst.fault() || p.AccountBurst.fault():
-		return "policy: sigmas of burst and account_burst lies in 0..100, floor in 0..1000000"
+		return "policy: burst and account_burst have sigmas in 0..100 and floor in 0..1000000"
 	case !counts(p.Wash.Times, p.Wash.Window):
 		return "policy: wash.times lies in 0..8 and wash.window_us in 1..a day, or 0 if times is 0"
 	case p.Degrade.PushInterval < 0 || p.Degrade.PushInterval > minute || p.Degrade.ShedDivisor < 1 || p.Degrade.ShedDivisor > 100:

@@ -158,21 +158,19 @@ func (w *walk) meet(o *book.Order) bool {
 		w.odd = w.oddment(p)
 		q = w.affordable(p)
 	}
-	if q = min(q, o.Shares); q < 1 {
-		w.odd = fixed.Fine{}
-		return true
-	}
-	if own {
+	q = min(q, o.Shares)
+	if own && q > 0 {
 		return w.meetOwn(o, p, q)
 	}
 	cost, covered, counter := w.with(o, p, q)
-	for w.byCost && w.charge(cost, covered) > engine.Micros(w.want) { // the makers' rounding overran the budget
+	for w.byCost && q > 0 && w.charge(cost, covered) > engine.Micros(w.want) { // the makers' rounding overran the budget
 		w.done = true
-		if q--; q < 1 {
-			w.odd = fixed.Fine{}
-			return true
-		}
+		q--
 		cost, covered, counter = w.with(o, p, q)
+	}
+	if q < 1 { // nothing is given here in place of the pool
+		w.odd = fixed.Fine{}
+		return true
 	}
 	w.cost, w.covered, w.shares, w.matched = cost, covered, w.shares+q, true
 	if o.Sell == w.sell {
@@ -185,6 +183,8 @@ func (w *walk) meet(o *book.Order) bool {
 // oddment is what the pool has charged at most for the part of a micro-share
 // that the taker does not get from it, as the pool gives out whole ones. The
 // last maker gives it instead, so that the taker is one rounding short and not two.
+// It is less than the credits of the walk: for what they are rounded up by, the
+// pool gives shares, one for one.
 func (w *walk) oddment(p engine.Price) fixed.Fine {
 	_, exact := w.pool.Exact()
 	_, out := w.pool.Totals()
@@ -254,7 +254,6 @@ func (w *walk) meetOwn(o *book.Order, p engine.Price, q engine.Shares) bool {
 	switch w.mode {
 	case engine.CancelOldest:
 		w.met = append(w.met, engine.Met{Order: engine.OrderID(o.ID), Shares: o.Shares})
-		w.done = false
 		return false
 	case engine.Decrement:
 		w.met = append(w.met, engine.Met{Order: engine.OrderID(o.ID), Shares: q})

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Proposal is what the engine is told: the outcome, by which rule, from which
+// Proposal is what a reporter tells the engine (engine.ReportFact): the outcome, by which rule, from which
 // facts. The engine knows neither expressions nor facts, only their digests.
 type Proposal struct {
 	Outcome     string // binary, categorical: the label; empty for a value or a cancel

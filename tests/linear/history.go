@@ -164,8 +164,10 @@ func (a *Answer) equals(d *engine.Decision) bool {
 	if got.Seq != want.Seq || got.At != want.At || got.Principal != want.Principal || !bytes.Equal(got.Command, want.Command) {
 		return false
 	}
-	return slices.EqualFunc(got.Events, want.Events, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) ||
-		reflect.DeepEqual(read(got.Events), ofOwner(want.Events))
+	if got.Principal == banker { // sees everything
+		return slices.EqualFunc(got.Events, want.Events, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
+	}
+	return reflect.DeepEqual(read(got.Events), ofOwner(want.Events))
 }
 
 func read(events []json.RawMessage) []map[string]any {
@@ -173,7 +175,7 @@ func read(events []json.RawMessage) []map[string]any {
 	for _, raw := range events {
 		var e map[string]any
 		if json.Unmarshal(raw, &e) != nil {
-			return nil
+			e = nil // equals no event
 		}
 		out = append(out, e)
 	}

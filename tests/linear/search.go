@@ -73,7 +73,8 @@ var keys = porcupine.NondeterministicModel{
 		case !answered:
 			return []any{s, keyState{decided: true}}
 		// A repetition may be the first that is heard of: the transport sends a request
-		// with an idempotency key again by itself when its connection ends.
+		// with an idempotency key again by itself when its connection ends. What is
+		// refused is a fresh answer after a decision, and another decision than was told.
 		case !a.mine || s.decided && !a.replayed || s.known && (s.seq != a.seq || s.digest != a.digest):
 			return nil
 		}

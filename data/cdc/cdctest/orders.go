@@ -70,7 +70,8 @@ func (w *world) change(a engine.AccountID) {
 		open = w.state.Orders(a)
 	}
 	if len(open) == 0 {
-		w.act(trader(a), &engine.CancelAll{Account: a}) // without events
+		w.act(trader(a), &engine.CancelAll{Account: a})                                // without events
+		w.act(trader(a), &engine.CancelOrder{Account: a, Order: engine.OrderOf(1, 0)}) // refused
 		return
 	}
 	o := open[w.rng.IntN(len(open))]

@@ -20,7 +20,7 @@ func TestAgreeing(t *testing.T) {
 		for i := range rapid.IntRange(1, 7).Draw(t, "n") {
 			m.facts = append(m.facts, Fact{
 				Principal: string(rune('a' + i)), Value: rapid.Int64Range(-6, 6).Draw(t, "value"), Rule: engine.Digest{uint8(rapid.IntRange(0, 5).Draw(t, "rule") / 5)},
-				Outcome: engine.Outcome(rapid.IntRange(0, 5).Draw(t, "outcome") / 5), At: now - engine.Time(rapid.SampledFrom([]int64{0, 60, 61}).Draw(t, "age")),
+				Outcome: engine.Outcome(rapid.IntRange(0, 5).Draw(t, "outcome") / 5), Cancel: engine.CancelKind(rapid.IntRange(0, 5).Draw(t, "cancel") / 5), At: now - engine.Time(rapid.SampledFrom([]int64{0, 60, 61}).Draw(t, "age")),
 			})
 		}
 		mine := &m.facts[rapid.IntRange(0, len(m.facts)-1).Draw(t, "mine")]
@@ -59,7 +59,7 @@ func agreed(m *Market, mine Fact, set uint) (values []int64, ok bool) {
 	for ; set != 0; set &= set - 1 {
 		f := m.facts[bits.TrailingZeros(set)]
 		ok = ok || f == mine
-		if f.Outcome != mine.Outcome || f.Rule != mine.Rule || f.At < 1000-60 {
+		if f.Outcome != mine.Outcome || f.Cancel != mine.Cancel || f.Rule != mine.Rule || f.At < 1000-60 {
 			return nil, false
 		}
 		values = append(values, f.Value)

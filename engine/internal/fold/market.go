@@ -160,9 +160,9 @@ func (m *Market) Concerns(a engine.AccountID) bool {
 }
 
 // Agreeing lists the reporters that say the same as mine, mine first: reports by
-// the same rule that are fresh, of the same outcome or way to cancel, and of a scalar market with
-// values that all lie within the template's part of the range. Of several such
-// groups with mine in them it is the largest, the lowest among equals.
+// the same rule that are fresh, of the same outcome or way to cancel, and of a
+// scalar market with values that all lie within the template's part of the range.
+// Of several such groups with mine in them it is the largest, the lowest among equals.
 func (m *Market) Agreeing(mine Fact, now engine.Time) []Fact {
 	same := []Fact{mine}
 	for _, f := range m.facts {

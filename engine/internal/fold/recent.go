@@ -21,7 +21,7 @@ type Recent[T any] struct {
 	most, each int
 	kept       map[engine.Seq]kept[T]
 	order      []engine.Seq            // the oldest first; what is not kept any more is skipped
-	of         map[uint32][]engine.Seq // the same of each owner; only the first can have gone
+	of         map[uint32][]engine.Seq // what is kept of each owner, the oldest first
 }
 
 type kept[T any] struct {

@@ -169,6 +169,7 @@ func New() *State {
 	return &State{
 		Version: 1,
 		Keys:    map[engine.Digest]*engine.Key{}, Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
+		// All moderations are of one owner, so both of their limits are one.
 		Moderations: newRecent[*engine.Moderated](MaxModerations, MaxModerations), Abuses: newRecent[bool](MaxAbuses, MaxAbusesOfMarket),
 		Repeats: repeat.New(int64(RepeatWindow), RepeatLimit),
 	}

@@ -11,7 +11,7 @@ type BurstParams struct {
 	Slot   int64 // µs of a slot, > 0; no policy changes the default
 	Shift  uint8 // the newest slot weighs 1/2^Shift, 3..10; the memory is about 2^Shift slots; no policy changes it
 	Sigmas int64 // deviations above the mean that are tolerated, 1..100; 0: off
-	Floor  int64 // events in a slot that are always tolerated, 0..2^40
+	Floor  int64 // events in a slot that are always tolerated, 0..1,000,000
 	Arm    int64 // slots that must have passed since the first event, ≥ 0; no policy changes it
 }
 

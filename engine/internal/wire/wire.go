@@ -4,8 +4,8 @@
 // length; it refuses whatever it would not have written itself.
 //
 // Numbers are varints as in Protocol Buffers, in the shortest form only; signed
-// ones are zigzag. Fields that are mostly zero can share a mask (see Mask). What calls the Codec is mostly
-// written by tools/wiregen from the structs themselves.
+// ones are zigzag. Fields that are mostly zero can share a mask (see Mask). What
+// calls the Codec is mostly written by tools/wiregen from the structs themselves.
 package wire
 
 import (

@@ -393,7 +393,7 @@ func (w *world) close(m *machine) {
 	w.fault(w.audit.state.Check())
 }
 
-// seqOf and hashOf are what a look at a node shows.
+// look reads a node as a reader would, and notes what it showed.
 func (w *world) look(m *machine) {
 	var seen sight
 	m.life.node.View(func(s *core.State) { seen = sight{s.Seq(), s.Hash()} })
