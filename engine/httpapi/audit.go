@@ -6,6 +6,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // Audit is what the edge needs of the audit tree.
@@ -35,7 +36,7 @@ func (a *API) auditRoutes() []route {
 
 // errNoTree answers where the audit tree is turned off.
 func errNoTree() error {
-	return &refusal{code: codeNotFound, detail: "this server keeps no audit tree"}
+	return &problem.Refusal{Code: problem.NotFound, Detail: "this server keeps no audit tree"}
 }
 
 func (a *API) verifier(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +74,7 @@ func (a *API) proof(c *call) (any, error) {
 		return nil, errNoTree()
 	}
 	if engine.Seq(seq) > a.seq.Durable() {
-		return nil, &refusal{code: codeNotFound, detail: "no decision has this sequence", seq: a.seq.Durable()}
+		return nil, &problem.Refusal{Code: problem.NotFound, Detail: "no decision has this sequence", Seq: a.seq.Durable()}
 	}
 	p, err := a.cfg.Audit.Prove(uint64(seq))
 	return p, a.auditError(err)
@@ -89,7 +90,7 @@ func (a *API) consistency(c *call) (any, error) {
 	}
 	g, err := a.cfg.Audit.Grow(from, to)
 	if errors.Is(err, audit.ErrRange) {
-		return nil, &refusal{code: codeMalformed, detail: "from is 1 or more, and not above to", cause: err}
+		return nil, &problem.Refusal{Code: problem.Malformed, Detail: "from is 1 or more, and not above to", Cause: err}
 	}
 	return g, a.auditError(err)
 }
@@ -99,9 +100,9 @@ func (a *API) consistency(c *call) (any, error) {
 func (a *API) auditError(err error) error {
 	switch {
 	case errors.Is(err, audit.ErrNotCovered):
-		return &refusal{code: codeBehind, detail: "no checkpoint covers it yet; one is signed every few seconds", seq: engine.Seq(a.cfg.Audit.Newest().Size), cause: err}
+		return &problem.Refusal{Code: problem.Behind, Detail: "no checkpoint covers it yet; one is signed every few seconds", Seq: engine.Seq(a.cfg.Audit.Newest().Size), Cause: err}
 	case errors.Is(err, audit.ErrArchived):
-		return &refusal{code: codeNotFound, detail: "the record is in the archive", cause: err}
+		return &problem.Refusal{Code: problem.NotFound, Detail: "the record is in the archive", Cause: err}
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/journal"
 )
 
@@ -92,7 +93,7 @@ func TestProofsOverTheWire(t *testing.T) {
 	n.sign()
 	old := n.Newest()
 	last := e.submit(&engine.OpenAccount{}).Seq
-	if r := e.get(fmt.Sprintf("/v1/audit/proof/%d", last), e.admin); r.status != http.StatusPreconditionFailed || r.code(t) != codeBehind {
+	if r := e.get(fmt.Sprintf("/v1/audit/proof/%d", last), e.admin); r.status != http.StatusPreconditionFailed || r.code(t) != problem.Behind {
 		t.Errorf("not signed yet: %d %s", r.status, r.body)
 	}
 	n.sign()

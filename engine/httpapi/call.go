@@ -11,12 +11,15 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/meter"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -47,25 +50,23 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 		begin := time.Now()
 		key, v, ok := a.authenticate(r)
 		if !ok {
-			a.fail(w, r, &refusal{code: codeUnauthenticated})
+			a.fail(w, r, &problem.Refusal{Code: problem.Unauthenticated})
 			return
 		}
-		if rec, is := w.(*recorder); is {
-			rec.principal = key.Principal
-		}
+		meter.Name(w, key.Principal)
 		c := &call{route: rt, r: r, key: key, service: v}
 		if wait := a.pace(c); wait > 0 {
 			a.fail(w, r, a.shed(c, tooMany(wait, "nothing was read or decided; ask again later")))
 			return
 		}
 		if !c.privileged() && !rt.owner {
-			a.fail(w, r, &refusal{code: codeForbidden, detail: "needs one of the roles " + strings.Join(rt.roles.Names(), ", ")})
+			a.fail(w, r, &problem.Refusal{Code: problem.Forbidden, Detail: "needs one of the roles " + strings.Join(rt.roles.Names(), ", ")})
 			return
 		}
 		if rt.order {
 			defer func() {
 				if !c.limited {
-					a.metrics.latency.Observe(time.Since(begin).Seconds())
+					a.metrics.Latency.Observe(time.Since(begin).Seconds())
 				}
 			}()
 		}
@@ -95,7 +96,7 @@ func (a *API) lookUp(digest engine.Digest, ok bool) (key engine.Key, v service, 
 // goes away loses its answer, never half a decision.
 func (a *API) mutate(w http.ResponseWriter, c *call) {
 	if a.draining.Load() {
-		a.fail(w, c.r, submitError(sequencer.ErrStopped))
+		a.fail(w, c.r, problem.Undecided(sequencer.ErrStopped))
 		return
 	}
 	req, err := a.request(w, c)
@@ -111,7 +112,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		}
 	}
 	if !a.enter(c) {
-		a.fail(w, c.r, a.shed(c, submitError(sequencer.ErrOverloaded)))
+		a.fail(w, c.r, a.shed(c, problem.Undecided(sequencer.ErrOverloaded)))
 		return
 	}
 	defer a.underway.Add(-1)
@@ -122,7 +123,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		a.seq.CountOrchestrationError("answer")
 	}
 	if err != nil {
-		a.fail(w, c.r, submitError(err))
+		a.fail(w, c.r, problem.Undecided(err))
 		return
 	}
 	answered := false
@@ -137,9 +138,9 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	if d := got.Decision; d.Code == engine.OK {
 		a.write(w, c.r, http.StatusCreated, "application/json", c.shown(d))
 	} else if got.Replayed {
-		a.fail(w, c.r, replayed(d))
+		a.fail(w, c.r, problem.Replayed(d))
 	} else {
-		a.fail(w, c.r, rejected(d, a.retryAfter(d)))
+		a.fail(w, c.r, problem.Rejected(d, a.retryAfter(d)))
 	}
 	answered = true
 }
@@ -174,7 +175,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	kind, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	charset := params["charset"]
 	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return none, &refusal{code: codeMediaType}
+		return none, &problem.Refusal{Code: problem.MediaType}
 	}
 	if c.r.URL.RawQuery != "" {
 		return none, wire.Malformed("a mutation takes no query")
@@ -183,9 +184,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return none, &refusal{code: codeTooLarge, detail: "the body has more bytes than allowed"}
+		return none, &problem.Refusal{Code: problem.TooLarge, Detail: "the body has more bytes than allowed"}
 	case err != nil:
-		return none, &refusal{code: codeMalformed, detail: "the body ends early", cause: err}
+		return none, &problem.Refusal{Code: problem.Malformed, Detail: "the body ends early", Cause: err}
 	}
 	form, err := wire.ParseBody(body)
 	if err != nil {
@@ -202,7 +203,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	}
 	// The body may have taken its time, so the writer looks at the API key again.
 	return sequencer.Request{
-		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.admitted.Inc,
+		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.Admitted.Inc,
 	}, nil
 }
 
@@ -264,6 +265,32 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind str
 	}
 }
 
+// fail answers with the problem of err. What is no refusal is a bare 500, with
+// the reason in the log only.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := problem.Of(err)
+	k := problem.KindOf(e.Code)
+	if k.Status >= 500 {
+		a.log.LogAttrs(r.Context(), levelOf(k.Status), "request failed", attrs(r, k.Code, e)...)
+	}
+	if k.Code == problem.Internal {
+		a.metrics.Internal.Inc()
+	}
+	if !e.Decision {
+		a.count(w, k)
+	}
+	a.write(w, r, k.Status, "application/problem+json", e.Document(w.Header()))
+}
+
+// count notes a refusal from before a decision. The engine's own rejections are on
+// record one by one, and other statuses are no refusals.
+func (a *API) count(w http.ResponseWriter, k problem.Kind) {
+	switch k.Status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
+		a.refused.Add(meter.Principal(w), k.Code)
+	}
+}
+
 func levelOf(status int) slog.Level {
 	if status == http.StatusServiceUnavailable {
 		return slog.LevelWarn
@@ -272,10 +299,21 @@ func levelOf(status int) slog.Level {
 }
 
 // attrs says of a failed request what may be said: the route, never its content.
-func attrs(r *http.Request, code string, e *refusal) []slog.Attr {
+func attrs(r *http.Request, code string, e *problem.Refusal) []slog.Attr {
 	out := []slog.Attr{slog.String("route", r.Pattern), slog.String("code", code)}
-	if e.cause != nil {
-		out = append(out, slog.Any("err", e.cause))
+	if e.Cause != nil {
+		out = append(out, slog.Any("err", e.Cause))
 	}
 	return out
+}
+
+// measured has a route's answers counted, and answers 500 where its handler panics.
+func (a *API) measured(route string, next http.HandlerFunc) http.Handler {
+	return a.metrics.Measured(route, next, func(rec *meter.Recorder, r *http.Request, p any) {
+		a.log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
+			slog.String("route", route), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		if rec.Status == 0 {
+			a.fail(rec, r, &problem.Refusal{Code: problem.Internal})
+		}
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // service is how much of its service the engine gives, and what that means here.
@@ -35,10 +37,10 @@ func (c *call) divisor() int {
 }
 
 // shed makes of a limit's refusal one that names the mode, and counts it.
-func (a *API) shed(c *call, e *refusal) *refusal {
+func (a *API) shed(c *call, e *problem.Refusal) *problem.Refusal {
 	if c.divisor() > 1 {
-		a.metrics.shed.Inc()
-		e.detail = "the platform admits less for now; " + e.detail
+		a.metrics.Shed.Inc()
+		e.Detail = "the platform admits less for now; " + e.Detail
 	}
 	return e
 }
@@ -79,27 +81,27 @@ func newThinner() thinner {
 
 // thin takes from a decision's news the quotes that are held back; where nothing
 // is, what was held goes out before it. The caller holds thinner.mu.
-func (a *API) thin(d *engine.Decision, n *news) error {
+func (a *API) thin(d *engine.Decision, n *news.News) error {
 	t := &a.thinner
 	var v service
 	a.seq.View(func(s *core.State) { v = serviceOf(s) })
 	if !v.mode.Thins() || v.rule.PushInterval == 0 {
-		for _, id := range n.quotes {
+		for _, id := range n.Quotes {
 			delete(t.held, id)
 		}
 		return a.flush()
 	}
-	if len(t.held) == 0 && len(n.quotes) != 0 {
+	if len(t.held) == 0 && len(n.Quotes) != 0 {
 		select {
 		case t.wake <- time.Duration(v.rule.PushInterval) * time.Microsecond:
 		default: // it will wake
 		}
 	}
-	for _, id := range n.quotes {
+	for _, id := range n.Quotes {
 		t.held[id] = since{d.Seq, d.At}
 	}
-	a.metrics.held.Add(float64(len(n.quotes)))
-	n.quotes = nil
+	a.metrics.Held.Add(float64(len(n.Quotes)))
+	n.Quotes = nil
 	return nil
 }
 
@@ -141,11 +143,11 @@ func (a *API) flush() error {
 		for _, id := range chunk {
 			was := a.thinner.held[id]
 			var err error
-			if text, err = appendEvent(text, at, id == ids[len(ids)-1], "quote", a.quoteOf(id, was.seq, was.at)); err != nil {
+			if text, err = news.Append(text, at, id == ids[len(ids)-1], "quote", a.quoteOf(id, was.seq, was.at)); err != nil {
 				return err
 			}
 		}
-		a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: at, Text: text, Again: true})))
+		a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: at, Text: text, Again: true})))
 	}
 	clear(a.thinner.held)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -57,7 +58,7 @@ func TestShedAdmitsLess(t *testing.T) {
 		if orders != want || reads != want {
 			t.Errorf("%s: %d orders and %d reads pass, want %d", m, orders, reads, want)
 		}
-		if m == engine.ModeShed && (refused.code(t) != codeTooMany || refused.header.Get("Retry-After") == "" || !strings.Contains(refused.body, "admits less")) {
+		if m == engine.ModeShed && (refused.code(t) != problem.TooMany || refused.header.Get("Retry-After") == "" || !strings.Contains(refused.body, "admits less")) {
 			t.Errorf("%v %s", refused.header, refused.body)
 		}
 		if n, _ := burst(fmt.Sprintf("cancel-%d", i), http.MethodPost, "/v1/orders/cancel-all", `{}`); n != slow.Burst {
@@ -92,7 +93,7 @@ func TestABatchPassesShed(t *testing.T) {
 			return
 		}
 		wait, err := strconv.Atoi(r.header.Get("Retry-After"))
-		if err != nil || r.code(t) != codeTooMany || wait < 1 || wait > 2 || time.Now().After(end) {
+		if err != nil || r.code(t) != problem.TooMany || wait < 1 || wait > 2 || time.Now().After(end) {
 			t.Fatalf("after %q: %d %s", r.header.Get("Retry-After"), r.status, r.body)
 		}
 		time.Sleep(time.Duration(wait) * time.Second)
@@ -150,7 +151,7 @@ func TestShedBoundsTheIntake(t *testing.T) {
 		go order()
 		<-s.entered
 	}
-	if r := e.post("/v1/orders", ana, buyTen); r.code(t) != codeOverloaded || r.header.Get("Retry-After") == "" || !strings.Contains(r.body, "admits less") {
+	if r := e.post("/v1/orders", ana, buyTen); r.code(t) != problem.Overloaded || r.header.Get("Retry-After") == "" || !strings.Contains(r.body, "admits less") {
 		t.Errorf("%d %v %s", r.status, r.header, r.body)
 	}
 	if r := e.post("/v1/orders/cancel-all", ana, `{}`); r.status == http.StatusTooManyRequests {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/tests/given"
 )
@@ -57,7 +58,7 @@ func TestAnswerThatDoesNotEncode(t *testing.T) {
 		e.api.write(w, httptest.NewRequest(method, "/v1/me", nil), http.StatusOK, "application/json", math.NaN())
 		r := reply{status: w.Code, header: w.Header(), body: w.Body.String()}
 		openContract(t).check(route{method: http.MethodGet, path: "/v1/me"}, r)
-		if r.status != http.StatusInternalServerError || r.code(t) != codeInternal || !strings.Contains(e.logs.String(), "NaN") {
+		if r.status != http.StatusInternalServerError || r.code(t) != problem.Internal || !strings.Contains(e.logs.String(), "NaN") {
 			t.Errorf("%s: %d %s %s", method, r.status, r.body, e.logs)
 		}
 		if got := e.value("dec_orchestration_errors_total", "stage", "answer"); got != float64(lost) {
@@ -122,7 +123,7 @@ func TestPanelThatIsNotBuilt(t *testing.T) {
 	if r := e.get("/", ""); r.status != http.StatusNotFound || !strings.Contains(r.body, "make build") || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	if r := e.get("/x.js", ""); r.code(t) != codeNotFound {
+	if r := e.get("/x.js", ""); r.code(t) != problem.NotFound {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
@@ -133,7 +134,7 @@ func TestOtherMethods(t *testing.T) {
 		"/v1/accounts": "POST", "/v1/markets": "GET, HEAD, POST", "/v1/me": "GET, HEAD", "/v1/orders/batch": "POST", "/v1/orders/cancel-all": "POST", "/v1/orders": "GET, HEAD, POST", "/metrics": "GET, HEAD", "/": "GET, HEAD", "/v1/orders/ord_1": "GET, HEAD",
 	} {
 		for _, method := range []string{http.MethodDelete, http.MethodPut, http.MethodOptions, "BREW"} {
-			if r := e.send(method, path, e.admin, ""); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != allow || r.code(t) != codeMethod {
+			if r := e.send(method, path, e.admin, ""); r.status != http.StatusMethodNotAllowed || r.header.Get("Allow") != allow || r.code(t) != problem.Method {
 				t.Errorf("%s %s: %d %q", method, path, r.status, r.header.Get("Allow"))
 			}
 		}
@@ -195,24 +196,6 @@ func TestLatencyCountsOrders(t *testing.T) {
 	}
 	if a, j := e.value("dec_admitted_total"), e.value("dec_journalled_total"); a != 3 || j != 3 {
 		t.Errorf("%v admitted, %v journalled, want 3 each", a, j)
-	}
-}
-
-func TestProblemsOfEveryCode(t *testing.T) {
-	seen := map[string]bool{}
-	for _, k := range kinds {
-		if seen[k.code] || k.title == "" || k.status < 400 {
-			t.Errorf("%+v", k)
-		}
-		seen[k.code] = true
-	}
-	for _, c := range engine.Codes() {
-		if seen[c.String()] == (c == engine.OK) {
-			t.Errorf("engine code %s: in the table %v", c, seen[c.String()])
-		}
-	}
-	if k := kindOf("never heard of"); k.status != http.StatusInternalServerError || k.code != codeInternal {
-		t.Errorf("%+v", k)
 	}
 }
 

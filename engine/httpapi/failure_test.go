@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -33,16 +34,16 @@ func TestDiskFailure(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	r := e.post("/v1/accounts", e.admin, `{}`)
-	if r.status != http.StatusServiceUnavailable || r.code(t) != codeFailed || r.header.Get("Retry-After") == "" || !strings.Contains(r.body, "same idempotency key") {
+	if r.status != http.StatusServiceUnavailable || r.code(t) != problem.Failed || r.header.Get("Retry-After") == "" || !strings.Contains(r.body, "same idempotency key") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if e.value("dec_admitted_total") != 2 || e.value("dec_journalled_total") != 1 || e.value("dec_orchestration_errors_total", "stage", "journal") != 1 {
 		t.Error("a decision that was lost shows as a gap and as an orchestration error")
 	}
-	for e.post("/v1/accounts", e.admin, `{}`).code(t) == codeFailed {
+	for e.post("/v1/accounts", e.admin, `{}`).code(t) == problem.Failed {
 		// entered before the writer shut the intake
 	}
-	if r := e.post("/v1/accounts", e.admin, `{}`); r.status != http.StatusServiceUnavailable || r.code(t) != codeNotLeader {
+	if r := e.post("/v1/accounts", e.admin, `{}`); r.status != http.StatusServiceUnavailable || r.code(t) != problem.NotLeader {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if r := e.get("/v1/me", e.admin); r.status != http.StatusOK {
@@ -94,7 +95,7 @@ func TestWhatTheEdgeGivesUpOn(t *testing.T) {
 		{"/v1/accounts", eve, `{}`, "third"},                                         // revoked, or not yet
 	} {
 		wg.Go(func() {
-			if r := e.post(c.path, c.secret, c.body, "Idempotency-Key", c.key); r.code(t) != codeFailed {
+			if r := e.post(c.path, c.secret, c.body, "Idempotency-Key", c.key); r.code(t) != problem.Failed {
 				t.Errorf("%s %s: %d %s", c.path, c.key, r.status, r.body)
 			}
 		})

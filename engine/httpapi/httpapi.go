@@ -32,6 +32,8 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/meter"
+	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/httpapi/tally"
@@ -136,11 +138,11 @@ type API struct {
 	cfg      Config
 	seq      Sequencer
 	log      *slog.Logger
-	metrics  *metrics
+	metrics  *meter.Metrics
 	hub      *hub.Hub
 	mux      *http.ServeMux
 	draining atomic.Bool
-	every    time.Duration // between heartbeats; heartbeatEvery but in tests
+	every    time.Duration // between heartbeats; news.BeatEvery but in tests
 
 	began          time.Time // of the clock of the limiters
 	traders, staff *rate.Limiter[payer]
@@ -174,14 +176,14 @@ func New(cfg Config) (*API, error) {
 		cfg.MaxIntake = sequencer.DefaultQueue
 	}
 	a := &API{
-		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: heartbeatEvery, began: time.Now(),
+		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
 		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()
-	m, err := newMetrics(cfg.Registerer, labels(routes))
+	m, err := meter.New(cfg.Registerer, labels(routes))
 	if err != nil {
 		return nil, errors.Join(errors.New("httpapi: register metrics"), err)
 	}

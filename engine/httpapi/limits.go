@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 )
 
@@ -67,6 +68,6 @@ func (a *API) charge(c *call, tokens int) {
 	a.reads.Charge(c.key.SHA256, time.Since(a.began), tokens*c.divisor())
 }
 
-func tooMany(wait time.Duration, detail string) *refusal {
-	return &refusal{code: codeTooMany, detail: detail, retryAfter: wait}
+func tooMany(wait time.Duration, detail string) *problem.Refusal {
+	return &problem.Refusal{Code: problem.TooMany, Detail: detail, RetryAfter: wait}
 }

@@ -20,6 +20,8 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/meter"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -48,10 +50,10 @@ func TestMutationsHaveARate(t *testing.T) {
 	invalid := strings.Replace(buyTen, "mkt_1", "mkt_9", 1)
 	r := e.flood(http.MethodPost, "/v1/orders", one, invalid)
 	at := e.seq.Durable()
-	if r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" || r.doc(t)["seq"] != nil {
+	if r.code(t) != problem.TooMany || r.header.Get("Retry-After") != "1" || r.doc(t)["seq"] != nil {
 		t.Errorf("%v %s", r.header, r.body)
 	}
-	if r := e.post("/v1/orders", two, invalid, "Idempotency-Key", "mine"); r.code(t) != codeTooMany {
+	if r := e.post("/v1/orders", two, invalid, "Idempotency-Key", "mine"); r.code(t) != problem.TooMany {
 		t.Errorf("a second key of the principal: %d %s", r.status, r.body)
 	}
 	if got := e.seq.Durable(); got != at {
@@ -95,10 +97,10 @@ func TestTheEngineRefusesFirst(t *testing.T) {
 func TestReadsHaveARate(t *testing.T) {
 	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 3} }})
 	bob := e.key("bob", engine.RoleService, 0)
-	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
+	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != problem.TooMany || r.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", r.header, r.body)
 	}
-	if r := e.flood(http.MethodGet, "/v1/stream", bob, ""); r.code(t) != codeTooMany {
+	if r := e.flood(http.MethodGet, "/v1/stream", bob, ""); r.code(t) != problem.TooMany {
 		t.Errorf("a stream: %d %s", r.status, r.body)
 	}
 	if r := e.get("/v1/me", e.admin); r.status != http.StatusOK {
@@ -163,7 +165,7 @@ func TestKeyRevokedWhileTheBodyIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := reply{res.StatusCode, res.Header, string(body)}
-	if r.status != http.StatusUnauthorized || r.code(t) != codeUnauthenticated || r.header.Get("WWW-Authenticate") == "" {
+	if r.status != http.StatusUnauthorized || r.code(t) != problem.Unauthenticated || r.header.Get("WWW-Authenticate") == "" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if got := e.seq.Durable(); got != at {
@@ -227,7 +229,7 @@ func TestReaderThatLeaves(t *testing.T) {
 	e.gone(fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+1), func() bool { return e.waiting(e.admin) == 1 })
 	e.gone("/v1/decisions", s.waits.Load)
 	for _, route := range []string{"GET /v1/me", "GET /v1/decisions"} {
-		for _, class := range classes {
+		for _, class := range meter.Classes() {
 			if got := e.value("http_requests_total", "route", route, "class", class); got != 0 {
 				t.Errorf("%s counts as %s", route, class)
 			}
@@ -249,7 +251,7 @@ func TestMinSeqFarAhead(t *testing.T) {
 	e := start(t, options{})
 	begin := time.Now()
 	r := e.get(fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+minSeqAhead+1), e.admin)
-	if took := time.Since(begin); r.status != http.StatusPreconditionFailed || r.code(t) != codeBehind || took >= minSeqWait {
+	if took := time.Since(begin); r.status != http.StatusPreconditionFailed || r.code(t) != problem.Behind || took >= minSeqWait {
 		t.Errorf("%d %s after %s", r.status, r.body, took)
 	}
 }
@@ -268,14 +270,14 @@ func TestWaitersAreLimited(t *testing.T) {
 			t.Skip("this machine is too slow to have so many wait at once")
 		}
 	}
-	if r := e.get(path, e.admin); r.code(t) != codeTooMany || r.header.Get("Retry-After") != "1" {
+	if r := e.get(path, e.admin); r.code(t) != problem.TooMany || r.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	e.funded(1)
 	wg.Wait()
 	close(replies)
 	for r := range replies {
-		if r.status != http.StatusOK && r.code(t) != codeBehind {
+		if r.status != http.StatusOK && r.code(t) != problem.Behind {
 			t.Errorf("%d %s", r.status, r.body)
 		}
 	}
@@ -401,7 +403,7 @@ func TestDearReadsTakeMore(t *testing.T) {
 		}
 	}
 	e.api.charge(&call{key: engine.Key{SHA256: digestOf(dear)}}, 1_000_000)
-	if r := e.get("/v1/me", dear); r.code(t) != codeTooMany || r.header.Get("Retry-After") > "42" || len(r.header.Get("Retry-After")) != 2 {
+	if r := e.get("/v1/me", dear); r.code(t) != problem.TooMany || r.header.Get("Retry-After") > "42" || len(r.header.Get("Retry-After")) != 2 {
 		t.Errorf("more is owed than a burst: %v", r.header)
 	}
 	if r := e.get("/v1/me", cheap); r.status != http.StatusOK {
@@ -426,7 +428,7 @@ func TestOrdersCanBePulled(t *testing.T) {
 	e.quiet()
 	before, timed := e.seq.Durable(), e.value("dec_latency_seconds")
 	r := e.post("/v1/orders/batch", key, batch(9)) // 6 of 10 are gone
-	if wait := r.header.Get("Retry-After"); r.code(t) != codeTooMany || wait != "6" && wait != "5" || e.seq.Durable() != before {
+	if wait := r.header.Get("Retry-After"); r.code(t) != problem.TooMany || wait != "6" && wait != "5" || e.seq.Durable() != before {
 		t.Errorf("%d after %q: %s", r.status, wait, r.body)
 	}
 	e.quiet()
@@ -445,7 +447,7 @@ func TestOrdersCanBePulled(t *testing.T) {
 	if r := e.post("/v1/orders/batch", other, batch(20)); r.status != http.StatusCreated {
 		t.Errorf("a batch above the burst, and a full bucket: %d %s", r.status, r.body)
 	}
-	if r := e.post("/v1/orders", other, bid); r.code(t) != codeTooMany {
+	if r := e.post("/v1/orders", other, bid); r.code(t) != problem.TooMany {
 		t.Errorf("it takes all: %d %s", r.status, r.body)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 const allRoles = engine.Roles(0x7f)
@@ -190,7 +191,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/markets/mkt_1/cancel", "", "", "wrong_state"},
 	} {
 		r := e.post(c.path, poor, bodyOf(c.path).with(c.name, c.value))
-		if c.code == "" && r.status != http.StatusCreated || c.code != "" && (r.code(t) != c.code || r.status != kindOf(c.code).status) {
+		if c.code == "" && r.status != http.StatusCreated || c.code != "" && (r.code(t) != c.code || r.status != problem.KindOf(c.code).Status) {
 			t.Errorf("%s %s=%s: %d %s, want %s", c.path, c.name, c.value, r.status, r.body, c.code)
 		}
 		refused[templated.Replace(c.path)] = refused[templated.Replace(c.path)] || strings.Contains(r.body, "/v1/decisions/")

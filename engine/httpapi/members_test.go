@@ -11,6 +11,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/engine/httpapi/news"
 )
 
 // members returns the JSON names of a type, and whether each is always written.
@@ -57,9 +58,9 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Quote", client.Quote{}, "", false},
 		{"QuoteFill", quoteFill{}, "", false},
 		{"QuoteFill", client.QuoteFill{}, "", false},
-		{"StreamTrade", tradeDoc{}, "", false},
+		{"StreamTrade", news.Trade{}, "", false},
 		{"StreamTrade", client.TradeEvent{}, "", false},
-		{"StreamQuote", quoteDoc{}, "", false},
+		{"StreamQuote", news.Quote{}, "", false},
 		{"StreamQuote", client.PriceEvent{}, "", false},
 		{"StreamSnapshot", client.Snapshot{}, "", false},
 		{"Decision", client.Decision{}, "", false},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -38,7 +39,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		"other amount": grant("b", `{"amount_micros":6}`), "other route": e.post("/v1/accounts", e.admin, `{}`, "Idempotency-Key", "b"),
 		"other account": e.post("/v1/accounts/acc_2/grants", e.admin, `{"amount_micros":5}`, "Idempotency-Key", "b"),
 	} {
-		if r.status != http.StatusConflict || r.code(t) != codeConflict {
+		if r.status != http.StatusConflict || r.code(t) != problem.Conflict {
 			t.Errorf("%s: %d %s", what, r.status, r.body)
 		}
 	}
@@ -65,7 +66,7 @@ func TestTwoKeysOfOnePrincipal(t *testing.T) {
 	if r := e.post("/v1/orders", a, buyTen, "Idempotency-Key", "k"); r.status != http.StatusCreated {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	if r := e.post("/v1/orders", b, buyTen, "Idempotency-Key", "k"); r.code(t) != codeConflict {
+	if r := e.post("/v1/orders", b, buyTen, "Idempotency-Key", "k"); r.code(t) != problem.Conflict {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
@@ -180,7 +181,7 @@ func TestOverload(t *testing.T) {
 		go func() { replies <- e.post("/v1/accounts", "x", `{}`) }()
 	}
 	r := <-replies // one waits in the intake, which is full then
-	if r.status != http.StatusTooManyRequests || r.code(t) != codeOverloaded || r.header.Get("Retry-After") != "1" {
+	if r.status != http.StatusTooManyRequests || r.code(t) != problem.Overloaded || r.header.Get("Retry-After") != "1" {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	if got := e.value("dec_admitted_total"); got != 0 {
@@ -314,7 +315,7 @@ func TestMinSeq(t *testing.T) {
 	at := e.seq.Durable()
 	begin := time.Now()
 	r := e.get(fmt.Sprintf("/v1/me?min_seq=%d", at+1), e.admin)
-	if took := time.Since(begin); r.status != http.StatusPreconditionFailed || r.code(t) != codeBehind || took < minSeqWait || r.doc(t)["seq"].(float64) != float64(at) {
+	if took := time.Since(begin); r.status != http.StatusPreconditionFailed || r.code(t) != problem.Behind || took < minSeqWait || r.doc(t)["seq"].(float64) != float64(at) {
 		t.Errorf("%d %s after %s", r.status, r.body, took)
 	}
 	got := make(chan reply)
@@ -334,10 +335,10 @@ func TestDrain(t *testing.T) {
 	if r := e.get("/readyz", ""); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "shutting down") {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	if r := e.post("/v1/accounts", e.admin, `{}`); r.code(t) != codeNotLeader || r.header.Get("Retry-After") == "" {
+	if r := e.post("/v1/accounts", e.admin, `{}`); r.code(t) != problem.NotLeader || r.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	if r := e.get("/v1/stream", e.admin); r.code(t) != codeNotLeader {
+	if r := e.get("/v1/stream", e.admin); r.code(t) != problem.NotLeader {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if r := e.get("/v1/me", e.admin); r.status != http.StatusOK {
@@ -430,7 +431,7 @@ func TestUpgradeIsAnAdminsDecision(t *testing.T) {
 	if got := e.seq.Durable(); got != before+3 {
 		t.Errorf("%d decisions on record, want 3", got-before)
 	}
-	if r := e.post("/v1/house/upgrade", e.key("ops", engine.RoleOperator, 0), `{"version":2}`); r.code(t) != codeForbidden {
+	if r := e.post("/v1/house/upgrade", e.key("ops", engine.RoleOperator, 0), `{"version":2}`); r.code(t) != problem.Forbidden {
 		t.Errorf("an operator: %d %s", r.status, r.body)
 	}
 	if got := e.get("/v1/house", e.admin).doc(t); got["engine_version"] != 1.0 || got["newest_engine_version"] != float64(engine.Version) {

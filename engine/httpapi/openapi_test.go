@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 const openapiURL = "https://mbp.invalid/openapi.json"
@@ -163,9 +164,9 @@ func TestContractListsEveryProblem(t *testing.T) {
 	problems, _ := c.at("x-problems")
 	want := map[string]string{}
 	var codes []string
-	for _, k := range kinds {
-		want[k.code] = strconv.Itoa(k.status)
-		codes = append(codes, k.code)
+	for _, k := range problem.Kinds() {
+		want[k.Code] = strconv.Itoa(k.Status)
+		codes = append(codes, k.Code)
 	}
 	got := map[string]string{}
 	for code, status := range problems.(map[string]any) {
@@ -197,18 +198,18 @@ func TestContractListsEveryProblem(t *testing.T) {
 	enum(roles, "components", "schemas", "Role", "enum")
 	// Every code is named by the response of its status, but the two that no
 	// operation documents: they come from outside of any.
-	for _, k := range kinds {
-		if k.code == codeMethod {
+	for _, k := range problem.Kinds() {
+		if k.Code == problem.Method {
 			continue
 		}
 		found := false
 		responses, _ := c.at("components", "responses")
 		for _, r := range responses.(map[string]any) {
 			text := fmt.Sprint(r.(map[string]any)["description"])
-			found = found || slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }), k.code)
+			found = found || slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }), k.Code)
 		}
 		if !found {
-			t.Errorf("no response names %s", k.code)
+			t.Errorf("no response names %s", k.Code)
 		}
 	}
 }

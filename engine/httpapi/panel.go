@@ -6,6 +6,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/scrape"
 	"github.com/mbp-market/mbp/engine/httpapi/site"
 )
@@ -21,9 +22,9 @@ type PanelConfig struct {
 // panel serves the files of the panel.
 func (a *API) panel() http.HandlerFunc {
 	return site.Handler(a.cfg.Panel, a.cfg.PanelPolicy, func(w http.ResponseWriter, r *http.Request, method bool) {
-		e := &refusal{code: codeNotFound}
+		e := &problem.Refusal{Code: problem.NotFound}
 		if method {
-			e = &refusal{code: codeMethod, detail: "allowed: GET, HEAD", allow: "GET, HEAD"}
+			e = &problem.Refusal{Code: problem.Method, Detail: "allowed: GET, HEAD", Allow: "GET, HEAD"}
 		}
 		a.fail(w, r, e)
 	})

@@ -9,6 +9,8 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -61,7 +63,7 @@ func (a *API) await(c *call, want engine.Seq) error {
 	case want <= at:
 		return nil
 	case want > at+minSeqAhead:
-		return &refusal{code: codeBehind, detail: "the sequence is too far ahead to wait for it", seq: at}
+		return &problem.Refusal{Code: problem.Behind, Detail: "the sequence is too far ahead to wait for it", Seq: at}
 	case !a.waiting.Enter(c.key.SHA256):
 		return tooMany(minSeqWait, "too many reads of this API key wait for a sequence")
 	}
@@ -70,7 +72,7 @@ func (a *API) await(c *call, want engine.Seq) error {
 	defer cancel()
 	err := a.seq.Wait(ctx, want)
 	if err != nil && c.r.Context().Err() == nil {
-		return &refusal{code: codeBehind, detail: "the sequence is not reached within " + minSeqWait.String(), seq: a.seq.Durable()}
+		return &problem.Refusal{Code: problem.Behind, Detail: "the sequence is not reached within " + minSeqWait.String(), Seq: a.seq.Durable()}
 	}
 	return err
 }
@@ -96,7 +98,7 @@ func (a *API) account(c *call) (any, error) {
 		return nil, err
 	}
 	if !c.privileged() && id != c.key.Account {
-		return nil, &refusal{code: codeForbidden, detail: "the account is not the API key's own"}
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
 	}
 	doc := struct {
 		Seq engine.Seq `json:"seq"`
@@ -108,7 +110,7 @@ func (a *API) account(c *call) (any, error) {
 		doc.Account, found = s.Account(id)
 	})
 	if !found {
-		return nil, &refusal{code: engine.AccountNotFound.String(), seq: doc.Seq}
+		return nil, &problem.Refusal{Code: engine.AccountNotFound.String(), Seq: doc.Seq}
 	}
 	return doc, nil
 }
@@ -178,12 +180,6 @@ func (a *API) look(from engine.MarketID, step, most int) (seq engine.Seq, looks 
 	return seq, looks, end
 }
 
-// marketDoc is a market with the sequence it was looked at.
-type marketDoc struct {
-	Seq engine.Seq `json:"seq"`
-	engine.Market
-}
-
 func (a *API) market(c *call) (any, error) {
 	var id engine.MarketID
 	c.ID("market", &id)
@@ -192,16 +188,16 @@ func (a *API) market(c *call) (any, error) {
 	}
 	seq, looks, _ := a.look(id, 1, 1)
 	if len(looks) == 0 {
-		return nil, &refusal{code: engine.MarketNotFound.String(), seq: seq}
+		return nil, &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: seq}
 	}
-	return marketDoc{seq, looks[0].Market()}, nil
+	return news.Market{Seq: seq, Market: looks[0].Market()}, nil
 }
 
 // find reads a decision back.
 func (a *API) find(seq engine.Seq) (*engine.Decision, error) {
 	got, err := a.seq.Decision(seq)
 	if errors.Is(err, sequencer.ErrNotFound) {
-		return nil, &refusal{code: codeNotFound, detail: "no decision has this sequence", seq: a.seq.Durable()}
+		return nil, &problem.Refusal{Code: problem.NotFound, Detail: "no decision has this sequence", Seq: a.seq.Durable()}
 	}
 	if err != nil {
 		return nil, err
@@ -233,7 +229,7 @@ func (a *API) decision(c *call) (any, error) {
 		return nil, err
 	}
 	if !c.privileged() && d.Principal != c.key.Principal {
-		return nil, &refusal{code: codeForbidden, detail: "the decision is not the API key's own"}
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the decision is not the API key's own"}
 	}
 	return c.shown(d), nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -64,11 +65,11 @@ func TestRefusalsAreOnRecord(t *testing.T) {
 	d := e.noted(before + 1)
 	x, _ := d.Command.(*engine.NoteRefusals)
 	want := []engine.Refusal{
-		{Principal: "", Reason: codeUnauthenticated, Count: 4},
-		{Principal: "ana", Reason: codeForbidden, Count: 3},
-		{Principal: "ana", Reason: codeMalformed, Count: 1},
-		{Principal: "ana", Reason: codeTooLarge, Count: 1},
-		{Principal: "bob", Reason: codeTooMany, Count: 2},
+		{Principal: "", Reason: problem.Unauthenticated, Count: 4},
+		{Principal: "ana", Reason: problem.Forbidden, Count: 3},
+		{Principal: "ana", Reason: problem.Malformed, Count: 1},
+		{Principal: "ana", Reason: problem.TooLarge, Count: 1},
+		{Principal: "bob", Reason: problem.TooMany, Count: 2},
 	}
 	if d.Code != engine.OK || d.Principal != engine.System || !reflect.DeepEqual(x.Refusals, want) || x.From > x.Until || x.Until > d.At {
 		t.Errorf("%s by %s: %+v\nwant %+v", d.Code, d.Principal, x, want)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // allowed is who may use each route, written a second time and by hand: a slip
@@ -117,7 +118,7 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 			"no key": "", "unknown key": "mbp_" + strings.Repeat("A", 43), "revoked key": revoked, "digest as key": digestOf(ana).String(), "long key": strings.Repeat("x", 4000),
 		} {
 			r := e.send(rt.method, path, secret, "{}")
-			if r.status != http.StatusUnauthorized || r.code(t) != codeUnauthenticated || r.header.Get("WWW-Authenticate") == "" {
+			if r.status != http.StatusUnauthorized || r.code(t) != problem.Unauthenticated || r.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s with %s: %d %s", rt.pattern(), what, r.status, r.body)
 			}
 		}
@@ -154,7 +155,7 @@ func TestOwnersReadTheirOwn(t *testing.T) {
 	}
 	refused := e.post("/v1/orders", ana, strings.Replace(buyTen, "}", `,"limit_price_micros":1}`, 1))
 	for _, id := range []string{refused.doc(t)["instance"].(string)[len("/v1/decisions/"):], "1", fmt.Sprintf("%.0f", seq+100)} {
-		if r := e.get("/v1/orders/ord_"+id, e.admin); r.status != http.StatusNotFound || r.code(t) != codeNotFound {
+		if r := e.get("/v1/orders/ord_"+id, e.admin); r.status != http.StatusNotFound || r.code(t) != problem.NotFound {
 			t.Errorf("ord_%s is no order: %d %s", id, r.status, r.body)
 		}
 	}

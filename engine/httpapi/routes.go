@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -144,7 +145,7 @@ func (a *API) mount(routes []route) {
 	for path, methods := range paths {
 		allow := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 		refuse := a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
-			a.fail(w, r, &refusal{code: codeMethod, detail: "allowed: " + allow, allow: allow})
+			a.fail(w, r, &problem.Refusal{Code: problem.Method, Detail: "allowed: " + allow, Allow: allow})
 		})
 		a.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			h, known := methods[r.Method]
@@ -155,7 +156,7 @@ func (a *API) mount(routes []route) {
 		})
 	}
 	a.mux.Handle("/v1/", a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
-		a.fail(w, r, &refusal{code: codeNotFound})
+		a.fail(w, r, &problem.Refusal{Code: problem.NotFound})
 	}))
 	a.mux.Handle("/", a.measured(labelPanel, a.panel()))
 }

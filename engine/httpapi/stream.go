@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -16,16 +15,13 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
 const (
-	// heartbeatEvery bounds how long a stream is silent.
-	heartbeatEvery = 5 * time.Second
-	// streamWriteTimeout is how long one write to a stream may take: a client
-	// that reads nothing for two heartbeats is gone.
-	streamWriteTimeout = 2 * heartbeatEvery
 	// snapshotBytes bounds a snapshot, but for its last market, to what one line
 	// carries in seconds; older markets are at /v1/markets.
 	snapshotBytes = 2 << 20
@@ -35,11 +31,6 @@ const (
 	// snapshotTries is how often a stream begins anew whose client takes longer for a
 	// snapshot than the decisions since then are remembered.
 	snapshotTries = 3
-	// sendBytes is how much one write takes, for which the client has
-	// streamWriteTimeout: a slow line is slow, a silent client is gone.
-	sendBytes = 64 << 10
-	// gather is how many waiting frames go out in one write.
-	gather = 64
 )
 
 // Run feeds the streams from the durable decisions until ctx ends, which is no
@@ -72,44 +63,18 @@ func (a *API) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 			a.thinner.mu.Lock()
-			a.metrics.dropped.Add(float64(a.hub.Broadcast(heartbeat(a.hub.Position()))))
+			a.metrics.Dropped.Add(float64(a.hub.Broadcast(news.Heartbeat(a.hub.Position()))))
 			a.thinner.mu.Unlock()
 		}
 	}
 }
 
-func heartbeat(at engine.Seq) hub.Frame {
-	return hub.Frame{Seq: at, Beat: true, Text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
-}
-
-// tradeDoc tells of a fill and not of whose it is.
-type tradeDoc struct {
-	Seq     engine.Seq      `json:"seq"`
-	Market  engine.MarketID `json:"market"`
-	Outcome engine.Outcome  `json:"outcome"`
-	Side    engine.Side     `json:"side"`
-	Amount  engine.Micros   `json:"amount_micros"`
-	Shares  engine.Shares   `json:"shares_micros"`
-	Average engine.Price    `json:"average_price_micros"`
-	Fee     engine.Micros   `json:"fee_micros"`
-	At      engine.Time     `json:"decided_at"`
-}
-
-// quoteDoc tells where a decision left a market's prices, pools and books, as the
-// read model has them; it may be a decision ahead.
-type quoteDoc struct {
-	Seq      engine.Seq            `json:"seq"`
-	Market   engine.MarketID       `json:"market"`
-	Outcomes []engine.OutcomeState `json:"outcomes"`
-	At       engine.Time           `json:"decided_at"`
-}
-
 // publish hands a decision to the streams.
 func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	var text []byte
-	n := newsOf(d)
-	if n.none() && !n.degrades {
-		a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq})))
+	n := news.Of(d)
+	if n.None() && !n.Degrades {
+		a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq})))
 		return nil
 	}
 	if err := a.seq.Wait(ctx, d.Seq); err != nil {
@@ -121,106 +86,21 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	if err != nil {
 		return err
 	}
-	if text, err = a.events(d, &n); err != nil {
+	if text, err = n.Encode(d,
+		func(id engine.MarketID) news.Quote { return a.quoteOf(id, d.Seq, d.At) },
+		func(id engine.MarketID) news.Market { return a.marketAt(id, d.Seq) }); err != nil {
 		return err
 	}
-	a.metrics.dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq, Text: text})))
+	a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq, Text: text})))
 	return nil
 }
 
-// news is what a decision tells the streams: trades, then where each market it
-// touched stands.
-type news struct {
-	trades  []*engine.OrderFilled
-	quotes  []engine.MarketID // their prices, pools or books moved
-	markets []engine.MarketID // opened, or in another state
-
-	degrades bool // the mode or its rule is another
+func (a *API) quoteOf(id engine.MarketID, seq engine.Seq, at engine.Time) news.Quote {
+	return news.Quote{Seq: seq, Market: id, Outcomes: a.marketAt(id, seq).Outcomes, At: at}
 }
 
-func newsOf(d *engine.Decision) (n news) {
-	add := func(list *[]engine.MarketID, id engine.MarketID) {
-		if !slices.Contains(*list, id) {
-			*list = append(*list, id)
-		}
-	}
-	for _, e := range d.Events {
-		switch x := e.(type) {
-		case *engine.OrderFilled:
-			if x.Shares > 0 {
-				n.trades = append(n.trades, x)
-			}
-			add(&n.quotes, x.Market)
-		case *engine.OrderRested:
-			add(&n.quotes, x.Market)
-		case *engine.OrderReduced:
-			add(&n.quotes, x.Market)
-		case *engine.OrdersClosed:
-			for _, o := range x.Orders {
-				add(&n.quotes, o.Market)
-			}
-		case *engine.LiquidityAdded:
-			add(&n.quotes, x.Market)
-		case *engine.LiquidityRemoved:
-			add(&n.quotes, x.Market)
-		case *engine.MarketOpened:
-			add(&n.markets, x.Market)
-		case *engine.MarketStateChanged:
-			add(&n.markets, x.Market)
-		case *engine.ModeSet, *engine.PolicySet:
-			n.degrades = true
-		}
-	}
-	return n
-}
-
-func (n *news) none() bool { return len(n.trades)+len(n.quotes)+len(n.markets) == 0 }
-
-// events encodes what a decision tells. Only the last of its events carries the
-// id: a client that is cut off in between resumes before the decision.
-func (a *API) events(d *engine.Decision, n *news) ([]byte, error) {
-	type named struct {
-		name string
-		doc  any
-	}
-	var out []named
-	for _, x := range n.trades {
-		out = append(out, named{"trade", tradeDoc{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}})
-	}
-	for _, id := range n.quotes {
-		out = append(out, named{"quote", a.quoteOf(id, d.Seq, d.At)})
-	}
-	for _, id := range n.markets {
-		out = append(out, named{"market", a.marketAt(id, d.Seq)})
-	}
-	var text []byte
-	for i, e := range out {
-		var err error
-		if text, err = appendEvent(text, d.Seq, i == len(out)-1, e.name, e.doc); err != nil {
-			return nil, err
-		}
-	}
-	return text, nil
-}
-
-// appendEvent encodes one event; the last one of a frame carries the id.
-func appendEvent(text []byte, seq engine.Seq, last bool, name string, doc any) ([]byte, error) {
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s at decision %d: %w", name, seq, err)
-	}
-	if last {
-		text = fmt.Appendf(text, "id: %d\n", seq)
-	}
-	return fmt.Appendf(text, "event: %s\ndata: %s\n\n", name, b), nil
-}
-
-func (a *API) quoteOf(id engine.MarketID, seq engine.Seq, at engine.Time) quoteDoc {
-	return quoteDoc{seq, id, a.marketAt(id, seq).Outcomes, at}
-}
-
-func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
-	doc := marketDoc{Seq: seq}
+func (a *API) marketAt(id engine.MarketID, seq engine.Seq) news.Market {
+	doc := news.Market{Seq: seq}
 	if _, looks, _ := a.look(id, 1, 1); len(looks) == 1 {
 		doc.Market = looks[0].Market()
 	}
@@ -229,7 +109,7 @@ func (a *API) marketAt(id engine.MarketID, seq engine.Seq) marketDoc {
 
 // serveStream answers GET /v1/stream.
 func (a *API) serveStream(w http.ResponseWriter, c *call) {
-	after, err := lastEventID(c.r)
+	after, err := news.After(c.r)
 	if err == nil && c.r.URL.RawQuery != "" {
 		err = wire.Malformed("the stream takes no query; resume with the header Last-Event-ID")
 	}
@@ -243,8 +123,8 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 		return
 	}
 	defer a.hub.Leave(s)
-	a.metrics.streams.Inc()
-	defer a.metrics.streams.Dec()
+	a.metrics.Streams.Inc()
+	defer a.metrics.Streams.Dec()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -262,11 +142,11 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 func noStream(err error) error {
 	switch {
 	case errors.Is(err, hub.ErrFull):
-		return &refusal{code: codeStreams, detail: "close a stream of this API key, or come later"}
+		return &problem.Refusal{Code: problem.Streams, Detail: "close a stream of this API key, or come later"}
 	case errors.Is(err, hub.ErrStarting):
-		return &refusal{code: codeNotLeader, detail: "the server is starting", retryAfter: heartbeatEvery}
+		return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is starting", RetryAfter: news.BeatEvery}
 	}
-	return &refusal{code: codeNotLeader, detail: "the server is shutting down"}
+	return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is shutting down"}
 }
 
 // begin brings a client to where its stream goes on: with what it missed, if that
@@ -280,7 +160,7 @@ func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.
 			if n := len(missed); n > 0 {
 				last = missed[n-1].Seq
 			}
-			return after, append(missed, heartbeat(last)), true
+			return after, append(missed, news.Heartbeat(last)), true
 		}
 	}
 	for range snapshotTries {
@@ -289,28 +169,15 @@ func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.
 			a.log.ErrorContext(c.r.Context(), "encode snapshot", "err", err)
 			return 0, nil, false
 		}
-		if !send(w, first.Text) {
+		if !news.Send(w, first.Text) {
 			return 0, nil, false
 		}
 		if missed, ok := a.hub.Join(s, first.Seq); ok {
 			return first.Seq, missed, true
 		}
 	}
-	a.metrics.dropped.Inc()
+	a.metrics.Dropped.Inc()
 	return 0, nil, false
-}
-
-// lastEventID reads where a client wants to go on; 0 is the beginning.
-func lastEventID(r *http.Request) (engine.Seq, error) {
-	text := r.Header.Get("Last-Event-ID")
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
-		return 0, wire.Malformed("Last-Event-ID is not a sequence")
-	}
-	return engine.Seq(n), nil
 }
 
 // snapshots keeps the last one, for the streams that begin soon after.
@@ -361,20 +228,6 @@ func (a *API) encodeSnapshot() (hub.Frame, error) {
 	return hub.Frame{Seq: seq, Text: append(text, "]}\n\n"...)}, nil
 }
 
-// send writes to a stream in pieces, and reports whether the client took them.
-func send(w http.ResponseWriter, text []byte) bool {
-	out := http.NewResponseController(w)
-	for piece := range slices.Chunk(text, sendBytes) {
-		if out.SetWriteDeadline(time.Now().Add(streamWriteTimeout)) != nil {
-			return false
-		}
-		if _, err := w.Write(piece); err != nil || out.Flush() != nil {
-			return false
-		}
-	}
-	return true
-}
-
 // pump writes the frames after a decision until the client goes, its key is
 // revoked, or the hub ends the stream.
 func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Seq, waiting []hub.Frame) {
@@ -386,14 +239,14 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Se
 				text, last = append(text, f.Text...), f.Seq
 			}
 			beat = beat || f.Beat
-			if len(text) >= sendBytes {
-				if !send(w, text) {
+			if len(text) >= news.Piece {
+				if !news.Send(w, text) {
 					return
 				}
 				text = text[:0]
 			}
 		}
-		if !send(w, text) {
+		if !news.Send(w, text) {
 			return
 		}
 		if beat {
@@ -402,33 +255,8 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Se
 			}
 		}
 		var open bool
-		if waiting, open = next(c.r.Context(), s, waiting[:0]); !open {
+		if waiting, open = s.Next(c.r.Context(), waiting[:0]); !open {
 			return
 		}
 	}
-}
-
-// next waits for frames and takes what is there, at most gather of them.
-func next(ctx context.Context, s *hub.Stream, into []hub.Frame) ([]hub.Frame, bool) {
-	select {
-	case <-ctx.Done():
-		return nil, false
-	case f, open := <-s.Frames():
-		if !open {
-			return nil, false
-		}
-		into = append(into, f)
-	}
-	for len(into) < gather {
-		select {
-		case f, open := <-s.Frames():
-			if !open {
-				return into, true // what was taken goes out first
-			}
-			into = append(into, f)
-		default:
-			return into, true
-		}
-	}
-	return into, true
 }

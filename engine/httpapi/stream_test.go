@@ -16,6 +16,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // event is one event as it came over the line.
@@ -307,7 +308,7 @@ func TestStreamResumes(t *testing.T) {
 	if next, _ := e.listen(trader, "999999"); next().kind != "snapshot" {
 		t.Error("a Last-Event-ID from the future does not begin again")
 	}
-	if r := e.get("/v1/stream", trader, "Last-Event-ID", "x"); r.code(t) != codeMalformed {
+	if r := e.get("/v1/stream", trader, "Last-Event-ID", "x"); r.code(t) != problem.Malformed {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
@@ -380,11 +381,11 @@ func TestStreamLimits(t *testing.T) {
 	bob, eve := e.key("bob", engine.RoleService, 0), e.key("eve", engine.RoleService, 0)
 	_, leave := e.listen(bob, "")
 	e.listen(bob, "")
-	if r := e.get("/v1/stream", bob); r.status != http.StatusTooManyRequests || r.code(t) != codeStreams || r.header.Get("Retry-After") == "" {
+	if r := e.get("/v1/stream", bob); r.status != http.StatusTooManyRequests || r.code(t) != problem.Streams || r.header.Get("Retry-After") == "" {
 		t.Errorf("a third stream of one key: %d %s", r.status, r.body)
 	}
 	e.listen(eve, "")
-	if r := e.get("/v1/stream", eve); r.code(t) != codeStreams {
+	if r := e.get("/v1/stream", eve); r.code(t) != problem.Streams {
 		t.Errorf("a fourth stream: %d %s", r.status, r.body)
 	}
 	if got := e.value("http_streams"); got != 3 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // wrong are values that no member takes.
@@ -47,7 +48,7 @@ func TestEveryFieldRefusesNonsense(t *testing.T) {
 		t.Helper()
 		r := e.post(b.path, trader, text)
 		detail, _ := r.doc(t)["detail"].(string)
-		if r.status != http.StatusBadRequest || r.code(t) != codeMalformed || !strings.Contains(detail, name) {
+		if r.status != http.StatusBadRequest || r.code(t) != problem.Malformed || !strings.Contains(detail, name) {
 			t.Errorf("%s %.80s: %d %.200s", b.path, text, r.status, r.body)
 		}
 	}
@@ -82,62 +83,62 @@ func TestWordsAndBounds(t *testing.T) {
 	e.market(e.funded(1_000_000))
 	secret := e.key("ana", engine.RoleTrader|engine.RoleAdmin, 1)
 	for _, c := range []struct{ path, name, value, code string }{
-		{"/v1/orders", "market", `"mkt_0"`, codeMalformed},
-		{"/v1/orders", "market", `"mkt_01"`, codeMalformed},
-		{"/v1/orders", "market", `"mkt_4294967296"`, codeMalformed},
-		{"/v1/orders", "market", `"acc_1"`, codeMalformed},
+		{"/v1/orders", "market", `"mkt_0"`, problem.Malformed},
+		{"/v1/orders", "market", `"mkt_01"`, problem.Malformed},
+		{"/v1/orders", "market", `"mkt_4294967296"`, problem.Malformed},
+		{"/v1/orders", "market", `"acc_1"`, problem.Malformed},
 		{"/v1/orders", "market", `"mkt_9"`, "market_not_found"},
-		{"/v1/orders", "outcome", `"yes"`, codeMalformed},
-		{"/v1/orders", "side", `""`, codeMalformed},
-		{"/v1/orders", "tif", `"gtx"`, codeMalformed},
+		{"/v1/orders", "outcome", `"yes"`, problem.Malformed},
+		{"/v1/orders", "side", `""`, problem.Malformed},
+		{"/v1/orders", "tif", `"gtx"`, problem.Malformed},
 		{"/v1/orders", "outcome", `"LONG"`, "invalid_command"},
-		{"/v1/orders", "outcome", `"O65"`, codeMalformed},
-		{"/v1/orders", "self_trade", `"both"`, codeMalformed},
-		{"/v1/orders", "expires_at", `"1970-01-01T00:00:00Z"`, codeMalformed},
+		{"/v1/orders", "outcome", `"O65"`, problem.Malformed},
+		{"/v1/orders", "self_trade", `"both"`, problem.Malformed},
+		{"/v1/orders", "expires_at", `"1970-01-01T00:00:00Z"`, problem.Malformed},
 		{"/v1/orders", "expires_at", later, "invalid_command"},
 		{"/v1/orders", "post_only", `true`, "invalid_command"},
 		{"/v1/orders/batch", "items", `[]`, "invalid_command"},
-		{"/v1/orders/batch", "items", "[" + strings.Repeat(`{"type":"cancel_all"},`, 50) + `{"type":"cancel_all"}]`, codeMalformed},
-		{"/v1/orders/batch", "items", `[{"type":"split_sets","market":"mkt_1","amount_micros":5}]`, codeMalformed},
-		{"/v1/orders/batch", "items", `[{"type":"cancel_all","surplus":1}]`, codeMalformed},
-		{"/v1/orders/batch", "items", `[{"type":"cancel_order"}]`, codeMalformed},
-		{"/v1/orders/batch", "items", `[{"type":"cancel_order","order":"ord_5.50"}]`, codeMalformed},
-		{"/v1/orders/batch", "items", `[{"market":"mkt_1"}]`, codeMalformed},
+		{"/v1/orders/batch", "items", "[" + strings.Repeat(`{"type":"cancel_all"},`, 50) + `{"type":"cancel_all"}]`, problem.Malformed},
+		{"/v1/orders/batch", "items", `[{"type":"split_sets","market":"mkt_1","amount_micros":5}]`, problem.Malformed},
+		{"/v1/orders/batch", "items", `[{"type":"cancel_all","surplus":1}]`, problem.Malformed},
+		{"/v1/orders/batch", "items", `[{"type":"cancel_order"}]`, problem.Malformed},
+		{"/v1/orders/batch", "items", `[{"type":"cancel_order","order":"ord_5.50"}]`, problem.Malformed},
+		{"/v1/orders/batch", "items", `[{"market":"mkt_1"}]`, problem.Malformed},
 		{"/v1/orders/ord_5/amend", "shares_micros", `0`, "order_not_found"},
-		{"/v1/orders/ord_5/amend", "limit_price_micros", `0`, codeMalformed},
+		{"/v1/orders/ord_5/amend", "limit_price_micros", `0`, problem.Malformed},
 		{"/v1/orders/cancel-all", "market", `"mkt_9"`, "market_not_found"},
 		{"/v1/markets/mkt_1/split", "amount_micros", `0`, "invalid_command"},
 		{"/v1/markets/mkt_1/liquidity/remove", "units_micros", `-1`, "invalid_command"},
-		{"/v1/markets/mkt_1/cancel", "kind", `"void"`, codeMalformed},
-		{"/v1/mode", "mode", `"off"`, codeMalformed},
+		{"/v1/markets/mkt_1/cancel", "kind", `"void"`, problem.Malformed},
+		{"/v1/mode", "mode", `"off"`, problem.Malformed},
 		{"/v1/mode", "mode", `"normal"`, "wrong_state"},
 		{"/v1/mode", "reason", `""`, "invalid_command"},
 		{"/v1/policy", "order_burst", `0`, "invalid_command"},
-		{"/v1/moderation", "action", `"ban"`, codeMalformed},
+		{"/v1/moderation", "action", `"ban"`, problem.Malformed},
 		{"/v1/moderation", "until", `"2001-01-01T00:00:00Z"`, "invalid_command"},
 		{"/v1/moderation/undo", "decision", `99`, "not_found"},
 		{"/v1/markets", "outcomes", `["a","b"]`, "invalid_command"},
 		{"/v1/markets/mkt_1/resolution", "effective_at", `"2001-01-01T00:00:00Z"`, "invalid_command"},
 		{"/v1/markets/mkt_1/resolution", "outcome", `"O1"`, "invalid_command"},
-		{"/v1/orders", "amount_micros", `0`, codeMalformed},
-		{"/v1/orders", "amount_micros", `-5`, codeMalformed},
+		{"/v1/orders", "amount_micros", `0`, problem.Malformed},
+		{"/v1/orders", "amount_micros", `-5`, problem.Malformed},
 		{"/v1/orders", "amount_micros", `9223372036854775807`, "invalid_command"},
-		{"/v1/orders", "limit_price_micros", `0`, codeMalformed},
+		{"/v1/orders", "limit_price_micros", `0`, problem.Malformed},
 		{"/v1/orders", "limit_price_micros", `1000000`, "invalid_command"},
 		{"/v1/orders", "shares_micros", `5`, "invalid_command"},
-		{"/v1/keys", "roles", `["root"]`, codeMalformed},
-		{"/v1/keys", "roles", `[""]`, codeMalformed},
+		{"/v1/keys", "roles", `["root"]`, problem.Malformed},
+		{"/v1/keys", "roles", `[""]`, problem.Malformed},
 		{"/v1/keys", "roles", `[]`, "invalid_command"},
 		{"/v1/keys", "principal", `"Ana"`, "invalid_command"},
 		{"/v1/keys", "principal", `"system"`, "invalid_command"},
-		{"/v1/keys", "sha256", `"zz"`, codeMalformed},
+		{"/v1/keys", "sha256", `"zz"`, problem.Malformed},
 		{"/v1/keys", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/markets", "title", `"a\nb"`, "template_bounds"},
 		{"/v1/markets", "title", `""`, "template_bounds"},
 		{"/v1/markets", "template", `"binary@9.0.0"`, "template_not_found"},
-		{"/v1/markets", "close_at", `"1970-01-01T00:00:00Z"`, codeMalformed},
+		{"/v1/markets", "close_at", `"1970-01-01T00:00:00Z"`, problem.Malformed},
 		{"/v1/markets", "close_at", `"2001-01-01T00:00:00Z"`, "invalid_command"},
-		{"/v1/markets", "close_at", `"tomorrow"`, codeMalformed},
+		{"/v1/markets", "close_at", `"tomorrow"`, problem.Malformed},
 		{"/v1/markets", "creator", `"acc_9"`, "account_not_found"},
 		{"/v1/markets", "price_micros", `-1`, "invalid_command"},
 		{"/v1/markets/mkt_1/resolution", "evidence_uri", `"no scheme"`, "invalid_command"},
@@ -145,7 +146,7 @@ func TestWordsAndBounds(t *testing.T) {
 		{"/v1/templates", "version", `"1"`, "invalid_command"},
 	} {
 		r := e.post(c.path, secret, bodyOf(c.path).with(c.name, c.value))
-		if r.code(t) != c.code || r.status != kindOf(c.code).status {
+		if r.code(t) != c.code || r.status != problem.KindOf(c.code).Status {
 			t.Errorf("%s %s=%s: %d %s, want %s", c.path, c.name, c.value, r.status, r.body, c.code)
 		}
 	}
@@ -154,7 +155,7 @@ func TestWordsAndBounds(t *testing.T) {
 		if strings.HasSuffix(path, "grants") {
 			text = `{"amount_micros":5}`
 		}
-		if r := e.post(path, secret, text); r.code(t) != codeMalformed {
+		if r := e.post(path, secret, text); r.code(t) != problem.Malformed {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
@@ -167,13 +168,13 @@ func TestHeadersOfMutations(t *testing.T) {
 		headers []string
 		code    string
 	}{
-		{[]string{"Idempotency-Key", ""}, codeMalformed},
-		{[]string{"Idempotency-Key", strings.Repeat("k", 65)}, codeMalformed},
-		{[]string{"Idempotency-Key", "two words"}, codeMalformed},
-		{[]string{"Idempotency-Key", "schlüssel"}, codeMalformed},
-		{[]string{"Content-Type", ""}, codeMediaType},
-		{[]string{"Content-Type", "text/plain"}, codeMediaType},
-		{[]string{"Content-Type", "application/json; charset=latin1"}, codeMediaType},
+		{[]string{"Idempotency-Key", ""}, problem.Malformed},
+		{[]string{"Idempotency-Key", strings.Repeat("k", 65)}, problem.Malformed},
+		{[]string{"Idempotency-Key", "two words"}, problem.Malformed},
+		{[]string{"Idempotency-Key", "schlüssel"}, problem.Malformed},
+		{[]string{"Content-Type", ""}, problem.MediaType},
+		{[]string{"Content-Type", "text/plain"}, problem.MediaType},
+		{[]string{"Content-Type", "application/json; charset=latin1"}, problem.MediaType},
 		{[]string{"Content-Type", "application/json; charset=UTF-8"}, ""},
 		{[]string{"Idempotency-Key", strings.Repeat("~", 64)}, ""},
 	} {
@@ -181,10 +182,10 @@ func TestHeadersOfMutations(t *testing.T) {
 			t.Errorf("%q: %d %s", c.headers, r.status, r.body)
 		}
 	}
-	if r := e.post("/v1/accounts?x=1", e.admin, `{}`); r.code(t) != codeMalformed {
+	if r := e.post("/v1/accounts?x=1", e.admin, `{}`); r.code(t) != problem.Malformed {
 		t.Errorf("query on a mutation: %d %s", r.status, r.body)
 	}
-	if r := e.post("/v1/accounts", e.admin, `{"x":"`+strings.Repeat("y", DefaultMaxBody)+`"}`); r.status != http.StatusRequestEntityTooLarge || r.code(t) != codeTooLarge {
+	if r := e.post("/v1/accounts", e.admin, `{"x":"`+strings.Repeat("y", DefaultMaxBody)+`"}`); r.status != http.StatusRequestEntityTooLarge || r.code(t) != problem.TooLarge {
 		t.Errorf("large body: %d %s", r.status, r.body)
 	}
 }

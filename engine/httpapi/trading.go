@@ -5,6 +5,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 // Levels of a book.
@@ -56,7 +57,7 @@ func (a *API) quote(c *call) (any, error) {
 	doc.Seq, doc.Code, doc.Detail = q.Seq, q.Code, q.Detail
 	switch doc.Code {
 	case engine.InvalidCommand, engine.MarketNotFound: // there is nothing to quote
-		return nil, &refusal{code: doc.Code.String(), detail: doc.Detail, seq: doc.Seq}
+		return nil, &problem.Refusal{Code: doc.Code.String(), Detail: doc.Detail, Seq: doc.Seq}
 	}
 	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, q.Rested.Shares
 	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
@@ -89,9 +90,9 @@ func (a *API) book(c *call) (any, error) {
 	})
 	switch {
 	case !market:
-		return nil, &refusal{code: engine.MarketNotFound.String(), seq: doc.Seq}
+		return nil, &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: doc.Seq}
 	case !outcome:
-		return nil, &refusal{code: engine.InvalidCommand.String(), detail: "the market has no such outcome", seq: doc.Seq}
+		return nil, &problem.Refusal{Code: engine.InvalidCommand.String(), Detail: "the market has no such outcome", Seq: doc.Seq}
 	}
 	return doc, nil
 }
@@ -104,14 +105,14 @@ func (a *API) orders(c *call) (any, error) {
 		Orders  []engine.OpenOrder `json:"orders"`
 	}{Account: c.key.Account}
 	if !c.privileged() && c.key.Account == 0 {
-		return nil, &refusal{code: codeForbidden, detail: "the API key has no account of its own"}
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the API key has no account of its own"}
 	}
 	c.Into("account", c.key.Account == 0, &doc.Account)
 	if err := c.End(); err != nil {
 		return nil, err
 	}
 	if !c.privileged() && doc.Account != c.key.Account {
-		return nil, &refusal{code: codeForbidden, detail: "the account is not the API key's own"}
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
 	}
 	found := false
 	a.seq.View(func(s *core.State) {
@@ -120,7 +121,7 @@ func (a *API) orders(c *call) (any, error) {
 		doc.Orders = s.Orders(doc.Account)
 	})
 	if !found {
-		return nil, &refusal{code: engine.AccountNotFound.String(), seq: doc.Seq}
+		return nil, &problem.Refusal{Code: engine.AccountNotFound.String(), Seq: doc.Seq}
 	}
 	return doc, nil
 }
@@ -133,9 +134,9 @@ func (a *API) order(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	missing := &refusal{code: codeNotFound, detail: "there is no such order", seq: a.seq.Durable()}
+	missing := &problem.Refusal{Code: problem.NotFound, Detail: "there is no such order", Seq: a.seq.Durable()}
 	d, err := a.find(id.Seq())
-	var unknown *refusal
+	var unknown *problem.Refusal
 	if errors.As(err, &unknown) {
 		return nil, missing
 	}
@@ -146,7 +147,7 @@ func (a *API) order(c *call) (any, error) {
 	case !taken:
 		return nil, missing
 	case !c.privileged() && owner != c.key.Account:
-		return nil, &refusal{code: codeForbidden, detail: "the order is not the API key's own"}
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the order is not the API key's own"}
 	}
 	return c.shown(d), nil
 }

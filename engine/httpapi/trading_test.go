@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
 const bid = `{"market":"mkt_1","outcome":"NO","side":"buy","tif":"gtc","shares_micros":5000000,"limit_price_micros":450000,"post_only":true}`
@@ -132,7 +133,7 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	seq := at(t, doc, "seq").(float64)
-	for place, code := range map[string]string{"": "ok", ".1": "ok", ".2": codeNotFound, ".3": "ok"} {
+	for place, code := range map[string]string{"": "ok", ".1": "ok", ".2": problem.NotFound, ".3": "ok"} {
 		path := fmt.Sprintf("/v1/orders/ord_%.0f%s", seq, place)
 		if got := e.get(path, keys[0]); got.code(t) != code {
 			t.Errorf("%s: %d %s", path, got.status, got.body)

@@ -10,6 +10,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -25,6 +26,8 @@ const (
 	// Buffer is how many decisions a client may be behind before it counts
 	// as too slow: two seconds at that rate.
 	Buffer = 256
+	// gather is how many waiting frames go out in one write.
+	gather = 64
 )
 
 // The errors of Enter. Each says what the caller has to do.
@@ -52,8 +55,31 @@ type Stream struct {
 	frames chan Frame // closed by the hub, at its end or because the client is slow
 }
 
-// Frames returns what the stream gets; it is closed when the stream ends.
-func (s *Stream) Frames() <-chan Frame { return s.frames }
+// Next waits for frames and takes what is there, at most gather of them.
+// It returns false when ctx or the stream has ended.
+func (s *Stream) Next(ctx context.Context, into []Frame) ([]Frame, bool) {
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case f, open := <-s.frames:
+		if !open {
+			return nil, false
+		}
+		into = append(into, f)
+	}
+	for len(into) < gather {
+		select {
+		case f, open := <-s.frames:
+			if !open {
+				return into, true // what was taken goes out first
+			}
+			into = append(into, f)
+		default:
+			return into, true
+		}
+	}
+	return into, true
+}
 
 // Hub hands every frame to every stream. It is safe for concurrent use.
 type Hub struct {

@@ -1,0 +1,182 @@
+// Package news is what decisions tell the live streams, and how it is written: the
+// trades of a decision, then where each market that it touched stands.
+//
+// It promises: a trade tells what was traded and not by whom; only the last event of
+// a decision carries its sequence as the id, so that a client cut off in between
+// resumes before the decision; a write takes bounded time, or the client is gone. It
+// refuses to look at any state: who publishes says where a market stands.
+//
+// The form is that of server-sent events in the WHATWG standard.
+package news
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
+)
+
+const (
+	// BeatEvery bounds how long a stream is silent.
+	BeatEvery = 5 * time.Second
+	// writeTimeout is how long one write to a stream may take: a client that reads
+	// nothing for two heartbeats is gone.
+	writeTimeout = 2 * BeatEvery
+	// Piece is how many bytes one write takes, for which the client has
+	// writeTimeout: a slow line is slow, a silent client is gone.
+	Piece = 64 << 10
+)
+
+// Trade tells of a fill and not of whose it is.
+type Trade struct {
+	Seq     engine.Seq      `json:"seq"`
+	Market  engine.MarketID `json:"market"`
+	Outcome engine.Outcome  `json:"outcome"`
+	Side    engine.Side     `json:"side"`
+	Amount  engine.Micros   `json:"amount_micros"`
+	Shares  engine.Shares   `json:"shares_micros"`
+	Average engine.Price    `json:"average_price_micros"`
+	Fee     engine.Micros   `json:"fee_micros"`
+	At      engine.Time     `json:"decided_at"`
+}
+
+// Quote tells where a decision left a market's prices, pools and books, as the
+// read model has them; it may be a decision ahead.
+type Quote struct {
+	Seq      engine.Seq            `json:"seq"`
+	Market   engine.MarketID       `json:"market"`
+	Outcomes []engine.OutcomeState `json:"outcomes"`
+	At       engine.Time           `json:"decided_at"`
+}
+
+// Market is a market with the sequence it was looked at.
+type Market struct {
+	Seq engine.Seq `json:"seq"`
+	engine.Market
+}
+
+// News is what a decision tells the streams: trades, then where each market it
+// touched stands.
+type News struct {
+	Trades  []*engine.OrderFilled
+	Quotes  []engine.MarketID // their prices, pools or books moved
+	Markets []engine.MarketID // opened, or in another state
+
+	Degrades bool // the mode or its rule is another
+}
+
+// Of returns what a decision tells.
+func Of(d *engine.Decision) (n News) {
+	add := func(list *[]engine.MarketID, id engine.MarketID) {
+		if !slices.Contains(*list, id) {
+			*list = append(*list, id)
+		}
+	}
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.OrderFilled:
+			if x.Shares > 0 {
+				n.Trades = append(n.Trades, x)
+			}
+			add(&n.Quotes, x.Market)
+		case *engine.OrderRested:
+			add(&n.Quotes, x.Market)
+		case *engine.OrderReduced:
+			add(&n.Quotes, x.Market)
+		case *engine.OrdersClosed:
+			for _, o := range x.Orders {
+				add(&n.Quotes, o.Market)
+			}
+		case *engine.LiquidityAdded:
+			add(&n.Quotes, x.Market)
+		case *engine.LiquidityRemoved:
+			add(&n.Quotes, x.Market)
+		case *engine.MarketOpened:
+			add(&n.Markets, x.Market)
+		case *engine.MarketStateChanged:
+			add(&n.Markets, x.Market)
+		case *engine.ModeSet, *engine.PolicySet:
+			n.Degrades = true
+		}
+	}
+	return n
+}
+
+// None reports that it tells nothing of any market.
+func (n *News) None() bool { return len(n.Trades)+len(n.Quotes)+len(n.Markets) == 0 }
+
+// Encode writes the events of a decision. quote and market say where a market stands.
+func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, market func(engine.MarketID) Market) ([]byte, error) {
+	type named struct {
+		name string
+		doc  any
+	}
+	var out []named
+	for _, x := range n.Trades {
+		out = append(out, named{"trade", Trade{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}})
+	}
+	for _, id := range n.Quotes {
+		out = append(out, named{"quote", quote(id)})
+	}
+	for _, id := range n.Markets {
+		out = append(out, named{"market", market(id)})
+	}
+	var text []byte
+	for i, e := range out {
+		var err error
+		if text, err = Append(text, d.Seq, i == len(out)-1, e.name, e.doc); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
+// Append encodes one event; the last one of a frame carries the id.
+func Append(text []byte, seq engine.Seq, last bool, name string, doc any) ([]byte, error) {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s at decision %d: %w", name, seq, err)
+	}
+	if last {
+		text = fmt.Appendf(text, "id: %d\n", seq)
+	}
+	return fmt.Appendf(text, "event: %s\ndata: %s\n\n", name, b), nil
+}
+
+// Heartbeat tells a stream the last sequence.
+func Heartbeat(at engine.Seq) hub.Frame {
+	return hub.Frame{Seq: at, Beat: true, Text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
+}
+
+// After reads where a client wants to go on; 0 is the beginning.
+func After(r *http.Request) (engine.Seq, error) {
+	text := r.Header.Get("Last-Event-ID")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, wire.Malformed("Last-Event-ID is not a sequence")
+	}
+	return engine.Seq(n), nil
+}
+
+// Send writes to a stream in pieces, and reports whether the client took them.
+func Send(w http.ResponseWriter, text []byte) bool {
+	out := http.NewResponseController(w)
+	for piece := range slices.Chunk(text, Piece) {
+		if out.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+			return false
+		}
+		if _, err := w.Write(piece); err != nil || out.Flush() != nil {
+			return false
+		}
+	}
+	return true
+}
