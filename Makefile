@@ -85,6 +85,10 @@ dbt.docs: tools ## build the models of a lake (MBP_LAKE, default mbp-data/lake) 
 micro: ## benchmarks of the decision path against their limits (tests/perf/micro/limits.csv)
 	@$(GO) run ./tests/perf/micro
 
+.PHONY: bench.limits
+bench.limits: ## the durable path against the bare disk and a bare HTTP handler (tests/perf/limits/limits.csv)
+	@$(GO) run ./tests/perf/limits
+
 ##@ While working
 
 .PHONY: check
