@@ -83,7 +83,7 @@ func body(items, turn int) string {
 func (l *load) close() {
 	for _, c := range l.conns {
 		if c.net != nil {
-			c.net.Close()
+			_ = c.net.Close() // it is idle
 		}
 	}
 }
