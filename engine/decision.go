@@ -186,6 +186,16 @@ func Canonical(e Event) []byte {
 	return c.B
 }
 
+// ReadCanonical reads an event, a new one, from what Canonical returned of one of
+// its type. The error wraps ErrEncoding.
+func ReadCanonical(e Event, b []byte) error {
+	c := wire.Codec{B: b, Decoding: true}
+	if e.fields(&c); len(c.B) != 0 {
+		c.Fail("%d bytes too many", len(c.B))
+	}
+	return c.Err
+}
+
 // Recordable says whether the record format holds the command.
 func Recordable(x Command) bool {
 	if _, plain := x.(*PlaceOrder); plain { // numbers alone; the common case

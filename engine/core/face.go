@@ -1,6 +1,8 @@
 package core
 
 import (
+	"io"
+
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/fold"
@@ -32,6 +34,10 @@ var ErrFold = fold.ErrFold
 // written by this engine, or the engine is broken. Stop.
 var ErrLedger = fold.ErrLedger
 
+// ErrDump wraps every error of Load that is not its reader's: what was read is no
+// dump, or one of another version. Fold the journal from the start instead.
+var ErrDump = fold.ErrDump
+
 // How long and how many answered requests are remembered.
 const (
 	RepeatWindow = fold.RepeatWindow // µs
@@ -45,9 +51,25 @@ func New() *State { return &State{f: fold.New()} }
 // It never decides: what was decided stands, whatever today's rules say.
 func (s *State) Evolve(d *engine.Decision) error { return s.f.Evolve(d) }
 
-// Hash returns a digest of everything a later decision can depend on. Equal
-// journals give equal hashes on every platform, and so do a state that was folded
-// and one that decided.
+// Load reads a state that Dump wrote, up to the end of r. It decides and folds on
+// as the one that was dumped. Whatever else r has is an error that wraps ErrDump.
+// Load looks at form and ranges: whether it is the right dump, its SHA-256 tells,
+// which is the Hash.
+func Load(r io.Reader) (*State, error) {
+	f, err := fold.Load(r)
+	if err != nil {
+		return nil, err
+	}
+	return &State{f: f}, nil
+}
+
+// Dump writes the state in its one form, in pieces, and changes nothing. The error
+// is the writer's.
+func (s *State) Dump(w io.Writer) error { return s.f.Dump(w) }
+
+// Hash returns a digest of everything a later decision can depend on, the SHA-256
+// of the dump. Equal journals give equal hashes on every platform, and so do a
+// state that was folded, one that decided and one that was loaded.
 func (s *State) Hash() engine.Digest { return s.f.Hash() }
 
 // Check looks at everything and says what does not hold: the ledger is conserved,

@@ -11,7 +11,6 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/guard"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
-	"github.com/mbp-market/mbp/engine/internal/twap"
 )
 
 // ErrFold wraps every error of Evolve: the decision does not follow from the
@@ -275,18 +274,14 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 		return fmt.Errorf("market %s is not the ledger's next one", x.Market)
 	}
 	m := &Market{
-		ID: x.Market, Template: t, Title: x.Title, Kind: t.Kind, Labels: x.Outcomes, Creator: x.Creator, Min: x.Min, Max: x.Max,
+		ID: x.Market, Title: x.Title, Labels: x.Outcomes, Creator: x.Creator, Min: x.Min, Max: x.Max,
 		OpenedAt: d.At, CloseAt: x.CloseAt, State: engine.Open, since: d.At, Balance: s.Ledger.Market(uint32(x.Market)),
 		claimOf: map[engine.AccountID]int32{},
 	}
 	if x.Draft {
 		m.State = engine.Draft
 	}
-	books := n
-	if n == 2 && t.Kind != engine.Categorical {
-		books = 1
-	}
-	m.Books, m.Guards, m.Spikes = make([]book.Book, books), make([]twap.Guard, books), make([]guard.Spike, books)
+	m.from(t)
 	s.Markets = append(s.Markets, m)
 	if err := s.post(d, m, s.opening(x)); err != nil {
 		return err

@@ -91,15 +91,9 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 	i := x.Outcome.Index()
 	o := book.Order{
 		ID: uint64(x.Order), Account: uint32(x.Account), Market: uint32(x.Market), Outcome: uint8(x.Outcome), Sell: x.Side == engine.Sell,
-		TIF: uint8(x.TIF), Price: x.Limit, Limit: x.Limit, Shares: x.Shares, Expires: int64(x.Expires),
+		TIF: uint8(x.TIF), Limit: x.Limit, Shares: x.Shares, Expires: int64(x.Expires),
 	}
-	o.Bid = o.Sell == m.Mirrored(i)
-	if m.Mirrored(i) {
-		o.Price = engine.One - x.Limit
-	}
-	if len(m.Books) > 1 {
-		o.Book = uint8(i)
-	}
+	b := m.stand(&o)
 	s.scratch.p = s.scratch.p[:0]
 	if o.Sell {
 		s.scratch.move(sharesOf(x.Market, i), holds(x.Account), reserved(x.Account), int64(x.Shares))
@@ -109,7 +103,7 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 	if err := s.post(d, m, s.scratch.p); err != nil {
 		return err
 	}
-	s.Orders.Add(m.Book(i), o)
+	s.Orders.Add(b, o)
 	if o.Expires != 0 {
 		s.Due.Set(due.Entry{At: o.Expires, Kind: DueExpiry, ID: o.ID})
 	}

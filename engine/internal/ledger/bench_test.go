@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"bytes"
+	"io"
 	"testing"
 
+	"github.com/mbp-market/mbp/engine/internal/dump"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
 )
 
@@ -157,11 +160,29 @@ func BenchmarkDump(b *testing.B) {
 	for i := range uint32(3000) {
 		mustApply(b, l, int64(i), m, mint(m, 64, avail(i%1000+1), avail(i%1000+1), 1000))
 	}
-	size := int64(0)
-	l.Dump(func(p []byte) { size += int64(len(p)) })
-	b.SetBytes(size)
+	b.SetBytes(int64(len(ledger.DumpOf(l))))
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Dump(func([]byte) {})
+		c := dump.To(io.Discard)
+		if l.Code(c); c.Close() != nil {
+			b.Fatal("it does not end")
+		}
+	}
+}
+
+// The way back.
+func BenchmarkLoad(b *testing.B) {
+	l, m := benchMarket(b, 64, 1000, ledger.RingLimits{})
+	for i := range uint32(3000) {
+		mustApply(b, l, int64(i), m, mint(m, 64, avail(i%1000+1), avail(i%1000+1), 1000))
+	}
+	raw := ledger.DumpOf(l)
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c := dump.From(bytes.NewReader(raw))
+		if ledger.New().Code(c); c.Close() != nil {
+			b.Fatal("it does not load")
+		}
 	}
 }

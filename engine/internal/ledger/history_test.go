@@ -112,6 +112,19 @@ func same[T ~int64](t failer, what string, got T, want int64) {
 	}
 }
 
+// reread goes on with what is read from a dump: it has to be the same.
+func (h *history) reread(t *rapid.T, p *ledger.Past) *ledger.Past {
+	l, past, err := ledger.Reread(h.l, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(ledger.DumpOf(l), ledger.DumpOf(h.l)) || p != nil && !bytes.Equal(ledger.DumpOf(past), ledger.DumpOf(p)) {
+		t.Fatal("what was read is dumped otherwise")
+	}
+	h.l = l
+	return past
+}
+
 // Every balance is the sum of the postings there ever were.
 func TestBalancesAreSumsOfPostings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -122,6 +135,8 @@ func TestBalancesAreSumsOfPostings(t *testing.T) {
 				h.openAccount()
 			case 1:
 				h.openMarket(t)
+			case 2:
+				h.reread(t, nil)
 			}
 			h.decide(t)
 		}
@@ -201,17 +216,21 @@ func TestRewindIsReplayFromTheStart(t *testing.T) {
 		n := rapid.IntRange(1, 20).Draw(t, "step")
 		steps := 1
 		for !p.Step(n) {
-			steps++
+			if steps++; rapid.IntRange(0, 3).Draw(t, "reread") == 0 {
+				p = h.reread(t, p)
+				m = h.l.Market(id)
+			}
 		}
 		if most := (m.Holders()+len(h.n.changes(id)))/n + 2; steps > most {
 			t.Fatalf("%d steps, at most %d are needed", steps, most)
 		}
 		h.checkPast(t, id, p, s)
-		seen := dumpOf(p)
+		seen := ledger.DumpOf(p)
 		for range 5 { // what happens next does not reach the past
 			h.decide(t)
 		}
-		if p.Step(n); !bytes.Equal(seen, dumpOf(p)) {
+		p = h.reread(t, p)
+		if p.Step(n); !bytes.Equal(seen, ledger.DumpOf(p)) {
 			t.Fatal("the past changed")
 		}
 	})
@@ -242,12 +261,4 @@ func (h *history) checkPast(t failer, id uint32, p *ledger.Past, s int64) {
 	}
 	same(t, "units of one who came later", p.UnitsOf(m.Holders()), 0)
 	same(t, "shares of one who came later", p.Shares(m.Holders(), 0), 0)
-}
-
-type dumper interface{ Dump(emit func([]byte)) }
-
-func dumpOf(d dumper) []byte {
-	var out []byte
-	d.Dump(func(b []byte) { out = append(out, b...) })
-	return out
 }

@@ -1,13 +1,14 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"math"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/mbp-market/mbp/engine/internal/dump"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 )
 
@@ -104,10 +105,51 @@ func built(t *testing.T) *Ledger {
 	return l
 }
 
+func dumped(t *testing.T, l *Ledger) string {
+	t.Helper()
+	return string(coded(l.Code))
+}
+
+func coded(code func(*dump.Codec)) []byte {
+	var b bytes.Buffer
+	c := dump.To(&b)
+	code(c)
+	if err := c.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// DumpOf is the dump of a ledger, a market or a rewind.
+func DumpOf(x any) []byte {
+	switch x := x.(type) {
+	case *Ledger:
+		return coded(x.Code)
+	case *Market:
+		return coded(func(c *dump.Codec) { x.code(c, 0) })
+	case *Past:
+		return coded(func(c *dump.Codec) { x.m.CodePast(c, &x) })
+	}
+	panic("no dump")
+}
+
+// Reread returns what is read from the dump of a ledger, and of a rewind of one of
+// its markets if p is not nil.
+func Reread(l *Ledger, p *Past) (*Ledger, *Past, error) {
+	again := New()
+	c := dump.From(bytes.NewReader(DumpOf(l)))
+	if again.Code(c); c.Close() != nil || p == nil {
+		return again, nil, c.Close()
+	}
+	var past *Past
+	c = dump.From(bytes.NewReader(DumpOf(p)))
+	again.Market(p.m.id).CodePast(c, &past)
+	return again, past, c.Close()
+}
+
 // Conserved and the dump see every balance: change any, and both tell.
 func TestNothingGoesUnnoticed(t *testing.T) {
-	var whole strings.Builder
-	built(t).Dump(func(b []byte) { whole.Write(b) })
+	whole := dumped(t, built(t))
 	for name, spoil := range map[string]func(l *Ledger, m *Market){
 		"issued":           func(l *Ledger, _ *Market) { l.issued++ },
 		"platform":         func(l *Ledger, _ *Market) { l.platform-- },
@@ -135,9 +177,7 @@ func TestNothingGoesUnnoticed(t *testing.T) {
 		if err := l.Conserved(); !errors.Is(err, ErrLedger) {
 			t.Errorf("%s: %v", name, err)
 		}
-		var now strings.Builder
-		l.Dump(func(b []byte) { now.Write(b) })
-		if now.String() == whole.String() {
+		if dumped(t, l) == whole {
 			t.Errorf("%s is not in the dump", name)
 		}
 	}
@@ -145,12 +185,7 @@ func TestNothingGoesUnnoticed(t *testing.T) {
 
 // What does not have to balance is in the dump, too.
 func TestDumpHasEverythingElse(t *testing.T) {
-	of := func(l *Ledger) string {
-		var s strings.Builder
-		l.Dump(func(b []byte) { s.Write(b) })
-		return s.String()
-	}
-	whole := of(built(t))
+	whole := dumped(t, built(t))
 	for name, change := range map[string]func(l *Ledger, m *Market){
 		"time":        func(l *Ledger, _ *Market) { l.at++ },
 		"net":         func(_ *Ledger, m *Market) { m.net[1]++ },
@@ -169,7 +204,7 @@ func TestDumpHasEverythingElse(t *testing.T) {
 		},
 	} {
 		l := built(t)
-		if change(l, l.markets[0]); of(l) == whole {
+		if change(l, l.markets[0]); dumped(t, l) == whole {
 			t.Errorf("%s is not in the dump", name)
 		}
 	}

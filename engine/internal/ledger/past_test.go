@@ -14,13 +14,13 @@ func TestReserveLeavesNoTrace(t *testing.T) {
 	m := l.Market(1)
 	p := m.Rewind(0)
 	p.Step(1)
-	before := dumpOf(m)
+	before := ledger.DumpOf(m)
 	mustApply(t, l, 2, 1, join(move(share(1, 0), avail(2), reserved(2), 4), move(credits, avail(1), reserved(1), 9)))
 	if got := m.Held(1, 0); got != 4 || m.Shares(1, 0) != 6 || l.Reserved(1) != 9 {
 		t.Fatalf("%d are held", got)
 	}
 	mustApply(t, l, 3, 1, join(move(share(1, 0), reserved(2), avail(2), 4), move(credits, reserved(1), avail(1), 9)))
-	if !bytes.Equal(before, dumpOf(m)) {
+	if !bytes.Equal(before, ledger.DumpOf(m)) {
 		t.Fatal("the market is not what it was")
 	}
 	if !p.Step(100) || p.Shares(1, 0) != 0 || p.Pools(nil)[0] != 40 {
@@ -52,7 +52,7 @@ func TestRewindBeginsAgain(t *testing.T) {
 	for !q.Step(1000) {
 		t.Log("one step was not enough")
 	}
-	if !bytes.Equal(dumpOf(p), dumpOf(q)) {
+	if !bytes.Equal(ledger.DumpOf(p), ledger.DumpOf(q)) {
 		t.Fatal("two pasts of one time differ")
 	}
 	if p.Collateral() != 40 || p.Fees() != 0 || p.Received(0) != -9 || p.Shares(1, 1) != 0 {
@@ -120,24 +120,6 @@ func TestRewindThroughSettlement(t *testing.T) {
 			}
 			h.checkPast(t, 1, p, s)
 		}
-	}
-}
-
-// Pieces of a dump are small, and together the same however often one asks.
-func TestDumpComesInPieces(t *testing.T) {
-	l := ledger.New()
-	for range 3000 {
-		a := l.OpenAccount()
-		mustApply(t, l, int64(a), 0, move(credits, issuance, avail(a), int64(a)))
-	}
-	pieces := 0
-	l.Dump(func(b []byte) {
-		if pieces++; len(b) > 4096 || len(b) == 0 {
-			t.Fatalf("a piece of %d bytes", len(b))
-		}
-	})
-	if pieces < 2 || !bytes.Equal(dumpOf(l), dumpOf(l)) {
-		t.Fatalf("%d pieces", pieces)
 	}
 }
 

@@ -63,6 +63,11 @@ func (r *ring) push(d delta) {
 	if r.n == r.limit {
 		r.pop()
 	}
+	r.keep(d)
+}
+
+// keep puts a change behind the others.
+func (r *ring) keep(d delta) {
 	last := len(r.chunks) - 1
 	if last < 0 || len(r.chunks[last]) == chunkLen {
 		if r.spare == nil {

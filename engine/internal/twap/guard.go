@@ -1,10 +1,6 @@
 package twap
 
-import (
-	"encoding/binary"
-
-	"github.com/mbp-market/mbp/engine/internal/fixed"
-)
+import "github.com/mbp-market/mbp/engine/internal/fixed"
 
 // Params are the bounds of a guard; a market's template holds them.
 type Params struct {
@@ -213,37 +209,3 @@ func (g *Guard) step(p *Params, e int64, level bool) (t Trip) {
 
 // slots returns the length of a window, 1..90 slots.
 func (p *Params) slots() int64 { return min(max(p.Window/SlotMicros, 1), memorySlots) }
-
-// Append adds the canonical form of all that later calls depend on: big-endian
-// integers, the sums of the slots from the newest back as far as the market is
-// old and the guard looks.
-func (g *Guard) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(g.edge))
-	b = binary.BigEndian.AppendUint32(b, uint32(g.price))
-	// What prices earlier in the open slot add to, or take from, a whole slot of the
-	// present one.
-	b = binary.BigEndian.AppendUint64(b, g.cum-g.marks[g.edge%slots]-uint64(g.price)*uint64(g.at-g.edge*SlotMicros))
-	kept := min(g.edge-(g.start+SlotMicros-1)/SlotMicros, slots-1) // whole slots; −1 before the first edge
-	b = append(b, uint8(kept+1))
-	if kept < slots-1 {
-		b = binary.BigEndian.AppendUint64(b, uint64(g.start))
-	}
-	for e := g.edge; e > g.edge-kept; e-- {
-		b = binary.BigEndian.AppendUint64(b, g.marks[e%slots]-g.marks[(e-1)%slots])
-	}
-	if kept >= 0 && kept < slots-1 { // the part of a slot that the market began in
-		b = binary.BigEndian.AppendUint64(b, g.marks[(g.edge-kept)%slots])
-	}
-	b = binary.BigEndian.AppendUint64(b, g.variance)
-	b = append(b, g.samples, g.still, g.run, 0)
-	if g.diverged {
-		b[len(b)-1] = 1
-	}
-	b = append(b, uint8(g.edge+1-g.begin))
-	if g.begin <= g.edge {
-		b = binary.BigEndian.AppendUint64(b, g.marks[g.edge%slots]-g.from)
-		b = binary.BigEndian.AppendUint64(b, g.ref.sum)
-		b = binary.BigEndian.AppendUint64(b, g.ref.span)
-	}
-	return b
-}

@@ -2,7 +2,7 @@ package twap
 
 import (
 	"bytes"
-	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -10,54 +10,10 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 )
 
-// read makes a guard from its canonical form alone, with garbage where the form
-// says nothing.
+// read makes a guard from its canonical form alone.
 func read(b []byte) (g Guard) {
-	u64 := func() uint64 { v := binary.BigEndian.Uint64(b); b = b[8:]; return v }
-	u8 := func() uint8 { v := b[0]; b = b[1:]; return v }
-	for i := range g.marks {
-		g.marks[i] = 0xdead_beef_dead_beef
-	}
-	g.edge = int64(u64())
-	g.price = fixed.Price(binary.BigEndian.Uint32(b))
-	b = b[4:]
-	lacks := u64()
-	kept := int64(u8()) - 1
-	if kept < slots-1 {
-		g.start = int64(u64())
-	}
-	at := uint64(1 << 63) // any sum will do, but that of a young market
-	sums := make([]uint64, max(kept, 0))
-	for i := range sums {
-		sums[i] = u64()
-	}
-	if kept < slots-1 {
-		at = 0
-		if kept >= 0 {
-			at = u64()
-		}
-		for _, s := range sums {
-			at += s
-		}
-	}
-	g.marks[g.edge%slots] = at
-	g.at = max(g.edge*SlotMicros, g.start)
-	if lacks != 0 { // there was another price earlier in this slot
-		g.at = max(g.edge*SlotMicros+1, g.start)
-	}
-	g.cum = at + lacks + uint64(g.price)*uint64(g.at-g.edge*SlotMicros)
-	for i, s := range sums {
-		at -= s
-		g.marks[(g.edge-int64(i)-1)%slots] = at
-	}
-	g.variance, g.samples, g.still, g.run, g.diverged = u64(), u8(), u8(), u8(), u8() == 1
-	g.begin = g.edge + 1 - int64(u8())
-	if g.begin <= g.edge {
-		g.from = g.marks[g.edge%slots] - u64()
-		g.ref = mean{u64(), u64()}
-	}
-	if len(b) != 0 {
-		panic("bytes are left over")
+	if rest, ok := g.Load(b); !ok || len(rest) != 0 {
+		panic(fmt.Sprintf("%d bytes are left over, %v", len(rest), ok))
 	}
 	return g
 }
@@ -118,4 +74,39 @@ func TestAppendForgetsWhatNeverWas(t *testing.T) {
 	if size := unsafe.Sizeof(a); size > 1024 {
 		t.Errorf("a guard takes %d bytes", size)
 	}
+}
+
+// FuzzLoad: what is accepted is the form of what it gave, and can be used; what is
+// refused leaves the guard as it was.
+func FuzzLoad(f *testing.F) {
+	var g Guard
+	for _, now := range []int64{0, 1, SlotMicros, 3*SlotMicros + 7, 95 * SlotMicros, 4000 * SlotMicros} {
+		g.Start(now, 300_000)
+		f.Add(g.Append(nil))
+		g.Set(now+5*SlotMicros+3, 310_000)
+		f.Add(g.Append(nil))
+		g.Observe(Params{Window: 20_000_000, Bound: 100, Outliers: 2}, now+700*SlotMicros)
+		f.Add(g.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		was := g
+		rest, ok := g.Load(raw)
+		if !ok && (g != was || len(rest) != len(raw)) {
+			t.Fatal("refuses and changes")
+		}
+		if !ok {
+			return
+		}
+		if !bytes.Equal(g.Append(nil), raw[:len(raw)-len(rest)]) {
+			t.Fatal("accepts a form that is not canonical")
+		}
+		now := (g.edge + 2) * SlotMicros
+		g.Mean(now, 300)
+		for _, p := range []Params{{}, {Window: 10_000_000, Bound: 1, Relative: true, Outliers: 1}, {Window: 900_000_000, Bound: 1, Outliers: 90}} {
+			now += 30 * SlotMicros
+			g.Observe(p, now)
+			g.Set(now, 1+fixed.Price(len(raw)))
+			g.Restart(now + 7)
+		}
+	})
 }

@@ -1,0 +1,302 @@
+package core
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/fold"
+)
+
+func dumpOf(t failer, s *State) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := s.Dump(&b); err != nil {
+		t.Fatalf("dump: %v", err)
+	}
+	return b.Bytes()
+}
+
+// reloaded is what is read from the dump of a state; it is dumped as that.
+func reloaded(t failer, s *State) *State {
+	t.Helper()
+	b := dumpOf(t, s)
+	again, err := Load(bytes.NewReader(b))
+	if err != nil {
+		t.Fatalf("load: %v", err)
+	}
+	if !bytes.Equal(dumpOf(t, again), b) || again.Hash() != s.Hash() {
+		t.Fatalf("sequence %d: what was read is dumped otherwise", s.Seq())
+	}
+	return again
+}
+
+// histories plays worlds from seeds and calls look now and then.
+func histories(t *testing.T, turns int, look func(w *world, r dice)) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
+		r := seeded{rand.New(rand.NewPCG(seed, 3))}
+		w := small(t)
+		w.watch, w.bulk = nil, true
+		for i := range turns {
+			w.turn(r)
+			if i%23 == 0 || i == turns-1 || len(w.s.f.Work) != 0 && i%3 == 0 {
+				look(w, r)
+			}
+		}
+	}
+}
+
+// Everything in a state is in its dump: what was read is the same in every field,
+// the unexported ones, too, and every field was seen with something in it. A field
+// that is new and not dumped fails here.
+func TestDumpForgetsNothing(t *testing.T) {
+	c := comparer{seen: map[string]bool{}}
+	look := func(w *world, _ dice) { c.states(t, w.s.f, reloaded(t, w.s).f) }
+	histories(t, 300, look)
+	rarities(t, look)
+	var never []string
+	for field, filled := range c.seen {
+		if !filled {
+			never = append(never, field)
+		}
+	}
+	slices.Sort(never)
+	if !slices.Equal(never, neverFilled) {
+		t.Errorf("no history put anything into %q, want %q: these say nothing", never, neverFilled)
+	}
+}
+
+// neverFilled are the fields that nothing fills: fees of more than a credit for
+// each unit of liquidity, and an owner of moderations.
+var neverFilled = []string{"fixed.U128.Hi", "fold.kept[*github.com/mbp-market/mbp/engine.Moderated].owner"}
+
+// rarities plays what drawn histories hardly come to: episodes of abuse, reports
+// that cancel, and a market that is voided step by step.
+func rarities(t *testing.T, look func(*world, dice)) {
+	w := small(t)
+	w.watch, w.bulk, w.owing = nil, true, true
+	limited := templates()[0]
+	limited.ID, limited.MaxDuration, limited.Truth.MaxDisputes = "limited", int64(3600*sec), 2
+	w.ok("ops", &engine.AddTemplate{Template: limited})
+	raised := engine.Seq(0)
+	for i := range 120 {
+		d := w.do("ana", rest(engine.AccountID(1+i%3), engine.MarketID(1+i%2*3), engine.Outcome(i%2*2), engine.Buy, 1000, engine.Price(2000+i)))
+		if len(d.Events) != 0 && d.Code != engine.OK {
+			raised = d.Seq
+			look(w, nil)
+		}
+	}
+	w.now += 100 * sec
+	w.ok("ops", buy(2, 4, engine.Long, 500*one)) // a spike
+	look(w, nil)
+	w.ok("mod", &engine.Moderate{Action: engine.DismissAbuse, Abuse: raised, EvidenceURI: "a:b", EvidenceSHA256: digest(2)})
+	for _, p := range []string{"ana", "bob"} {
+		w.ok(p, &engine.ReportFact{
+			Market: 4, Outcome: engine.None, Cancel: engine.CancelPrice, ObservedAt: w.now, EvidenceURI: "a:b", RuleSHA256: digest(3), FactsSHA256: digest(4),
+		})
+	}
+	look(w, nil)
+	w.ok("ops", &engine.OpenAccount{})
+	m := w.open(engine.OpenMarket{Price: 500_000})
+	w.ok("ops", buy(2, m, engine.Yes, 200*one))
+	w.now += 30 * sec
+	effective := w.now
+	for range engine.WorkLimit / 2 { // four changes of a balance each: more than one step of the rewind
+		w.now += ms
+		w.ok("ops", &engine.SplitSets{Account: 3, Market: m, Amount: one})
+	}
+	free, _ := w.s.f.Market(m).Held(2, 0)
+	w.ok("ops", sell(2, m, engine.Yes, free/2)) // what it got is not its any more
+	x := propose(m, engine.No, 0)
+	x.EffectiveAt = effective
+	w.ok("ana", x)
+	w.ok("bob", &engine.ApproveResolution{Market: m})
+	w.now += 40 * sec
+	w.ticks()
+	for look(w, nil); w.work(); look(w, nil) {
+		if w.s.f.Market(m).State == engine.Settling {
+			raised = 0
+		}
+	}
+	if raised != 0 || w.s.f.Market(m).State != engine.Resolved {
+		t.Fatalf("the market is %s", w.s.f.Market(m).State)
+	}
+}
+
+// A state that was read decides and folds on as the one that was dumped: equal
+// commands give equal bytes, for long.
+func TestLoadedStateGoesOn(t *testing.T) {
+	lookAt := 0
+	histories(t, 150, func(w *world, r dice) {
+		if lookAt++; lookAt%4 != 0 {
+			return
+		}
+		twin := &world{t: t, s: reloaded(t, w.s), now: w.now, log: slices.Clone(w.log), bulk: true, owing: w.owing}
+		mine := &world{t: t, s: reloaded(t, w.s), now: w.now, log: slices.Clone(w.log), bulk: true, owing: w.owing}
+		// The original goes on as mine does: from its own memory, with all that is not dumped.
+		mine.s, w.s = w.s, mine.s
+		w.watch = nil
+		a, b := rand.New(rand.NewPCG(7, uint64(lookAt))), rand.New(rand.NewPCG(7, uint64(lookAt)))
+		for range 60 {
+			mine.turn(seeded{a})
+			twin.turn(seeded{b})
+		}
+		mine.settle()
+		twin.settle()
+		for i := len(w.log); i < max(len(mine.log), len(twin.log)); i++ {
+			if i >= len(twin.log) || i >= len(mine.log) || !bytes.Equal(mine.log[i], twin.log[i]) {
+				t.Fatalf("decision %d differs after a load at %d", i+1, len(w.log))
+			}
+		}
+		if mine.s.Hash() != twin.s.Hash() {
+			t.Fatalf("the states differ after a load at %d", len(w.log))
+		}
+		if err := twin.s.Check(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if lookAt < 8 {
+		t.Fatal("it was hardly looked at")
+	}
+}
+
+// Dumps of former versions of the form are read, or refused as what they are.
+// Where this one fails, the form has changed: raise fold.DumpVersion, and put a
+// dump of it beside this with MBP_REWRITE=1.
+func TestDumpsOfEveryVersion(t *testing.T) {
+	name := filepath.Join("testdata", "dump", "v1")
+	if fold.DumpVersion != 1 {
+		t.Fatal("name the dump of this version")
+	}
+	if os.Getenv("MBP_REWRITE") == "1" {
+		w := small(t)
+		r := seeded{rand.New(rand.NewPCG(1, 3))}
+		for range 150 {
+			w.turn(r)
+		}
+		if err := os.WriteFile(name, dumpOf(t, w.s), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load(bytes.NewReader(b))
+	if err != nil {
+		t.Fatalf("a dump of version 1: %v", err)
+	}
+	if !bytes.Equal(dumpOf(t, s), b) {
+		t.Error("it is dumped otherwise now")
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
+	}
+	if s.Seq() < 100 || len(s.f.Markets) < 5 {
+		t.Errorf("it has %d decisions and %d markets", s.Seq(), len(s.f.Markets))
+	}
+	_, n := binary.Uvarint(b) // the version is the first number of the first block
+	b[n]++
+	if _, err := Load(bytes.NewReader(b)); !errors.Is(err, ErrDump) {
+		t.Errorf("a dump of the next version: %v", err)
+	}
+}
+
+// A dump that is cut, changed or of nothing is refused, or is another state; no
+// byte of it is without meaning, and none makes a reader take much memory.
+func TestLoadRefusesDamage(t *testing.T) {
+	w := small(t)
+	r := seeded{rand.New(rand.NewPCG(2, 3))}
+	for range 60 {
+		w.turn(r)
+	}
+	b := dumpOf(t, w.s)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	tries := 0
+	for i := 0; i < len(b); i += 1 + len(b)/1500 {
+		for _, v := range []byte{0xff, b[i] ^ 1, 0} {
+			if v == b[i] {
+				continue
+			}
+			bad := slices.Clone(b)
+			bad[i] = v
+			tries++
+			s, err := Load(bytes.NewReader(bad))
+			if err == nil && bytes.Equal(dumpOf(t, s), b) {
+				t.Fatalf("byte %d means nothing", i)
+			}
+			if err != nil && !errors.Is(err, ErrDump) {
+				t.Fatalf("byte %d: %v", i, err)
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / uint64(tries); each > 100*uint64(len(b)) {
+		t.Errorf("a damaged dump of %d bytes takes %d to read", len(b), each)
+	}
+	for n := 0; n < len(b); n += 101 {
+		if _, err := Load(bytes.NewReader(b[:n])); !errors.Is(err, ErrDump) {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+	}
+	broken := errors.New("broken")
+	if err := w.s.Dump(failing{broken}); !errors.Is(err, broken) {
+		t.Errorf("a writer's error: %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// FuzzLoad: hostile bytes are an error or a state with exactly that dump.
+func FuzzLoad(f *testing.F) {
+	var b bytes.Buffer
+	if err := New().Dump(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	w := small(f)
+	f.Add(dumpOf(f, w.s))
+	r := seeded{rand.New(rand.NewPCG(5, 3))}
+	for range 5 {
+		for range 40 {
+			w.turn(r)
+		}
+		f.Add(dumpOf(f, w.s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := Load(bytes.NewReader(b))
+		switch {
+		case err != nil && !errors.Is(err, ErrDump):
+			t.Fatalf("another error: %v", err)
+		case err == nil && !bytes.Equal(dumpOf(t, s), b):
+			t.Fatal("accepts a form that nobody writes")
+		}
+	})
+}
+
+// An empty state has a dump, and goes on as one.
+func TestDumpOfNothing(t *testing.T) {
+	s := reloaded(t, New())
+	var d engine.Decision
+	if err := s.Step(engine.Request{At: testStart, Principal: "boot", Command: &engine.OpenAccount{}}, &d); err != nil || d.Code != engine.WrongState {
+		t.Fatalf("%s %v", d.Code, err)
+	}
+	if reflect.DeepEqual(s.f.Seq, New().f.Seq) {
+		t.Fatal("it did not go on")
+	}
+}
