@@ -211,11 +211,8 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 // with everything that path, body and key contribute, whatever the spacing and
 // the order of the members.
 func content(command engine.Command) ([]byte, error) {
-	b, err := json.Marshal(command)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte(command.Type()+" "), b...), nil
+	const usual = 256 // bytes
+	return wire.AppendCommand(append(append(make([]byte, 0, usual), command.Type()...), ' '), command)
 }
 
 // idempotencyKey reads the header: 1..64 visible ASCII characters, once.
@@ -242,7 +239,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 // is a client that is there and gets nothing: a stuck line until the time limit,
 // a document that does not encode, a panic.
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
-	b, err := json.Marshal(doc)
+	b, err := encode(doc)
 	if err != nil {
 		if r.Method == http.MethodPost {
 			a.seq.CountOrchestrationError("answer")
@@ -289,6 +286,16 @@ func (a *API) count(w http.ResponseWriter, k problem.Kind) {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 		a.refused.Add(meter.Principal(w), k.Code)
 	}
+}
+
+// encode writes a document. The answer to a mutation is a decision, which has a
+// short way.
+func encode(doc any) ([]byte, error) {
+	const usual = 512 // bytes of an event with its share of the rest
+	if d, is := doc.(*engine.Decision); is {
+		return wire.AppendDecision(make([]byte, 0, usual*(1+len(d.Events))), d)
+	}
+	return json.Marshal(doc)
 }
 
 func levelOf(status int) slog.Level {

@@ -81,7 +81,7 @@ func newThinner() thinner {
 
 // thin takes from a decision's news the quotes that are held back; where nothing
 // is, what was held goes out before it. The caller holds thinner.mu.
-func (a *API) thin(d *engine.Decision, n *news.News) error {
+func (a *API) thin(d *engine.Decision, n *news.News) {
 	t := &a.thinner
 	var v service
 	a.seq.View(func(s *core.State) { v = serviceOf(s) })
@@ -89,7 +89,8 @@ func (a *API) thin(d *engine.Decision, n *news.News) error {
 		for _, id := range n.Quotes {
 			delete(t.held, id)
 		}
-		return a.flush()
+		a.flush()
+		return
 	}
 	if len(t.held) == 0 && len(n.Quotes) != 0 {
 		select {
@@ -102,39 +103,35 @@ func (a *API) thin(d *engine.Decision, n *news.News) error {
 	}
 	a.metrics.Held.Add(float64(len(n.Quotes)))
 	n.Quotes = nil
-	return nil
 }
 
 // release sends what is held back when its time comes.
-func (a *API) release(ctx context.Context) error {
+func (a *API) release(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case wait := <-a.thinner.wake:
 			timer.Reset(wait)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 		}
 		a.thinner.mu.Lock()
-		err := a.flush()
+		a.flush()
 		a.thinner.mu.Unlock()
-		if err != nil {
-			return err
-		}
 	}
 }
 
 // flush sends the quotes that are held, as of the last decision handed out. The
 // caller holds thinner.mu.
-func (a *API) flush() error {
+func (a *API) flush() {
 	if len(a.thinner.held) == 0 {
-		return nil
+		return
 	}
 	ids := slices.Sorted(maps.Keys(a.thinner.held))
 	at := a.hub.Position()
@@ -142,13 +139,9 @@ func (a *API) flush() error {
 		var text []byte
 		for _, id := range chunk {
 			was := a.thinner.held[id]
-			var err error
-			if text, err = news.Append(text, at, id == ids[len(ids)-1], "quote", a.quoteOf(id, was.seq, was.at)); err != nil {
-				return err
-			}
+			text = news.Append(text, at, id == ids[len(ids)-1], a.quoteOf(id, was.seq, was.at))
 		}
 		a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: at, Text: text, Again: true})))
 	}
 	clear(a.thinner.held)
-	return nil
 }

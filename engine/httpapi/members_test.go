@@ -12,6 +12,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
 // members returns the JSON names of a type, and whether each is always written.
@@ -56,7 +57,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Decision.properties.results.items", engine.Result{}, "", false},
 		{"Quote", quoteAnswer{}, "", false},
 		{"Quote", client.Quote{}, "", false},
-		{"QuoteFill", quoteFill{}, "", false},
+		{"QuoteFill", wire.Piece{}, "", false},
 		{"QuoteFill", client.QuoteFill{}, "", false},
 		{"StreamTrade", news.Trade{}, "", false},
 		{"StreamTrade", client.TradeEvent{}, "", false},

@@ -4,17 +4,11 @@ import (
 	"slices"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
 // insiders see a decision as it is on record.
 const insiders = overseers | moderators
-
-// ownFilled is a fill as its taker sees it: with the pool or with the book, and
-// not with whom. Its fills stand in for those of the event.
-type ownFilled struct {
-	*engine.OrderFilled
-	Fills []quoteFill `json:"fills,omitempty"`
-}
 
 // shown is a decision as the caller may see it. The stream and the quotes do not
 // say whose an order is, so neither does a trader's own decision; and an alert of
@@ -46,22 +40,22 @@ func (c *call) shown(d *engine.Decision) *engine.Decision {
 				continue
 			}
 		case *engine.OrderFilled:
-			e = &ownFilled{x, fillsOf(x)}
+			e = &wire.Filled{OrderFilled: x, Pieces: piecesOf(x)}
 		}
 		out.Events = append(out.Events, e)
 	}
 	return &out
 }
 
-// fillsOf are the pieces of a fill without their makers.
-func fillsOf(f *engine.OrderFilled) []quoteFill {
-	out := make([]quoteFill, 0, len(f.Fills))
+// piecesOf are the pieces of a fill without their makers.
+func piecesOf(f *engine.OrderFilled) []wire.Piece {
+	out := make([]wire.Piece, 0, len(f.Fills))
 	for _, p := range f.Fills {
 		with := "book"
 		if p.Maker == 0 {
 			with = "pool"
 		}
-		out = append(out, quoteFill{with, p.Amount, p.Shares})
+		out = append(out, wire.Piece{With: with, Amount: p.Amount, Shares: p.Shares})
 	}
 	return out
 }

@@ -41,7 +41,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer a.hub.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
-	g.Go(func() error { return a.release(ctx) })
+	g.Go(func() error { a.release(ctx); return nil })
 	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
 	g.Go(func() error {
 		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
@@ -71,7 +71,6 @@ func (a *API) beat(ctx context.Context) {
 
 // publish hands a decision to the streams.
 func (a *API) publish(ctx context.Context, d *engine.Decision) error {
-	var text []byte
 	n := news.Of(d)
 	if n.None() && !n.Degrades {
 		a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq})))
@@ -82,13 +81,11 @@ func (a *API) publish(ctx context.Context, d *engine.Decision) error {
 	}
 	a.thinner.mu.Lock()
 	defer a.thinner.mu.Unlock()
-	err := a.thin(d, &n)
-	if err != nil {
-		return err
-	}
-	if text, err = n.Encode(d,
+	a.thin(d, &n)
+	text, err := n.Encode(d,
 		func(id engine.MarketID) news.Quote { return a.quoteOf(id, d.Seq, d.At) },
-		func(id engine.MarketID) news.Market { return a.marketAt(id, d.Seq) }); err != nil {
+		func(id engine.MarketID) news.Market { return a.marketAt(id, d.Seq) })
+	if err != nil {
 		return err
 	}
 	a.metrics.Dropped.Add(float64(a.hub.Broadcast(hub.Frame{Seq: d.Seq, Text: text})))

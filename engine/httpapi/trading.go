@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
 // Levels of a book.
@@ -13,14 +14,6 @@ const (
 	defaultDepth = 20
 	maxDepth     = 100
 )
-
-// quoteFill is a piece of what an order fills, or would fill; it does not say with
-// whom.
-type quoteFill struct {
-	With   string        `json:"with"` // pool or book
-	Amount engine.Micros `json:"amount_micros"`
-	Shares engine.Shares `json:"shares_micros"`
-}
 
 // quoteAnswer is the dry run of an order.
 type quoteAnswer struct {
@@ -36,7 +29,7 @@ type quoteAnswer struct {
 	PriceAfter  engine.Price    `json:"price_after_micros"`
 	Impact      engine.Price    `json:"price_impact_micros"` // after less before
 	Rests       engine.Shares   `json:"rests_micros"`        // would wait in the book
-	Fills       []quoteFill     `json:"fills"`
+	Fills       []wire.Piece    `json:"fills"`
 	Code        engine.Code     `json:"code"`
 	Detail      string          `json:"detail,omitempty"`
 }
@@ -61,9 +54,9 @@ func (a *API) quote(c *call) (any, error) {
 	}
 	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, q.Rested.Shares
 	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
-	doc.Fills = fillsOf(f)
+	doc.Fills = piecesOf(f)
 	if len(f.Fills) == 0 && f.Shares > 0 {
-		doc.Fills = append(doc.Fills, quoteFill{"pool", f.Amount, f.Shares})
+		doc.Fills = append(doc.Fills, wire.Piece{With: "pool", Amount: f.Amount, Shares: f.Shares})
 	}
 	return doc, nil
 }

@@ -28,7 +28,7 @@ import (
 // order, from Submit to the answer. The disks of shared machines wander: run
 // with -cpu 2 -count 5 and compare medians of one run.
 func BenchmarkDurable(b *testing.B) {
-	for _, submitters := range []int{1, 64, 256} {
+	for _, submitters := range []int{1, 64, 256, 4096} {
 		b.Run(fmt.Sprintf("raw/%d", submitters), func(b *testing.B) { rawCommits(b, submitters) })
 		b.Run(fmt.Sprintf("decisions/%d", submitters), func(b *testing.B) { decisions(b, submitters, false) })
 		b.Run(fmt.Sprintf("audited/%d", submitters), func(b *testing.B) { decisions(b, submitters, true) })

@@ -55,6 +55,45 @@ type Quote struct {
 	At       engine.Time           `json:"decided_at"`
 }
 
+// appendJSON appends what json.Marshal writes.
+func (t *Trade) appendJSON(b []byte) []byte {
+	b = wire.AppendInt(b, `{"seq":`, int64(t.Seq))
+	b = wire.AppendMarket(append(b, `,"market":`...), t.Market)
+	b = wire.AppendText(append(b, `,"outcome":`...), t.Outcome.String())
+	b = wire.AppendText(append(b, `,"side":`...), t.Side.String())
+	b = wire.AppendInt(b, `,"amount_micros":`, int64(t.Amount))
+	b = wire.AppendInt(b, `,"shares_micros":`, int64(t.Shares))
+	b = wire.AppendInt(b, `,"average_price_micros":`, int64(t.Average))
+	b = wire.AppendInt(b, `,"fee_micros":`, int64(t.Fee))
+	return append(wire.AppendTime(append(b, `,"decided_at":`...), t.At), '}')
+}
+
+// appendJSON appends what json.Marshal writes.
+func (q *Quote) appendJSON(b []byte) []byte {
+	b = wire.AppendInt(b, `{"seq":`, int64(q.Seq))
+	b = wire.AppendMarket(append(b, `,"market":`...), q.Market)
+	b = append(b, `,"outcomes":[`...)
+	for i := range q.Outcomes {
+		o := &q.Outcomes[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = wire.AppendText(append(b, `{"outcome":`...), o.Outcome.String())
+		if o.Label != "" {
+			b = wire.AppendText(append(b, `,"label":`...), o.Label)
+		}
+		b = wire.AppendInt(b, `,"price_micros":`, int64(o.Price))
+		b = wire.AppendInt(b, `,"twap_micros":`, int64(o.TWAP))
+		b = wire.AppendInt(b, `,"twap_1m_micros":`, int64(o.TWAP1))
+		b = wire.AppendInt(b, `,"twap_15m_micros":`, int64(o.TWAP15))
+		b = wire.AppendInt(b, `,"pool_micros":`, int64(o.Pool))
+		b = wire.AppendInt(b, `,"depth_micros":`, int64(o.Depth))
+		b = wire.AppendOptional(b, `,"best_bid_micros":`, int64(o.Bid))
+		b = append(wire.AppendOptional(b, `,"best_ask_micros":`, int64(o.Ask)), '}')
+	}
+	return append(wire.AppendTime(append(b, `],"decided_at":`...), q.At), '}')
+}
+
 // Market is a market with the sequence it was looked at.
 type Market struct {
 	Seq engine.Seq `json:"seq"`
@@ -111,43 +150,47 @@ func Of(d *engine.Decision) (n News) {
 // None reports that it tells nothing of any market.
 func (n *News) None() bool { return len(n.Trades)+len(n.Quotes)+len(n.Markets) == 0 }
 
+// usual is the room in bytes for the news of most decisions: a trade and a quote of
+// two outcomes.
+const usual = 1024
+
 // Encode writes the events of a decision. quote and market say where a market stands.
 func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, market func(engine.MarketID) Market) ([]byte, error) {
-	type named struct {
-		name string
-		doc  any
-	}
-	var out []named
+	text := make([]byte, 0, usual)
+	left := len(n.Trades) + len(n.Quotes) + len(n.Markets)
 	for _, x := range n.Trades {
-		out = append(out, named{"trade", Trade{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}})
+		left--
+		t := Trade{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}
+		text = end(t.appendJSON(begin(text, d.Seq, left == 0, "trade")))
 	}
 	for _, id := range n.Quotes {
-		out = append(out, named{"quote", quote(id)})
+		left--
+		text = Append(text, d.Seq, left == 0, quote(id))
 	}
 	for _, id := range n.Markets {
-		out = append(out, named{"market", market(id)})
-	}
-	var text []byte
-	for i, e := range out {
-		var err error
-		if text, err = Append(text, d.Seq, i == len(out)-1, e.name, e.doc); err != nil {
-			return nil, err
+		left--
+		b, err := json.Marshal(market(id))
+		if err != nil {
+			return nil, fmt.Errorf("encode market %s at decision %d: %w", id, d.Seq, err)
 		}
+		text = end(append(begin(text, d.Seq, left == 0, "market"), b...))
 	}
 	return text, nil
 }
 
-// Append encodes one event; the last one of a frame carries the id.
-func Append(text []byte, seq engine.Seq, last bool, name string, doc any) ([]byte, error) {
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s at decision %d: %w", name, seq, err)
-	}
-	if last {
-		text = fmt.Appendf(text, "id: %d\n", seq)
-	}
-	return fmt.Appendf(text, "event: %s\ndata: %s\n\n", name, b), nil
+// Append encodes a quote; the last event of a frame carries the id.
+func Append(text []byte, seq engine.Seq, last bool, q Quote) []byte {
+	return end(q.appendJSON(begin(text, seq, last, "quote")))
 }
+
+func begin(text []byte, seq engine.Seq, last bool, name string) []byte {
+	if last {
+		text = append(strconv.AppendUint(append(text, "id: "...), uint64(seq), 10), '\n')
+	}
+	return append(append(append(text, "event: "...), name...), "\ndata: "...)
+}
+
+func end(text []byte) []byte { return append(text, "\n\n"...) }
 
 // Heartbeat tells a stream the last sequence.
 func Heartbeat(at engine.Seq) hub.Frame {

@@ -130,7 +130,7 @@ func (f *Form) truth() (o engine.Outcome, value int64) {
 	if o = engine.Long; !f.Given("value") || f.Given("outcome") {
 		f.Into("outcome", true, &o)
 	}
-	f.taken["outcome"] = true
+	f.know("outcome")
 	return o, value
 }
 
@@ -172,7 +172,9 @@ func ReportFact(r *Request) engine.Command {
 	case named:
 		x.Outcome, x.Value = r.truth()
 	case r.Given("cancel"):
-		x.Outcome, r.taken["outcome"], r.taken["value"] = engine.None, true, true
+		x.Outcome = engine.None
+		r.know("outcome")
+		r.know("value")
 	default:
 		r.Fail("outcome is missing, and so are value and cancel")
 	}

@@ -15,15 +15,9 @@
 package wire
 
 import (
-	"bytes"
 	"encoding"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -33,9 +27,10 @@ const (
 	// maxDepth bounds nesting: the deepest body we take is an object with a list
 	// of objects.
 	maxDepth = 8
-	// maxMembers bounds the members of an object and the elements of a list: no
-	// command has more.
-	maxMembers = 64
+	// maxMembers bounds the members of an object, and maxElements the elements of a
+	// list: no command has more.
+	maxMembers  = 64
+	maxElements = 64
 	// maxWord bounds ids, words, digests and times.
 	maxWord = 64
 )
@@ -53,112 +48,18 @@ func Malformed(format string, args ...any) error { return &Fault{fmt.Sprintf(for
 // a query. Its readers keep the first fault, so that a handler reads as a list
 // of fields and asks once, with End.
 type Form struct {
-	members map[string]any // json.Number, string, bool, nil, []any, map[string]any; strings in a query
+	members []member
 	query   bool
 	at      string // of a part: where it is, with a dot behind
 	root    *Form  // itself, but for a part
 	parts   []*Form
-	taken   map[string]bool
 	fault   error // of the root
 }
 
-func newForm(members map[string]any) *Form {
-	f := &Form{members: members, taken: map[string]bool{}}
+func newForm(members []member) *Form {
+	f := &Form{members: members}
 	f.root = f
 	return f
-}
-
-// ParseBody reads one JSON object.
-func ParseBody(b []byte) (*Form, error) {
-	if !utf8.Valid(b) {
-		return nil, Malformed("the body is not UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	v, err := parseValue(d, "", 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, Malformed("there is something after the JSON object")
-	}
-	members, ok := v.(map[string]any)
-	if !ok {
-		return nil, Malformed("the body is not a JSON object")
-	}
-	return newForm(members), nil
-}
-
-func parseValue(d *json.Decoder, path string, depth int) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, Malformed("the body is not JSON at byte %d", d.InputOffset())
-	}
-	switch t := t.(type) {
-	case json.Delim:
-		if depth >= maxDepth {
-			return nil, Malformed("the body is nested deeper than %d", maxDepth)
-		}
-		if t == '{' {
-			return parseObject(d, path, depth)
-		}
-		return parseList(d, path, depth)
-	case string:
-		// The decoder puts U+FFFD where an escape is half a surrogate pair.
-		if strings.ContainsRune(t, utf8.RuneError) {
-			return nil, Malformed("%s is not a text of Unicode characters", nameOf(path))
-		}
-	}
-	return t, nil
-}
-
-func parseObject(d *json.Decoder, path string, depth int) (any, error) {
-	members := map[string]any{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return nil, Malformed("the body is not JSON at byte %d", d.InputOffset())
-		}
-		at := clip(name)
-		if path != "" {
-			at = path + "." + at
-		}
-		if _, twice := members[name]; twice {
-			return nil, Malformed("%s is given twice", at)
-		}
-		if len(members) == maxMembers {
-			return nil, Malformed("the body has more than %d members", maxMembers)
-		}
-		v, err := parseValue(d, at, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		members[name] = v
-	}
-	_, err := d.Token()
-	if err != nil {
-		return nil, Malformed("the body is not JSON at byte %d", d.InputOffset())
-	}
-	return members, nil
-}
-
-func parseList(d *json.Decoder, path string, depth int) (any, error) {
-	list := []any{}
-	for d.More() {
-		if len(list) == maxMembers {
-			return nil, Malformed("%s has more than %d elements", nameOf(path), maxMembers)
-		}
-		v, err := parseValue(d, path, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, Malformed("the body is not JSON at byte %d", d.InputOffset())
-	}
-	return list, nil
 }
 
 func nameOf(path string) string {
@@ -188,7 +89,7 @@ func ParseQuery(raw string) (*Form, error) {
 	if err != nil {
 		return nil, Malformed("the query is not well-formed")
 	}
-	members := map[string]any{}
+	members := make([]member, 0, len(values))
 	for name, v := range values {
 		if len(v) != 1 {
 			return nil, Malformed("%s is given twice", clip(name))
@@ -196,7 +97,7 @@ func ParseQuery(raw string) (*Form, error) {
 		if !utf8.ValidString(v[0]) || !utf8.ValidString(name) {
 			return nil, Malformed("the query is not UTF-8")
 		}
-		members[name] = v[0]
+		members = append(members, member{name: name, value: value{kind: text, text: v[0]}})
 	}
 	f := newForm(members)
 	f.query = true
@@ -211,32 +112,53 @@ func (f *Form) Fail(format string, args ...any) {
 	}
 }
 
-// Given reports whether a member is there and not null.
-func (f *Form) Given(name string) bool { return f.members[name] != nil }
-
-// take returns a member; null counts as absent where a member may be absent.
-func (f *Form) take(name string, required bool) (any, bool) {
-	f.taken[name] = true
-	v, ok := f.members[name]
-	if !required && v == nil {
-		return nil, false
+// find returns a member, nil if it is not there.
+func (f *Form) find(name string) *member {
+	for i := range f.members {
+		if f.members[i].name == name {
+			return &f.members[i]
+		}
 	}
-	if !ok {
-		f.Fail("%s is missing", name)
-	}
-	return v, ok
+	return nil
 }
 
-// number reads a whole number written without fraction and exponent.
-func number(v any, query bool) (int64, string) {
-	text, isText := v.(string)
-	if n, isNumber := v.(json.Number); isNumber {
-		text = n.String()
-	} else if !isText || !query {
+// Given reports whether a member is there and not null.
+func (f *Form) Given(name string) bool {
+	m := f.find(name)
+	return m != nil && m.there()
+}
+
+// know takes a member whose value does not matter: null, or decided by another.
+func (f *Form) know(name string) {
+	if m := f.find(name); m != nil {
+		m.taken = true
+	}
+}
+
+// take returns a member; null counts as absent where a member may be absent.
+func (f *Form) take(name string, required bool) (*value, bool) {
+	m := f.find(name)
+	if m != nil {
+		m.taken = true
+	}
+	if !required && (m == nil || !m.there()) {
+		return nil, false
+	}
+	if m == nil {
+		f.Fail("%s is missing", name)
+		return nil, false
+	}
+	return &m.value, true
+}
+
+// whole reads a whole number written without fraction and exponent.
+func (v *value) whole(query bool) (int64, string) {
+	if v.kind != number && (v.kind != text || !query) {
 		return 0, "is not a number"
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || strconv.FormatInt(n, 10) != text {
+	n, err := strconv.ParseInt(v.text, 10, 64)
+	var room [20]byte
+	if err != nil || string(strconv.AppendInt(room[:0], n, 10)) != v.text {
 		return 0, "is not a whole number of 64 bits"
 	}
 	return n, ""
@@ -248,7 +170,7 @@ func (f *Form) Int64(name string, required bool) int64 {
 	if !ok {
 		return 0
 	}
-	n, why := number(v, f.query)
+	n, why := v.whole(f.query)
 	if why != "" {
 		f.Fail("%s %s", name, why)
 	}
@@ -293,14 +215,12 @@ func (f *Form) Bool(name string) bool {
 	if !ok {
 		return false
 	}
-	b, isBool := v.(bool)
-	if s, isText := v.(string); isText && f.query {
-		b, isBool = s == "true", s == "true" || s == "false"
-	}
-	if !isBool {
+	yes := v.text == "true"
+	if v.kind != truth && (v.kind != text || !f.query || !yes && v.text != "false") {
 		f.Fail("%s is not true or false", name)
+		return false
 	}
-	return b
+	return yes
 }
 
 // Text reads a text of at most limit bytes. The limits are those of the
@@ -310,14 +230,13 @@ func (f *Form) Text(name string, limit int) string {
 	if !ok {
 		return ""
 	}
-	s, isText := v.(string)
 	switch {
-	case !isText:
+	case v.kind != text:
 		f.Fail("%s is not a text", name)
-	case len(s) > limit:
+	case len(v.text) > limit:
 		f.Fail("%s has more than %d bytes", name, limit)
 	default:
-		return s
+		return v.text
 	}
 	return ""
 }
@@ -337,28 +256,29 @@ func (f *Form) Into(name string, required bool, v encoding.TextUnmarshaler) {
 }
 
 // list reads a list of at most limit elements.
-func (f *Form) list(name string, required bool, limit int) []any {
+func (f *Form) list(name string, required bool, limit int) []member {
 	v, ok := f.take(name, required)
 	if !ok {
 		return nil
 	}
-	list, isList := v.([]any)
-	if !isList {
+	if v.kind != list {
 		f.Fail("%s is not a list", name)
-	} else if len(list) > limit {
+		return nil
+	}
+	if len(v.kids) > limit {
 		f.Fail("%s has more than %d elements", name, limit)
 		return nil
 	}
-	return list
+	return v.kids
 }
 
 // Texts reads a list of at most limit texts of at most size bytes.
 func (f *Form) Texts(name string, required bool, limit, size int) []string {
-	list := f.list(name, required, limit)
-	out := make([]string, len(list))
-	for i, e := range list {
-		var isText bool
-		if out[i], isText = e.(string); !isText {
+	all := f.list(name, required, limit)
+	out := make([]string, len(all))
+	for i := range all {
+		e := &all[i]
+		if out[i] = e.text; e.kind != text {
 			f.Fail("%s[%d] is not a text", name, i)
 		} else if len(out[i]) > size {
 			f.Fail("%s[%d] has more than %d bytes", name, i, size)
@@ -369,11 +289,11 @@ func (f *Form) Texts(name string, required bool, limit, size int) []string {
 
 // Numbers reads a list of at most limit whole numbers.
 func (f *Form) Numbers(name string, limit int) []int64 {
-	list := f.list(name, false, limit)
-	out := make([]int64, len(list))
-	for i, e := range list {
+	all := f.list(name, false, limit)
+	out := make([]int64, len(all))
+	for i := range all {
 		var why string
-		if out[i], why = number(e, false); why != "" {
+		if out[i], why = all[i].whole(false); why != "" {
 			f.Fail("%s[%d] %s", name, i, why)
 		}
 	}
@@ -381,12 +301,13 @@ func (f *Form) Numbers(name string, limit int) []int64 {
 }
 
 // part makes a form of a nested object; its faults are this form's.
-func (f *Form) part(at string, v any) *Form {
-	members, isObject := v.(map[string]any)
-	if !isObject {
+func (f *Form) part(at string, v *value) *Form {
+	p := &Form{at: f.at + at + ".", root: f.root}
+	if v.kind == object {
+		p.members = v.kids
+	} else {
 		f.Fail("%s is not an object", at)
 	}
-	p := &Form{members: members, at: f.at + at + ".", root: f.root, taken: map[string]bool{}}
 	f.parts = append(f.parts, p)
 	return p
 }
@@ -398,17 +319,17 @@ func (f *Form) Object(name string, required bool) *Form {
 		if !required {
 			return nil
 		}
-		v = map[string]any{}
+		v = &value{kind: object}
 	}
 	return f.part(name, v)
 }
 
 // Objects reads a list of at most limit objects.
 func (f *Form) Objects(name string, limit int) []*Form {
-	list := f.list(name, true, limit)
-	out := make([]*Form, len(list))
-	for i, e := range list {
-		out[i] = f.part(fmt.Sprintf("%s[%d]", name, i), e)
+	all := f.list(name, true, limit)
+	out := make([]*Form, len(all))
+	for i := range all {
+		out[i] = f.part(name+"["+strconv.Itoa(i)+"]", &all[i].value)
 	}
 	return out
 }
@@ -418,10 +339,14 @@ func (f *Form) Fault() error { return f.root.fault }
 
 // End refuses members that nobody took and returns the first fault.
 func (f *Form) End() error {
-	for _, name := range slices.Sorted(maps.Keys(f.members)) {
-		if !f.taken[name] {
-			f.Fail("%s is not known here", clip(name))
+	var unknown *member // the first by name, so that the fault is always the same
+	for i := range f.members {
+		if m := &f.members[i]; !m.taken && (unknown == nil || m.name < unknown.name) {
+			unknown = m
 		}
+	}
+	if unknown != nil {
+		f.Fail("%s is not known here", clip(unknown.name))
 	}
 	for _, p := range f.parts {
 		_ = p.End() // its fault is the root's

@@ -1,0 +1,45 @@
+package news
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+)
+
+// TestEncode: an event has the bytes that json.Marshal writes of its document, and
+// the last one of a decision alone has the id.
+func TestEncode(t *testing.T) {
+	fill := &engine.OrderFilled{Market: 7, Outcome: engine.No, Side: engine.Sell, Amount: 1, Shares: 2, Average: 3, Fee: 4}
+	d := &engine.Decision{Seq: 9, Request: engine.Request{At: 1_700_000_000_000_001}, Events: []engine.Event{
+		fill, &engine.OrderRested{Market: 8, Outcome: engine.Nth(1)}, &engine.MarketStateChanged{Market: 8}, &engine.OrderFilled{Market: 7},
+	}}
+	trade := Trade{9, 7, engine.No, engine.Sell, 1, 2, 3, 4, d.At}
+	quotes := map[engine.MarketID]Quote{
+		7: {9, 7, []engine.OutcomeState{{Outcome: engine.Yes, Price: 1, TWAP: 2, TWAP1: 3, TWAP15: 4, Pool: 5, Depth: 6}, {Outcome: engine.No, Bid: 7, Ask: 8}}, d.At},
+		8: {9, 8, []engine.OutcomeState{{Outcome: engine.Nth(0), Label: "<a> \"ü\""}}, d.At},
+	}
+	n := Of(d)
+	got, err := n.Encode(d, func(id engine.MarketID) Quote { return quotes[id] }, func(id engine.MarketID) Market {
+		return Market{9, engine.Market{Market: id}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	want := fmt.Sprintf("event: trade\ndata: %s\n\nevent: quote\ndata: %s\n\nevent: quote\ndata: %s\n\nid: 9\nevent: market\ndata: %s\n\n",
+		doc(trade), doc(quotes[7]), doc(quotes[8]), doc(Market{9, engine.Market{Market: 8}}))
+	if string(got) != want {
+		t.Errorf("encoded\n%s\nwant\n%s", got, want)
+	}
+	if got := Append(nil, 9, true, quotes[7]); string(got) != "id: 9\nevent: quote\ndata: "+doc(quotes[7])+"\n\n" {
+		t.Errorf("a quote alone is\n%s", got)
+	}
+}
