@@ -12,6 +12,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -59,6 +60,20 @@ type Log interface {
 	Close() error
 }
 
+// Shared is a log that several processes follow and one at a time holds. Until Take
+// has succeeded Append is ErrLocked, and Next is as of the last look, which Await
+// takes.
+type Shared interface {
+	Log
+	// Await returns once the log has grown, or might have, and at the latest when the
+	// holder's lease ends: free says that it has. An error of the connection may
+	// pass; ErrForked and a *CorruptError do not. One goroutine calls it, before Take.
+	Await(ctx context.Context) (free bool, err error)
+	// Take makes this process the holder, with Next at the end of the log; ErrLocked
+	// while another one is. It is nil if this process holds the log already.
+	Take() error
+}
+
 // The errors of a log. Each says what the caller has to do.
 var (
 	// ErrFailed: an earlier append failed, so what is durable is known only
@@ -74,6 +89,10 @@ var (
 	// ErrArchived: records from there on were released, and no archive has them; read
 	// a copy of it, or start from a snapshot.
 	ErrArchived = errors.New("the journal begins later; what is before it is in the archive")
+	// ErrForked: the log lacks what was read from it before, as after the loss of a
+	// server whose replica did not have it. Stop, open the log again and fold it from
+	// the start.
+	ErrForked = errors.New("the journal does not hold what was read from it")
 	// ErrStop is returned by the callback of Read to end the reading.
 	ErrStop = errors.New("stop reading")
 )

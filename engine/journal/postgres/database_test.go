@@ -1,0 +1,254 @@
+package postgres_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/journal/journaltest"
+	"github.com/mbp-market/mbp/engine/journal/postgres"
+	"github.com/mbp-market/mbp/tests/pg"
+)
+
+// TestTablesAreMadeOnce: processes that start together make them together, and a
+// program older than the tables leaves them alone.
+func TestTablesAreMadeOnce(t *testing.T) {
+	p := fresh(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			l, err := postgres.Follow(p.config())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	p.exec("INSERT INTO mbp.migration (version) VALUES (1000)")
+	if _, err := postgres.Follow(p.config()); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Fatalf("tables of a newer version: %v", err)
+	}
+}
+
+// grants are what docs/runbooks/ha.md gives to the role that runs the journal.
+var grants = []string{
+	"GRANT USAGE ON SCHEMA mbp TO mbp_app",
+	"GRANT SELECT, INSERT ON mbp.record TO mbp_app",
+	"GRANT SELECT, UPDATE ON mbp.lease TO mbp_app",
+	"GRANT SELECT ON mbp.migration TO mbp_app",
+	"GRANT pg_read_all_stats TO mbp_app",
+}
+
+// TestAppendOnly: the role that runs the journal can append and can change nothing
+// that is there; neither can the owner.
+func TestAppendOnly(t *testing.T) {
+	p := fresh(t)
+	p.exec("DROP ROLE IF EXISTS mbp_app", "CREATE ROLE mbp_app LOGIN")
+	t.Cleanup(func() { p.exec("DROP OWNED BY mbp_app", "DROP ROLE mbp_app") })
+	if err := p.follow().Close(); err != nil { // the owner makes the tables
+		t.Fatal(err)
+	}
+	p.exec(grants...)
+	config := p.config()
+	config.URL = strings.Replace(p.url, "postgres@", "mbp_app@", 1)
+	app := held(t)(postgres.Open(config))
+	grow(t, app, 2)
+	mustEnd(t, app, 2)
+	conn, err := pgx.Connect(t.Context(), config.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	for _, c := range []*pgx.Conn{conn, p.conn} {
+		for _, sql := range []string{"UPDATE mbp.record SET at = 0", "DELETE FROM mbp.record", "TRUNCATE mbp.record"} {
+			if _, err := c.Exec(t.Context(), sql); err == nil {
+				t.Errorf("%s: accepted from %s", sql, c.Config().User)
+			}
+		}
+	}
+	mustEnd(t, app, 2)
+}
+
+// TestSettingsThatLoseCommits are refused, whoever has set them.
+func TestSettingsThatLoseCommits(t *testing.T) {
+	p := fresh(t)
+	refused := func(what string) {
+		t.Helper()
+		if _, err := postgres.Open(p.config()); !errors.Is(err, postgres.ErrSettings) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	name := p.conn.Config().Database
+	for _, value := range []string{"off", "local", "remote_write"} {
+		p.exec("ALTER DATABASE " + name + " SET synchronous_commit = " + value)
+		refused(value)
+	}
+	p.exec("ALTER DATABASE " + name + " RESET synchronous_commit")
+	for _, setting := range []string{"fsync", "full_page_writes"} {
+		p.exec("ALTER SYSTEM SET "+setting+" = off", "SELECT pg_reload_conf()")
+		pg.Shared(t).Await(t, "current_setting('"+setting+"') = 'off'")
+		refused(setting)
+		p.exec("ALTER SYSTEM RESET "+setting, "SELECT pg_reload_conf()")
+		pg.Shared(t).Await(t, "current_setting('"+setting+"') = 'on'")
+	}
+	p.open()
+}
+
+// TestCutWaitForReplica: a commit whose wait for a replica was cut short by an
+// operator is on one machine only, and is not taken for done.
+func TestCutWaitForReplica(t *testing.T) {
+	p := fresh(t)
+	l := p.open()
+	grow(t, l, 1)
+	p.exec("ALTER SYSTEM SET synchronous_standby_names = 'absent'", "SELECT pg_reload_conf()")
+	t.Cleanup(func() {
+		p.exec("SET synchronous_commit = local", "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+		pg.Shared(t).Await(t, "current_setting('synchronous_standby_names') = ''")
+	})
+	pg.Shared(t).Await(t, "current_setting('synchronous_standby_names') = 'absent'")
+	appended := make(chan error, 1)
+	go func() { appended <- l.Append(2, 2, journaltest.Batch(2, 1, 1)) }()
+	pg.Shared(t).Await(t, "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH mine%')")
+	if err := p.follow().Read(2, func(r journal.Record) error { return errors.New("it is seen before it is replicated") }); err != nil {
+		t.Error(err)
+	}
+	p.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH mine%'")
+	if err := <-appended; err == nil || !strings.Contains(err.Error(), "canceling") {
+		t.Fatalf("the append got %v", err)
+	}
+}
+
+// wire stands between a journal and its database.
+type wire struct {
+	net.Listener
+	to    string
+	dials atomic.Int32
+	cut   atomic.Int32 // 0: pass; 1: lose answers; 2: lose what is asked
+	mu    sync.Mutex
+	ends  []net.Conn
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{Listener: l, to: to}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.dials.Add(1)
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				client.Close()
+				return
+			}
+			w.mu.Lock()
+			w.ends = append(w.ends, client, server)
+			w.mu.Unlock()
+			go w.carry(server, client, 2)
+			go w.carry(client, server, 1)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, c := range w.ends {
+			c.Close()
+		}
+	})
+	return w
+}
+
+// carry copies one direction until it is cut; then the client's end is closed, and
+// the server's is not, as when a machine in between is gone.
+func (w *wire) carry(to, from net.Conn, cut int32) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 && w.cut.Load() == cut {
+			if cut == 1 {
+				to.Close()
+			} else {
+				from.Close()
+			}
+			return
+		}
+		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+			if errors.Is(err, io.EOF) {
+				to.Close()
+			}
+			return
+		}
+	}
+}
+
+// TestUnknownCommit: when the connection breaks under an append, the batch is there
+// whole or not at all, the journal takes nothing more, and no cancellation is sent.
+func TestUnknownCommit(t *testing.T) {
+	for name, cut := range map[string]int32{"the answer is lost": 1, "the batch is lost": 2} {
+		t.Run(name, func(t *testing.T) {
+			p := fresh(t)
+			host := p.conn.Config().Host
+			addr := net.JoinHostPort(host, strings.Split(strings.Split(p.url, "@")[1], "/")[0][len(host)+1:])
+			w := newWire(t, addr)
+			config := p.config()
+			config.URL = strings.Replace(p.url, addr, w.Addr().String(), 1)
+			l := held(t)(postgres.Open(config))
+			grow(t, l, 2)
+			w.cut.Store(cut)
+			before := w.dials.Load()
+			if err := l.Append(3, 3, journaltest.Batch(3, 4, 1)); err == nil {
+				t.Fatal("the append succeeded")
+			}
+			if err := l.Append(3, 3, journaltest.Batch(3, 4, 1)); !errors.Is(err, journal.ErrFailed) {
+				t.Fatalf("after the failure: %v", err)
+			}
+			want := map[int32]uint64{1: 6, 2: 2}[cut]
+			if cut == 1 {
+				pg.Shared(t).Await(t, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'WITH mine%')")
+			}
+			p.expire()
+			next := p.open()
+			if next.Next() != want+1 {
+				t.Fatalf("the next holder begins at %d, want %d", next.Next(), want+1)
+			}
+			mustEnd(t, next, want)
+			if n := w.dials.Load() - before; n != 0 {
+				t.Errorf("%d connections were made after the break: a cancellation?", n)
+			}
+		})
+	}
+}
+
+// TestSilentDatabase: a database that does not answer ends the append in its time.
+func TestSilentDatabase(t *testing.T) {
+	p := fresh(t)
+	config := p.config()
+	config.Lease, config.Patience = time.Second, time.Second
+	l := held(t)(postgres.Open(config))
+	grow(t, l, 1)
+	p.exec("BEGIN", "LOCK TABLE mbp.record IN EXCLUSIVE MODE")
+	var timeout net.Error
+	if err := l.Append(2, 2, journaltest.Batch(2, 1, 1)); !errors.As(err, &timeout) && !strings.Contains(err.Error(), "lock timeout") {
+		t.Errorf("the append got %v", err)
+	}
+	p.exec("ROLLBACK")
+}

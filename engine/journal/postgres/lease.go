@@ -1,0 +1,318 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/mbp-market/mbp/engine/journal"
+)
+
+// channel is where each append, takeover and return of the lease is told.
+const channel = "mbp_journal"
+
+// The statements of the writer. Each is one transaction, and each begins with the
+// row of the lease, which the condition locks and checks in one: who waits for the
+// lock sees the row anew when it has it.
+const (
+	stmtTake   = "take"
+	stmtAppend = "append"
+	stmtRenew  = "renew"
+	stmtPart   = "part"
+)
+
+var statements = []struct{ name, sql string }{
+	{stmtTake, `UPDATE mbp.lease
+SET epoch = epoch + 1, holder = $1::text, until = clock_timestamp() + $2::bigint * interval '1 microsecond'
+WHERE until <= clock_timestamp()
+RETURNING epoch, next`},
+	{stmtAppend, `WITH mine AS (
+  UPDATE mbp.lease
+  SET next = $2::bigint + $7::bigint, until = clock_timestamp() + $3::bigint * interval '1 microsecond'
+  WHERE epoch = $1::bigint AND next = $2::bigint
+  RETURNING pg_notify('` + channel + `', '')
+)
+INSERT INTO mbp.record (seq, at, crc, payload)
+SELECT $2::bigint + n - 1, $4::bigint, c, p
+FROM mine, unnest($5::integer[], $6::bytea[]) WITH ORDINALITY AS r (c, p, n)`},
+	{stmtRenew, `UPDATE mbp.lease SET until = clock_timestamp() + $2::bigint * interval '1 microsecond' WHERE epoch = $1::bigint`},
+	{stmtPart, `UPDATE mbp.lease SET until = clock_timestamp() WHERE epoch = $1::bigint RETURNING pg_notify('` + channel + `', '')`},
+}
+
+func int64Param(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(v)) }
+
+func (l *Log) epochParam() [][]byte { return [][]byte{int64Param(l.epoch)} }
+
+// Take implements journal.Shared. The end of the table is looked for only when the
+// new epoch is committed: nothing of an older one can follow.
+func (l *Log) Take() error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	switch {
+	case l.isClosed():
+		return journal.ErrClosed
+	case l.failure != nil:
+		return fmt.Errorf("%w: %w", journal.ErrFailed, l.failure)
+	case l.conn != nil:
+		return nil
+	}
+	err := l.take()
+	if err != nil {
+		l.hangUp()
+		return fmt.Errorf("take the lease: %w", err)
+	}
+	l.cfg.Logger.Info("this process holds the journal", "epoch", l.epoch, "next", l.Next(), "holder", l.cfg.Holder)
+	l.metrics.held(l.epoch)
+	close(l.taken)
+	return nil
+}
+
+func (l *Log) take() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	if l.conn, err = l.connectWriter(ctx); err != nil {
+		return err
+	}
+	got, err := l.exec(l.cfg.Patience, stmtTake, [][]byte{[]byte(l.cfg.Holder), int64Param(l.cfg.Lease.Microseconds())})
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "55P03" { // lock_not_available: an append is under way
+		return fmt.Errorf("%w: its row is in use", journal.ErrLocked)
+	} else if err != nil {
+		return err
+	}
+	if got.rows == 0 {
+		return journal.ErrLocked
+	}
+	l.epoch, l.renewed = int64(binary.BigEndian.Uint64(got.row[0])), time.Now()
+	conn, err := l.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	state, err := l.look(ctx, conn.Conn())
+	if err != nil {
+		return err
+	}
+	if state.epoch != l.epoch { // it took us longer than the lease
+		return journal.ErrLocked
+	}
+	return nil
+}
+
+// Append implements journal.Log: one statement, one commit.
+func (l *Log) Append(first uint64, at int64, payloads [][]byte) error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	switch {
+	case l.isClosed():
+		return journal.ErrClosed
+	case l.failure != nil:
+		return fmt.Errorf("%w: %w", journal.ErrFailed, l.failure)
+	case l.conn == nil:
+		return journal.ErrLocked
+	}
+	if err := l.append(first, at, payloads); err != nil {
+		return l.fail(fmt.Errorf("append batch %d: %w", first, err))
+	}
+	return nil
+}
+
+func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
+	if err := journal.CheckBatch(l.Next(), first, payloads); err != nil {
+		return err
+	}
+	params, last := l.encode(first, at, payloads)
+	begin := time.Now()
+	got, err := l.exec(l.cfg.Patience, stmtAppend, params)
+	if err != nil {
+		return err
+	}
+	if got.rows != int64(len(payloads)) {
+		return ErrFenced
+	}
+	l.renewed = begin
+	if cap(l.buf) > keepBuffer {
+		l.buf = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next = first + uint64(len(payloads))
+	l.seen = mark{l.next - 1, last}
+	return nil
+}
+
+// fail ends the writer's part for good. What is left of it is the return of the
+// lease, if the connection is good for that.
+func (l *Log) fail(err error) error {
+	l.failure = err
+	l.metrics.lost()
+	l.cfg.Logger.Error("journal has failed and takes nothing more", "next", l.Next(), "err", err)
+	return err
+}
+
+// Run renews the lease while no append does, once there is one, and watches for
+// synchronous replicas, until ctx ends. An error means that the journal has
+// failed.
+func (l *Log) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.taken:
+	}
+	every := time.NewTicker(l.cfg.Lease / 3)
+	defer every.Stop()
+	for {
+		if err := l.renew(); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		l.countReplicas(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
+}
+
+func (l *Log) renew() error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	switch {
+	case l.isClosed():
+		return nil
+	case l.failure != nil:
+		return l.failure
+	case time.Since(l.renewed) < l.cfg.Lease/4:
+		return nil
+	}
+	begin := time.Now()
+	got, err := l.exec(l.cfg.Patience, stmtRenew, [][]byte{int64Param(l.epoch), int64Param(l.cfg.Lease.Microseconds())})
+	if err == nil && got.rows == 0 {
+		err = ErrFenced
+	}
+	if err != nil {
+		return l.fail(fmt.Errorf("renew the lease: %w", err))
+	}
+	l.renewed = begin
+	return nil
+}
+
+// state is the row of the lease.
+type state struct {
+	epoch int64
+	left  time.Duration // until it ends by the database's clock; not above 0: it is free
+}
+
+// look reads where the log ends, and checks that what was read before is still
+// there.
+func (l *Log) look(ctx context.Context, conn *pgx.Conn) (state, error) {
+	l.mu.RLock()
+	seen := l.seen
+	l.mu.RUnlock()
+	var s state
+	var next, first, last, left int64
+	var crc *int32
+	err := conn.QueryRow(ctx, `SELECT epoch, next,
+  CASE WHEN until <= clock_timestamp() THEN 0 ELSE (extract(epoch FROM until - clock_timestamp()) * 1000000)::bigint END,
+  coalesce((SELECT min(seq) FROM mbp.record), next), coalesce((SELECT max(seq) FROM mbp.record), next - 1),
+  (SELECT crc FROM mbp.record WHERE seq = $1)
+FROM mbp.lease`, int64(seen.seq)).Scan(&s.epoch, &next, &left, &first, &last, &crc)
+	if err != nil {
+		return s, err
+	}
+	s.left = time.Duration(left) * time.Microsecond
+	if last != next-1 {
+		return s, &journal.CorruptError{Place: "table mbp.record", Offset: last, Seq: uint64(last) + 1, Reason: fmt.Sprintf("the lease says that it goes on to %d", next-1)}
+	}
+	if seen.seq > 0 && (crc == nil || uint32(*crc) != seen.crc) {
+		return s, fmt.Errorf("%w: record %d", journal.ErrForked, seen.seq)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next, l.first = uint64(next), uint64(first)
+	return s, nil
+}
+
+// errHeld: who holds the log has nobody to wait for.
+var errHeld = errors.New("this process holds the journal")
+
+// Await implements journal.Shared.
+func (l *Log) Await(ctx context.Context) (free bool, err error) {
+	l.earMu.Lock()
+	defer l.earMu.Unlock()
+	select {
+	case <-l.taken:
+		return false, errHeld
+	default:
+	}
+	if l.isClosed() {
+		return false, journal.ErrClosed
+	}
+	defer func() {
+		if err != nil {
+			l.deafen()
+		}
+	}()
+	if l.ear == nil {
+		if err := l.listen(ctx); err != nil {
+			return false, err
+		}
+	}
+	before := l.Next()
+	s, err := l.glance(ctx)
+	if err != nil || l.Next() != before || s.left <= 0 {
+		return s.left <= 0, err
+	}
+	wait, cancel := context.WithTimeout(ctx, min(poll, s.left))
+	defer cancel()
+	err = l.ear.PgConn().WaitForNotification(wait)
+	if err != nil && (ctx.Err() != nil || wait.Err() == nil) {
+		return false, err
+	}
+	s, err = l.glance(ctx)
+	return s.left <= 0, err
+}
+
+// poll is how often a standby looks although it has heard nothing: what is told
+// may be lost with the server that told it.
+const poll = 500 * time.Millisecond
+
+// glance is a look that does not take long.
+func (l *Log) glance(ctx context.Context) (state, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return l.look(ctx, l.ear)
+}
+
+func (l *Log) listen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	config, err := parse(l.cfg.URL, l.cfg.Holder)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return errors.Join(err, conn.Close(ctx))
+	}
+	l.ear = conn
+	return nil
+}
+
+// deafen ends the connection that hears of appends; the next Await makes another.
+func (l *Log) deafen() {
+	if l.ear != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), partTime)
+		defer cancel()
+		_ = l.ear.Close(ctx)
+		l.ear = nil
+	}
+}
