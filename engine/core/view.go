@@ -11,6 +11,12 @@ import (
 
 const depthBand = 20_000 // ppm: depth at two points
 
+// Prices appends to dst[:0] the prices that pools have: they sum to exactly one
+// credit.
+func Prices(pools []engine.Shares, dst []engine.Price) []engine.Price {
+	return amm.Prices(pools, dst)
+}
+
 // MarketCount returns how many markets there are; their ids are 1..MarketCount.
 func (s *State) MarketCount() int { return len(s.f.Markets) }
 

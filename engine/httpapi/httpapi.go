@@ -31,6 +31,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
@@ -155,6 +156,7 @@ type API struct {
 	drain          sync.Once
 	drained        chan struct{} // closed by Drain
 	snapshots      snapshots
+	history        *history.History
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -179,7 +181,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
-		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}),
+		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()

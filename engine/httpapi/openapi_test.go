@@ -317,6 +317,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	get("/v1/orders/{order}", "/v1/orders/ord_"+id)
 	get("/v1/orders/{order}", "/v1/orders/ord_1")
 	driveOrders(see, ana)
+	drivePast(see, ana)
 	driveHouse(t, e, see, ana)
 	post("/v1/markets/{market}/resolution", "/v1/markets/mkt_1/resolution", bodyOf("/v1/markets/mkt_1/resolution").with("effective_at", ""))
 	post("/v1/markets/{market}/resolution/reject", "/v1/markets/mkt_1/resolution/reject", `{}`)
@@ -368,6 +369,19 @@ func driveOrders(see sees, ana string) {
 	post("/v1/markets/{market}/merge", "/v1/markets/mkt_1/merge", `{"amount_micros":1000000}`)
 	post("/v1/markets/{market}/liquidity/add", "/v1/markets/mkt_1/liquidity/add", `{"amount_micros":5000000}`)
 	post("/v1/markets/{market}/liquidity/remove", "/v1/markets/mkt_1/liquidity/remove", `{"units_micros":1000000}`)
+}
+
+// drivePast reads what was; ana is a trader with acc_1.
+func drivePast(see sees, ana string) {
+	for _, what := range []string{"trades", "orders", "portfolio"} {
+		for _, account := range []string{"acc_1", "acc_2", "acc_99"} {
+			see(http.MethodGet, "/v1/accounts/{account}/"+what, "/v1/accounts/"+account+"/"+what+"?limit=2", ana, "")
+		}
+	}
+	for _, market := range []string{"mkt_1", "mkt_99"} {
+		see(http.MethodGet, "/v1/markets/{market}/trades", "/v1/markets/"+market+"/trades?side=buy&limit=1", ana, "")
+		see(http.MethodGet, "/v1/markets/{market}/candles", "/v1/markets/"+market+"/candles?outcome=NO&interval=5m", ana, "")
+	}
 }
 
 // driveHouse acts as those who run the house: limits, moderation, and the lives of

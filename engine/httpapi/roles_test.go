@@ -17,6 +17,9 @@ var allowed = map[string]string{
 	"POST /v1/accounts":                            "operator admin",
 	"GET /v1/accounts/{account}":                   "operator auditor admin",
 	"POST /v1/accounts/{account}/grants":           "operator admin",
+	"GET /v1/accounts/{account}/trades":            "operator auditor admin",
+	"GET /v1/accounts/{account}/orders":            "operator auditor admin",
+	"GET /v1/accounts/{account}/portfolio":         "operator auditor admin",
 	"POST /v1/keys":                                "admin",
 	"POST /v1/keys/{sha256}/revoke":                "admin",
 	"GET /v1/policy":                               "operator auditor admin",
@@ -33,6 +36,8 @@ var allowed = map[string]string{
 	"POST /v1/markets":                             "operator admin",
 	"GET /v1/markets/{market}":                     "trader operator resolver moderator auditor admin service",
 	"GET /v1/markets/{market}/book":                "trader operator resolver moderator auditor admin service",
+	"GET /v1/markets/{market}/candles":             "trader operator resolver moderator auditor admin service",
+	"GET /v1/markets/{market}/trades":              "trader operator resolver moderator auditor admin service",
 	"POST /v1/markets/{market}/activate":           "operator admin",
 	"POST /v1/markets/{market}/pause":              "operator moderator admin",
 	"POST /v1/markets/{market}/resume":             "operator moderator admin",
@@ -145,7 +150,8 @@ func TestOwnersReadTheirOwn(t *testing.T) {
 	r := e.post("/v1/orders", ana, buyTen)
 	seq := r.doc(t)["seq"].(float64)
 	order := r.doc(t)["events"].([]any)[0].(map[string]any)["order"].(string)
-	for _, path := range []string{"/v1/accounts/" + owner.String(), "/v1/orders/" + order, "/v1/decisions/" + order[4:]} {
+	for _, path := range []string{"/v1/accounts/" + owner.String(), "/v1/orders/" + order, "/v1/decisions/" + order[4:],
+		"/v1/accounts/" + owner.String() + "/trades", "/v1/accounts/" + owner.String() + "/orders", "/v1/accounts/" + owner.String() + "/portfolio"} {
 		if r := e.get(path, ana); r.status != http.StatusOK {
 			t.Errorf("%s by its owner: %d %s", path, r.status, r.body)
 		}

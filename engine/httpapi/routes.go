@@ -81,7 +81,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},
 		{method: get, path: "/panel.json", open: a.panelConfig},
-	}, append(a.marketRoutes(), a.auditRoutes()...)...)
+	}, slices.Concat(a.marketRoutes(), a.pastRoutes(), a.auditRoutes())...)
 }
 
 // marketRoutes is the part of the table that is about markets.

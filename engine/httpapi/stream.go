@@ -33,7 +33,7 @@ const (
 	snapshotTries = 3
 )
 
-// Run feeds the streams from the durable decisions until ctx ends, which is no
+// Run feeds the streams and the history from the durable decisions until ctx ends, which is no
 // error.
 func (a *API) Run(ctx context.Context) error {
 	at := a.seq.Durable()
@@ -41,6 +41,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer a.hub.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
+	g.Go(func() error { a.remember(ctx); return nil })
 	g.Go(func() error { a.release(ctx); return nil })
 	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
 	g.Go(func() error {

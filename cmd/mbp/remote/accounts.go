@@ -107,21 +107,11 @@ func accountCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show [ACCOUNT]", Short: "Show an account, by default the key's own", Args: cobra.MaximumNArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Account, error) {
-			if len(args) == 1 {
-				id, err := idArg[engine.AccountID](args)
-				if err != nil {
-					return nil, err
-				}
-				return cl.Account(ctx, id)
-			}
-			me, err := cl.Me(ctx)
+			id, err := accountArg(ctx, cl, args)
 			if err != nil {
 				return nil, err
 			}
-			if me.Account == 0 {
-				return nil, usage(fmt.Errorf("the key of %s has no account; name one", me.Principal))
-			}
-			return cl.Account(ctx, me.Account)
+			return cl.Account(ctx, id)
 		}, showAccount),
 	}
 	var amount exact.Amount

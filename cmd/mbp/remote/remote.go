@@ -15,7 +15,7 @@ import "github.com/spf13/cobra"
 // Commands returns the verbs in the order in which the help lists them.
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
-		accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), decisionCommand(),
+		accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), portfolioCommand(), historyCommand(), decisionCommand(),
 		policyCommand(), modeCommand(), houseCommand(), moderateCommand(),
 	}
 }

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
+)
+
+// pastRoutes is the part of the table that is about what was.
+func (a *API) pastRoutes() []route {
+	const get, market, account = http.MethodGet, "/v1/markets/{market}", "/v1/accounts/{account}"
+	h := a.history
+	return []route{
+		{method: get, path: market + "/candles", roles: everyone, read: a.past(h.Candles)},
+		{method: get, path: market + "/trades", roles: everyone, read: a.past(h.MarketTrades)},
+		{method: get, path: account + "/trades", roles: overseers, owner: true, read: a.past(h.AccountTrades)},
+		{method: get, path: account + "/orders", roles: overseers, owner: true, read: a.past(h.AccountOrders)},
+		{method: get, path: account + "/portfolio", roles: overseers, owner: true, read: a.past(h.Portfolio)},
+	}
+}
+
+// past is a read of the history: by whom it belongs to, and not from before what
+// the rest of the edge shows.
+func (a *API) past(read func(*wire.Request) (any, error)) func(*call) (any, error) {
+	return func(c *call) (any, error) {
+		if !c.privileged() {
+			var id engine.AccountID
+			if c.ID("account", &id); c.Fault() == nil && id != c.key.Account {
+				return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
+			}
+		}
+		if err := a.caughtUp(c); err != nil {
+			return nil, err
+		}
+		return read(c.Request)
+	}
+}
+
+// caughtUp returns when the history has what is durable now. It is a moment behind,
+// but for a server that has just started and reads its journal.
+func (a *API) caughtUp(c *call) error {
+	want := a.seq.Durable()
+	if a.history.Seq() >= want {
+		return nil
+	}
+	if !a.waiting.Enter(c.key.SHA256) {
+		return tooMany(minSeqWait, "too many reads of this API key wait for the history")
+	}
+	defer a.waiting.Leave(c.key.SHA256)
+	ctx, cancel := context.WithTimeout(c.r.Context(), minSeqWait)
+	defer cancel()
+	err := a.history.Wait(ctx, want)
+	if err != nil && c.r.Context().Err() == nil {
+		return &problem.Refusal{Code: problem.Behind, Detail: "the history is still being read from the journal", Seq: a.history.Seq()}
+	}
+	return err
+}
+
+// remember feeds the history. Without it trading goes on: only what was cannot be
+// read, and its reads say so.
+func (a *API) remember(ctx context.Context) {
+	if err := a.history.Run(ctx, a.seq.Follow); err != nil {
+		a.log.ErrorContext(ctx, "the history has stopped", "err", err)
+	}
+}
