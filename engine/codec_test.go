@@ -93,6 +93,96 @@ func samples() (out []*Decision) {
 	return out
 }
 
+// traded are filled orders with all fields set, and with none.
+func traded() (out []*Decision) {
+	n := 0
+	for _, full := range []bool{true, false} {
+		x, e := &PlaceOrder{}, &OrderFilled{}
+		if full {
+			fill(reflect.ValueOf(x).Elem(), &n)
+			fill(reflect.ValueOf(e).Elem(), &n)
+		}
+		d := &Decision{}
+		d.Reset(7, Request{At: 1_767_355_200_000_000, Principal: "ana", Key: Tag{1: 2}, Input: Tag{3: 4}, Command: x})
+		d.Add(e)
+		out = append(out, d)
+	}
+	return out
+}
+
+// TestReread: what comes back of a record is what Decode returns, whoever lends
+// its text, and shares nothing that changes with what was encoded.
+func TestReread(t *testing.T) {
+	all := append(samples(), traded()...)
+	for i, d := range all {
+		b := d.Append(nil)
+		want, err := Decode(d.Seq, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Reread(b)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s comes back as\n%+v (%v), want\n%+v", d.Command.Type(), got, err, want)
+		}
+		// Of another record it is not the decision's own words that come back.
+		other := all[(i+1)%len(all)]
+		c := other.Append(nil)
+		want, err = Decode(d.Seq, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Reread(c); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s rereads %s as\n%+v (%v), want\n%+v", d.Command.Type(), other.Command.Type(), got, err, want)
+		}
+		for n := range b {
+			if _, err := d.Reread(b[:n]); !errors.Is(err, ErrEncoding) {
+				t.Errorf("%s cut to %d of %d bytes: %v", d.Command.Type(), n, len(b), err)
+			}
+		}
+	}
+	for _, d := range traded() {
+		b := d.Append(nil)
+		got, err := d.Reread(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*d.Command.(*PlaceOrder), *d.Events[0].(*OrderFilled) = PlaceOrder{Account: 99}, OrderFilled{Order: 99}
+		if !bytes.Equal(got.Append(nil), b) {
+			t.Error("it changes with the decision that it was read for")
+		}
+	}
+}
+
+// BenchmarkRecord is what a filled order costs to write and to read back.
+func BenchmarkRecord(b *testing.B) {
+	d := traded()[0]
+	f := d.Events[0].(*OrderFilled)
+	f.Fills, f.Met, f.Own = nil, nil, false
+	var room []byte
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			room = d.Append(room[:0])
+		}
+	})
+	b.Run("reread", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := d.Reread(room); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := Decode(d.Seq, room); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // Kinds and words are unique, and there is a sample of each.
 func TestKinds(t *testing.T) {
 	words, commands, events := map[string]bool{}, 0, 0

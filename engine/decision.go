@@ -78,17 +78,52 @@ func (d *Decision) Append(b []byte) []byte {
 // accepts exactly what Append writes; any other input is an error that wraps
 // ErrEncoding. The decision keeps no reference to b.
 func Decode(seq Seq, b []byte) (*Decision, error) {
-	c := wire.Codec{B: b, Decoding: true}
 	d := &Decision{Seq: seq}
+	if err := d.decode(b); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Reread decodes the record b of d itself, whose text d lends: what comes back is
+// what Decode would return, in one piece of memory where d is an order that is
+// filled. It shares no memory with d that anybody changes.
+func (d *Decision) Reread(b []byte) (*Decision, error) {
+	_, order := d.Command.(*PlaceOrder)
+	filled := order && len(d.Events) == 1
+	if filled {
+		_, filled = d.Events[0].(*OrderFilled)
+	}
+	if !filled {
+		return Decode(d.Seq, b)
+	}
+	whole := &struct {
+		Decision
+		order  PlaceOrder
+		filled OrderFilled
+	}{}
+	out := &whole.Decision
+	out.Seq, out.Principal, out.Command, out.room[0] = d.Seq, d.Principal, &whole.order, &whole.filled
+	if err := out.decode(b); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (d *Decision) decode(b []byte) error {
+	c := wire.Codec{B: b, Decoding: true}
 	d.Events = d.room[:0]
 	d.fields(&c)
 	if c.Err == nil && len(c.B) != 0 {
 		c.Fail("%d bytes too many", len(c.B))
 	}
 	if c.Err != nil {
-		return nil, fmt.Errorf("decode decision %d: %w", seq, c.Err)
+		return fmt.Errorf("decode decision %d: %w", d.Seq, c.Err)
 	}
-	return d, nil
+	if n := len(d.Events); n < len(d.room) {
+		clear(d.room[n:]) // what lay ready and was not there
+	}
+	return nil
 }
 
 func (d *Decision) fields(c *wire.Codec) {
@@ -140,7 +175,7 @@ func codeCommand(c *wire.Codec, x *Command) {
 		kind = (*x).commandKind()
 	}
 	wire.Num(c, &kind)
-	if c.Decoding {
+	if c.Decoding && (*x == nil || (*x).commandKind() != kind) { // else it lies ready
 		if *x = newCommand(kind); *x == nil {
 			c.Fail("command kind %d", kind)
 			return
@@ -213,8 +248,10 @@ func (d *Decision) event(c *wire.Codec, i int) {
 	}
 	wire.Num(c, &kind)
 	if c.Decoding {
-		e := newEvent(kind)
-		if e == nil {
+		var e Event
+		if i < len(d.room) && d.room[i] != nil && d.room[i].eventKind() == kind {
+			e = d.room[i] // lies ready
+		} else if e = newEvent(kind); e == nil {
 			c.Fail("event kind %d", kind)
 			return
 		}

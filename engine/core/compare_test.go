@@ -64,7 +64,7 @@ var rules = map[string]rule{
 	"due.Queue":  {skipped: []string{"heap", "place", "free", "slots"}},
 	"repeat.Set": {
 		same:    []string{"window", "limit", "n"},
-		skipped: []string{"byKey", "pages", "used", "free", "first", "last", "names", "owners", "spare", "heap"},
+		skipped: []string{"index", "pages", "used", "free", "first", "last", "names", "owners", "spare", "heap"},
 	},
 	"twap.Guard":  {skipped: []string{"Ring", "variance", "begin", "from", "ref", "samples", "still", "run", "diverged"}, form: formOf[twap.Guard]},
 	"guard.Spike": {skipped: []string{"open", "until", "last", "head", "lo", "hi"}, form: formOf[guard.Spike]},

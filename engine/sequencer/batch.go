@@ -13,7 +13,15 @@ type ticket struct {
 	command    engine.Command
 	apiKey     engine.Digest
 	taken      func()
-	done       chan outcome // holds one; sent to exactly once, as the last use by the writer
+	out        outcome       // written by the writer before it tells done
+	done       chan struct{} // holds one; told exactly once, as the last use by the writer
+}
+
+// answer tells who waits. The outcome lies in the ticket, because to send it would
+// be to write into the stack of a goroutine that has slept since the last batch.
+func (t *ticket) answer(out outcome) {
+	t.out = out
+	t.done <- struct{}{}
 }
 
 // outcome is what becomes of a ticket.
@@ -27,7 +35,7 @@ type outcome struct {
 func (q *Sequencer) ticket(r Request) *ticket {
 	t, used := q.tickets.Get().(*ticket)
 	if !used {
-		t = &ticket{done: make(chan outcome, 1)}
+		t = &ticket{done: make(chan struct{}, 1)}
 	}
 	t.principal, t.command, t.apiKey, t.taken = r.Principal, r.Command, r.APIKey, r.Taken
 	t.key, t.input = engine.Tag{}, engine.Tag{}
@@ -39,7 +47,7 @@ func (q *Sequencer) ticket(r Request) *ticket {
 
 // release takes back a ticket whose outcome was received: nobody else has it.
 func (q *Sequencer) release(t *ticket) {
-	t.principal, t.command, t.taken = "", nil, nil
+	t.principal, t.command, t.taken, t.out = "", nil, nil, outcome{}
 	q.tickets.Put(t)
 }
 
@@ -80,7 +88,7 @@ type ack struct {
 func (a *ack) send(out outcome) {
 	t := a.t
 	a.t = nil
-	t.done <- out
+	t.answer(out)
 }
 
 func (b *batch) empty() bool { return len(b.decisions) == 0 && len(b.acks) == 0 }
@@ -112,7 +120,7 @@ func (b *batch) reset() {
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
 	b.buf = d.Append(b.buf)
-	read, err := engine.Decode(d.Seq, b.buf[start:])
+	read, err := d.Reread(b.buf[start:])
 	if err != nil {
 		return nil, err
 	}

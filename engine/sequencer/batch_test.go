@@ -39,7 +39,8 @@ func TestPanicBetweenAnswers(t *testing.T) {
 			t.Error("the stage ended without an error")
 		}
 		for i, want := range []outcome{{err: ErrRevoked}, {again: 7}, {err: ErrUnknown}, {err: ErrUnknown}} {
-			if got := <-waiting[i].done; got.again != want.again || !errors.Is(got.err, want.err) {
+			<-waiting[i].done
+			if got := waiting[i].out; got.again != want.again || !errors.Is(got.err, want.err) {
 				t.Errorf("request %d: %+v, want %+v", i, got, want)
 			}
 			if len(waiting[i].done) != 0 {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
@@ -53,7 +54,7 @@ func decisions(b *testing.B, submitters int, audited bool) {
 	if audited {
 		defer audits(b, m)()
 	}
-	before := m.q.Durable()
+	before, used := m.q.Durable(), processor()
 	appends := m.log.appends.Load()
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -82,7 +83,17 @@ func decisions(b *testing.B, submitters int, audited bool) {
 	b.StopTimer()
 	n := float64(m.q.Durable() - before)
 	b.ReportMetric(n/b.Elapsed().Seconds(), "decisions/s")
+	b.ReportMetric(float64((processor()-used).Nanoseconds())/n, "cpu-ns/decision")
 	b.ReportMetric(n/float64(m.log.appends.Load()-appends), "records/batch")
+}
+
+// processor is the time that this process has had on processors.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // audits follows the journal of a market with an audit tree. It returns how to end

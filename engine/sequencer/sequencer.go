@@ -160,11 +160,9 @@ type Sequencer struct {
 	cfg     Config
 	metrics *metrics
 
-	intake  chan *ticket
+	intake  *intake
 	tickets sync.Pool // of *ticket
 	started atomic.Bool
-	closing atomic.Bool   // no request enters any more
-	ended   chan struct{} // closed when Run has returned; what is in the intake then was not decided
 
 	clock   clock
 	writer  *core.State     // what was decided, durable or not; owned by the deciding stage
@@ -172,7 +170,7 @@ type Sequencer struct {
 	sent    uint64          // batches handed over; owned by the deciding stage
 	bulkAt  uint64          // the last of them with bulk work; owned by the deciding stage
 	shown   atomic.Uint64   // batches that are committed
-	head    *ticket         // was taken from the intake and waits for the deadlines before it; owned by the deciding stage
+	line    line            // requests on their way from the intake; owned by the deciding stage
 
 	mu    sync.RWMutex // the committing stage takes it for the fold of a batch
 	view  *core.State  // what is durable
@@ -190,9 +188,9 @@ func New(cfg Config) (*Sequencer, error) {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	q := &Sequencer{
-		cfg: cfg, intake: make(chan *ticket, cfg.Queue), ended: make(chan struct{}),
-		writer: core.New(), view: core.New(), watch: newWatch(),
+		cfg: cfg, intake: newIntake(cfg.Queue), writer: core.New(), view: core.New(), watch: newWatch(),
 	}
+	q.line.in = q.intake
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
 	}
@@ -290,31 +288,26 @@ func (q *Sequencer) Quote(x *engine.PlaceOrder) (out Quote) {
 // intake. An error of ctx means that the request was admitted and will be
 // decided; a retry with the same key gets the answer.
 func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
-	if q.closing.Load() {
-		return Answer{}, ErrStopped
-	}
 	t := q.ticket(r)
-	select {
-	case q.intake <- t:
-	default:
-		return Answer{}, ErrOverloaded
+	if err := q.intake.put(t); err != nil {
+		q.release(t)
+		return Answer{}, err
+	}
+	// Whatever becomes of the writer, it answers every request that has entered.
+	if ctx.Done() == nil {
+		<-t.done
+		return q.answer(t)
 	}
 	select {
-	case out := <-t.done:
-		return q.answer(t, out)
+	case <-t.done:
+		return q.answer(t)
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
-	case <-q.ended:
-	}
-	select {
-	case out := <-t.done: // answered before the end
-		return q.answer(t, out)
-	default: // entered after the intake was emptied for the last time
-		return Answer{}, ErrStopped
 	}
 }
 
-func (q *Sequencer) answer(t *ticket, out outcome) (Answer, error) {
+func (q *Sequencer) answer(t *ticket) (Answer, error) {
+	out := t.out
 	q.release(t)
 	if out.again != 0 {
 		was, err := q.Decision(out.again)

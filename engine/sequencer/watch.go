@@ -48,7 +48,7 @@ func (q *Sequencer) gauges() []prometheus.Collector {
 		}
 	}
 	return []prometheus.Collector{
-		gauge("mbp_sequencer_waiting", "Requests that wait for a batch.", func() float64 { return float64(len(q.intake)) }),
+		gauge("mbp_sequencer_waiting", "Requests that wait for a batch.", func() float64 { return float64(q.intake.len()) }),
 		gauge("mbp_clock_offset_seconds", "How far the wall clock is ahead of engine time, which goes on with the monotonic clock.",
 			func() float64 { return q.clock.offset().Seconds() }),
 		gauge("mbp_resolution_sla_overdue", "Markets that waited too long for their outcome, and still wait.", seen(func() int { return len(q.watch.overdue) })),

@@ -27,21 +27,21 @@ func (m *Market) OrderRate() guard.Rate {
 
 // BurstParams is the policy's bound on the orders of a market.
 func (s *State) BurstParams() guard.BurstParams {
-	p := guard.Defaults().MarketBurst
+	p := guard.MarketBurst()
 	p.Sigmas, p.Floor = s.Policy.Burst.Sigmas, s.Policy.Burst.Floor
 	return p
 }
 
 // AccountBurstParams is the policy's bound on the orders of an account.
 func (s *State) AccountBurstParams() guard.BurstParams {
-	p := guard.Defaults().AccountBurst
+	p := guard.AccountBurst()
 	p.Sigmas, p.Floor = s.Policy.AccountBurst.Sigmas, s.Policy.AccountBurst.Floor
 	return p
 }
 
 // WashParams is the policy's bound on trading back and forth.
 func (s *State) WashParams() guard.WashParams {
-	p := guard.Defaults().Wash
+	p := guard.WashDefault()
 	p.Times, p.Window = s.Policy.Wash.Times, s.Policy.Wash.Window
 	return p
 }

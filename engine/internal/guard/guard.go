@@ -95,12 +95,28 @@ func Defaults() Params {
 		AccountOrders: Rate{Interval: 100_000, Burst: 30},
 		MarketOrders:  Rate{Interval: 5_000, Burst: 400},
 		AccountTrades: Rate{Interval: second, Burst: 50},
-		AccountBurst:  BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 20},
-		MarketBurst:   BurstParams{Slot: 10 * second, Shift: 8, Sigmas: 8, Floor: 50, Arm: 6},
+		AccountBurst:  AccountBurst(),
+		MarketBurst:   MarketBurst(),
 		Spike:         SpikeParams{Move: 300_000, Span: 60 * second, Cool: 120 * second},
-		Wash:          WashParams{Times: 4, Window: hour, Tolerance: 100_000, MinShares: 1_000_000},
+		Wash:          WashDefault(),
 		Self:          SelfParams{Times: 3, Window: 10 * minute},
 	}
+}
+
+// AccountBurst is Defaults' bound on the orders of an account, alone: each order is
+// held against it, and all of Defaults is a lot to copy.
+func AccountBurst() BurstParams {
+	return BurstParams{Slot: 10 * second, Shift: 6, Sigmas: 8, Floor: 20}
+}
+
+// MarketBurst is Defaults' bound on the orders of a market.
+func MarketBurst() BurstParams {
+	return BurstParams{Slot: 10 * second, Shift: 8, Sigmas: 8, Floor: 50, Arm: 6}
+}
+
+// WashDefault is Defaults' bound on trading back and forth.
+func WashDefault() WashParams {
+	return WashParams{Times: 4, Window: hour, Tolerance: 100_000, MinShares: 1_000_000}
 }
 
 // The canonical forms are big-endian integers of fixed width, in the order in

@@ -26,7 +26,7 @@ type Set struct {
 	window int64 // µs
 	limit  int
 
-	byKey       map[Tag]int32
+	index       index             // of all requests
 	pages       []*[pageSize]node // without pointers, so that collecting garbage does not walk them
 	used        int32             // nodes ever used; node 0 stands for none
 	free        int32             // first of the nodes that are free again, a list by next
@@ -60,13 +60,13 @@ type owner struct {
 
 // New returns an empty set that remembers for window µs, at most limit requests.
 func New(window int64, limit int) *Set {
-	return &Set{window: window, limit: limit, byKey: map[Tag]int32{}, names: map[string]int32{}}
+	return &Set{window: window, limit: limit, names: map[string]int32{}}
 }
 
 // Remember adds a principal's request. Times never run backwards and sequences
 // grow. A key that is remembered already stays as it is.
 func (s *Set) Remember(principal string, key Tag, e Entry) {
-	if _, known := s.byKey[key]; known {
+	if s.find(key) != 0 {
 		return
 	}
 	for s.n > 0 && e.At-s.node(s.first).entry.At >= s.window {
@@ -78,7 +78,7 @@ func (s *Set) Remember(principal string, key Tag, e Entry) {
 	o := s.owner(principal)
 	i := s.room()
 	*s.node(i) = node{key: key, entry: e, owner: o, prev: s.last}
-	s.byKey[key] = i
+	s.enter(key, i)
 	if s.n++; s.last == 0 {
 		s.first = i
 	} else {
@@ -99,7 +99,7 @@ func (s *Set) Remember(principal string, key Tag, e Entry) {
 // forget takes out the oldest request of an owner.
 func (s *Set) forget(i int32) {
 	x := s.node(i)
-	delete(s.byKey, x.key)
+	s.drop(x.key)
 	if x.prev == 0 {
 		s.first = x.next
 	} else {
@@ -204,7 +204,7 @@ func (s *Set) down(i int) {
 
 // Find returns what is remembered of a request.
 func (s *Set) Find(key Tag) (Entry, bool) {
-	if i, ok := s.byKey[key]; ok {
+	if i := s.find(key); i != 0 {
 		return s.node(i).entry, true
 	}
 	return Entry{}, false

@@ -143,3 +143,22 @@ func BenchmarkRemember(b *testing.B) {
 		s.Remember(names[n*n%97], key(n), repeat.Entry{Seq: uint64(n), At: int64(n)})
 	}
 }
+
+// The index finds what is remembered and nothing else, while full tables grow and
+// shrink under it.
+func TestIndexOfMany(t *testing.T) {
+	const limit, all = 20_000, 100_000
+	s := repeat.New(1<<62, limit)
+	for n := 1; n <= all; n++ {
+		s.Remember("x", tagged(n), repeat.Entry{Seq: uint64(n), At: int64(n)})
+		if n%997 != 0 && n != all {
+			continue
+		}
+		for i := 0; i <= n+1; i += 1 + n%7 {
+			e, ok := s.Find(tagged(i))
+			if want := i > max(0, n-limit) && i <= n; ok != want || ok && e.Seq != uint64(i) {
+				t.Fatalf("of %d remembered, %d is found as %d: %v, want %v", n, i, e.Seq, ok, want)
+			}
+		}
+	}
+}

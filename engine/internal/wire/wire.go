@@ -36,7 +36,15 @@ func (c *Codec) Fail(format string, args ...any) {
 
 func (c *Codec) uvarint(v *uint64) {
 	if !c.Decoding {
+		if *v < 0x80 { // most of them
+			c.B = append(c.B, byte(*v))
+			return
+		}
 		c.B = binary.AppendUvarint(c.B, *v)
+		return
+	}
+	if len(c.B) > 0 && c.B[0] < 0x80 {
+		*v, c.B = uint64(c.B[0]), c.B[1:]
 		return
 	}
 	var n int
@@ -112,7 +120,9 @@ func (c *Codec) Text(v *string, limit uint64) {
 		c.B = append(c.B, *v...)
 		return
 	}
-	*v = string(c.B[:n])
+	if string(c.B[:n]) != *v { // else it is there already: see Decision.Reread
+		*v = string(c.B[:n])
+	}
 	c.B = c.B[n:]
 }
 

@@ -1,0 +1,96 @@
+package sequencer
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// intake is where requests wait for the deciding stage, which takes all of them at
+// once: a request costs the lock once, for the time of an append, and only one that
+// finds nobody before it wakes the stage.
+type intake struct {
+	limit int           // of requests that wait; not changed
+	wake  chan struct{} // has room for one: told when the first one waits
+	taken atomic.Int64  // requests that the stage has taken and not come to
+
+	mu      sync.Mutex
+	waiting []*ticket // guarded by mu
+	closed  bool      // guarded by mu
+}
+
+func newIntake(limit int) *intake { return &intake{limit: limit, wake: make(chan struct{}, 1)} }
+
+// put lets a request wait, or says why it does not.
+func (in *intake) put(t *ticket) error {
+	in.mu.Lock()
+	n := len(in.waiting)
+	switch {
+	case in.closed:
+		in.mu.Unlock()
+		return ErrStopped
+	case n+int(in.taken.Load()) >= in.limit:
+		in.mu.Unlock()
+		return ErrOverloaded
+	}
+	in.waiting = append(in.waiting, t)
+	in.mu.Unlock()
+	if n == 0 {
+		select {
+		case in.wake <- struct{}{}:
+		default: // told, and the stage has not listened yet
+		}
+	}
+	return nil
+}
+
+// take returns what waits, in order, and keeps room, which is empty, for what
+// comes.
+func (in *intake) take(room []*ticket) []*ticket {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	all := in.waiting
+	in.waiting = room
+	in.taken.Store(int64(len(all)))
+	return all
+}
+
+// close refuses what comes from now on. What waits still waits.
+func (in *intake) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+}
+
+// len is how many requests wait.
+func (in *intake) len() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.waiting) + int(in.taken.Load())
+}
+
+// line is the deciding stage's end of the intake: what it has taken and not come
+// to. It is used by one goroutine.
+type line struct {
+	in    *intake
+	taken []*ticket
+	next  int // in taken
+}
+
+// pop returns the next request, nil if none waits.
+func (l *line) pop() *ticket {
+	if l.next == len(l.taken) {
+		l.taken, l.next = l.in.take(l.taken[:0]), 0
+		if len(l.taken) == 0 {
+			return nil
+		}
+	}
+	t := l.taken[l.next]
+	l.taken[l.next] = nil
+	l.next++
+	l.in.taken.Store(int64(len(l.taken) - l.next))
+	return t
+}
+
+// empty reports whether no request waits. One that comes after it said so has
+// told wake.
+func (l *line) empty() bool { return l.next == len(l.taken) && l.in.len() == 0 }
