@@ -90,6 +90,7 @@ var bodies = []body{
 		"items", `[{"type":"place_order","market":"mkt_1","outcome":"YES","side":"buy","tif":"ioc","amount_micros":5},{"type":"cancel_order","order":"ord_5.1"},`+
 			`{"type":"cancel_all"},{"type":"amend_order","order":"ord_5","shares_micros":5}]`,
 	)},
+	{path: "/v1/orders/batches", members: set("items", `[{"type":"place_order","market":"mkt_1","outcome":"YES","side":"buy","tif":"ioc","amount_micros":5},{"type":"cancel_all"}]`)},
 	{path: "/v1/orders/cancel-all", members: set("market", `"mkt_1"`), optional: "market"},
 	{path: "/v1/orders/ord_5/cancel"},
 	{path: "/v1/orders/ord_5/amend", members: set("shares_micros", `5`, "limit_price_micros", `600000`), optional: "limit_price_micros"},

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,16 +110,25 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 			return
 		}
 	}
-	if !a.enter(c) {
+	parts := []sequencer.Request{req}
+	if c.route.several {
+		parts = divided(req)
+	}
+	if !a.enter(c, len(parts)) {
 		a.fail(w, c.r, a.shed(c, problem.Undecided(sequencer.ErrOverloaded)))
 		return
 	}
-	defer a.underway.Add(-1)
+	defer a.underway.Add(-int64(len(parts)))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
 	defer cancel()
-	got, err := a.seq.Submit(ctx, req)
+	got, err := a.submit(ctx, parts)
+	lost := func() {
+		for range parts {
+			a.seq.CountOrchestrationError("answer")
+		}
+	}
 	if isTimeout(err) { // the writer has it, and its client gets no decision
-		a.seq.CountOrchestrationError("answer")
+		lost()
 	}
 	if err != nil {
 		a.fail(w, c.r, problem.Undecided(err))
@@ -129,20 +137,50 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	answered := false
 	defer func() {
 		if !answered { // a panic on the way
-			a.seq.CountOrchestrationError("answer")
+			lost()
 		}
 	}()
-	if got.Replayed {
+	a.decided(w, c, got)
+	answered = true
+}
+
+// submit has one request decided, or several in their order.
+func (a *API) submit(ctx context.Context, parts []sequencer.Request) ([]sequencer.Answer, error) {
+	if len(parts) > 1 {
+		return a.seq.SubmitAll(ctx, parts)
+	}
+	got, err := a.seq.Submit(ctx, parts[0])
+	return []sequencer.Answer{got}, err
+}
+
+// decided answers with decisions, or with the refusal of the first one that is one.
+func (a *API) decided(w http.ResponseWriter, c *call, got []sequencer.Answer) {
+	replayed := true // all of them
+	for i := range got {
+		replayed = replayed && got[i].Replayed
+	}
+	if replayed {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	if d := got.Decision; d.Code == engine.OK {
-		a.write(w, c.r, http.StatusCreated, "application/json", c.shown(d))
-	} else if got.Replayed {
-		a.fail(w, c.r, problem.Replayed(d))
-	} else {
-		a.fail(w, c.r, problem.Rejected(d, a.retryAfter(d)))
+	doc := batchesDoc{}
+	for i := range got {
+		d := got[i].Decision
+		switch {
+		case d.Code == engine.OK:
+			doc.Seq, doc.Decisions = d.Seq, append(doc.Decisions, c.shown(d))
+			continue
+		case got[i].Replayed:
+			a.fail(w, c.r, problem.Replayed(d))
+		default:
+			a.fail(w, c.r, problem.Rejected(d, a.retryAfter(d)))
+		}
+		return
 	}
-	answered = true
+	if c.route.several {
+		a.write(w, c.r, http.StatusCreated, "application/json", &doc)
+		return
+	}
+	a.write(w, c.r, http.StatusCreated, "application/json", doc.Decisions[0])
 }
 
 func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
@@ -286,16 +324,6 @@ func (a *API) count(w http.ResponseWriter, k problem.Kind) {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 		a.refused.Add(meter.Principal(w), k.Code)
 	}
-}
-
-// encode writes a document. The answer to a mutation is a decision, which has a
-// short way.
-func encode(doc any) ([]byte, error) {
-	const usual = 512 // bytes of an event with its share of the rest
-	if d, is := doc.(*engine.Decision); is {
-		return wire.AppendDecision(make([]byte, 0, usual*(1+len(d.Events))), d)
-	}
-	return json.Marshal(doc)
 }
 
 func levelOf(status int) slog.Level {

@@ -45,12 +45,13 @@ func (a *API) shed(c *call, e *problem.Refusal) *problem.Refusal {
 	return e
 }
 
-// enter counts a mutation that is handed to the writer, and reports whether there
-// is room. Only a mode takes room away here: the writer has a limit of its own.
-func (a *API) enter(c *call) bool {
-	n, d := a.underway.Add(1), c.divisor()
-	if d > 1 && n > int64(max(1, a.cfg.MaxIntake/d)) {
-		a.underway.Add(-1)
+// enter counts mutations that are handed to the writer together, and reports
+// whether there is room. Only a mode takes room away here: the writer has a limit of
+// its own.
+func (a *API) enter(c *call, together int) bool {
+	n, d := a.underway.Add(int64(together)), c.divisor()
+	if d > 1 && n > int64(max(together, a.cfg.MaxIntake/d)) {
+		a.underway.Add(-int64(together))
 		return false
 	}
 	return true

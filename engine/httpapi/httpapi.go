@@ -45,6 +45,8 @@ import (
 type Sequencer interface {
 	// Submit returns once the request's decision is durable.
 	Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error)
+	// SubmitAll is Submit for requests that are decided in order, or not at all.
+	SubmitAll(ctx context.Context, rs []sequencer.Request) ([]sequencer.Answer, error)
 	// View calls fn with the read model; fn neither keeps nor changes it.
 	View(fn func(*core.State))
 	// Quote is the dry run of an order on the read model.

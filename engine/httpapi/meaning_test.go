@@ -92,6 +92,13 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) {
 			return c.Batch(x, []client.Item{{Place: &sell}, {Cancel: id}, {CancelAll: true}, {Amend: &client.Amendment{Order: id, Shares: 41, Limit: 42}}})
 		}, &engine.Batch{Items: []engine.Command{sells, &engine.CancelOrder{Account: 1, Order: id}, &engine.CancelAll{Account: 1}, amends}}},
+		{func(x ctx, c cl) (dec, error) {
+			got, err := c.Batches(x, []client.Item{{Cancel: id}, {CancelAll: true}})
+			if err != nil {
+				return nil, err
+			}
+			return &got.Decisions[0], nil
+		}, &engine.Batch{Items: []engine.Command{&engine.CancelOrder{Account: 1, Order: id}, &engine.CancelAll{Account: 1}}}},
 		{func(x ctx, c cl) (dec, error) { return c.SetPolicy(x, policy) }, &engine.SetPolicy{Policy: policy}},
 		{func(x ctx, c cl) (dec, error) { return c.RollbackPolicy(x) }, &engine.RollbackPolicy{}},
 		{func(x ctx, c cl) (dec, error) { return c.SetMode(x, engine.ModeLite, "drill") }, &engine.SetMode{Mode: engine.ModeLite, Reason: "drill"}},
@@ -175,6 +182,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/markets/mkt_1/resolution/dispute", "", "", "wrong_state"},
 		{"/v1/orders", "amount_micros", `2000000`, "insufficient_funds"},
 		{"/v1/orders/batch", "items", `[]`, "invalid_command"},
+		{"/v1/orders/batches", "items", `[]`, "invalid_command"},
 		{"/v1/orders/cancel-all", "market", `"mkt_9"`, "market_not_found"},
 		{"/v1/orders/ord_5/cancel", "", "", "order_not_found"},
 		{"/v1/orders/ord_5/amend", "", "", "order_not_found"},

@@ -66,6 +66,8 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"StreamSnapshot", client.Snapshot{}, "", false},
 		{"Decision", client.Decision{}, "", false},
 		{"Decisions", client.DecisionPage{}, "", false},
+		{"BatchesDecided", batchesDoc{}, "", false},
+		{"BatchesDecided", client.Batches{}, "", false},
 		{"Markets", client.MarketPage{}, "", false},
 		{"Templates", client.TemplateList{}, "", false},
 		{"Orders", client.OrderList{}, "", false},

@@ -365,6 +365,7 @@ func driveOrders(see sees, ana string) {
 	see(http.MethodGet, "/v1/orders", "/v1/orders", ana, "")
 	see(http.MethodGet, "/v1/markets/{market}/book", "/v1/markets/mkt_1/book?outcome=YES&depth=3", ana, "")
 	post("/v1/orders/batch", "/v1/orders/batch", `{"items":[{"type":"cancel_all"},`+`{"type":"place_order",`+rest[1:]+`]}`)
+	post("/v1/orders/batches", "/v1/orders/batches", `{"items":[`+strings.Repeat(`{"type":"cancel_all"},`, 60)+`{"type":"place_order",`+rest[1:]+`]}`)
 	post("/v1/markets/{market}/split", "/v1/markets/mkt_1/split", `{"amount_micros":2000000}`)
 	post("/v1/markets/{market}/merge", "/v1/markets/mkt_1/merge", `{"amount_micros":1000000}`)
 	post("/v1/markets/{market}/liquidity/add", "/v1/markets/mkt_1/liquidity/add", `{"amount_micros":5000000}`)

@@ -57,6 +57,7 @@ var allowed = map[string]string{
 	"GET /v1/orders":                               "trader operator auditor admin",
 	"POST /v1/orders":                              "trader",
 	"POST /v1/orders/batch":                        "trader",
+	"POST /v1/orders/batches":                      "trader",
 	"POST /v1/orders/cancel-all":                   "trader",
 	"GET /v1/orders/{order}":                       "operator auditor admin",
 	"POST /v1/orders/{order}/amend":                "trader",

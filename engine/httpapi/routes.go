@@ -21,6 +21,8 @@ type route struct {
 	owner bool
 	// order marks a DEC request: its latency is the platform's first promise.
 	order bool
+	// several marks a mutation that takes several decisions.
+	several bool
 	// relief marks trading that only takes something back: the mode shed admits it
 	// as ever.
 	relief bool
@@ -70,6 +72,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/v1/orders", roles: overseers, owner: true, read: a.orders},
 		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: wire.PlaceOrder},
 		{method: post, path: "/v1/orders/batch", roles: engine.RoleTrader, order: true, command: wire.Batch},
+		{method: post, path: "/v1/orders/batches", roles: engine.RoleTrader, order: true, command: wire.Batches, several: true},
 		{method: post, path: "/v1/orders/cancel-all", roles: engine.RoleTrader, order: true, relief: true, command: wire.CancelAll},
 		{method: get, path: "/v1/orders/{order}", roles: overseers, owner: true, read: a.order},
 		{method: post, path: "/v1/orders/{order}/amend", roles: engine.RoleTrader, order: true, command: wire.AmendOrder},

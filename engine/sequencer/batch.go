@@ -1,6 +1,7 @@
 package sequencer
 
 import (
+	"context"
 	"crypto/sha256"
 
 	"github.com/mbp-market/mbp/engine"
@@ -13,8 +14,14 @@ type ticket struct {
 	command    engine.Command
 	apiKey     engine.Digest
 	taken      func()
+	group      *group        // nil: it stands alone
 	out        outcome       // written by the writer before it tells done
 	done       chan struct{} // holds one; told exactly once, as the last use by the writer
+}
+
+// group is what requests that were submitted together have in common.
+type group struct {
+	refused error // of the first one that got no decision: nor does any after it; owned by the deciding stage
 }
 
 // answer tells who waits. The outcome lies in the ticket, because to send it would
@@ -29,6 +36,22 @@ type outcome struct {
 	committed Committed
 	again     engine.Seq // not 0: the answer is this decision, which is durable
 	err       error
+}
+
+// wait returns when the ticket is answered, or with the error of ctx: then it is
+// nobody's any more. Whatever becomes of the writer, it answers every ticket that
+// has entered.
+func (t *ticket) wait(ctx context.Context) error {
+	if ctx.Done() == nil {
+		<-t.done
+		return nil
+	}
+	select {
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // ticket makes the ticket of a request, from one that was given back if possible.
@@ -47,7 +70,7 @@ func (q *Sequencer) ticket(r Request) *ticket {
 
 // release takes back a ticket whose outcome was received: nobody else has it.
 func (q *Sequencer) release(t *ticket) {
-	t.principal, t.command, t.taken, t.out = "", nil, nil, outcome{}
+	t.principal, t.command, t.taken, t.group, t.out = "", nil, nil, nil, outcome{}
 	q.tickets.Put(t)
 }
 

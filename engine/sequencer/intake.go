@@ -20,19 +20,20 @@ type intake struct {
 
 func newIntake(limit int) *intake { return &intake{limit: limit, wake: make(chan struct{}, 1)} }
 
-// put lets a request wait, or says why it does not.
-func (in *intake) put(t *ticket) error {
+// put lets requests wait, all of them and with no other in between, or says why
+// none of them does.
+func (in *intake) put(ts ...*ticket) error {
 	in.mu.Lock()
 	n := len(in.waiting)
 	switch {
 	case in.closed:
 		in.mu.Unlock()
 		return ErrStopped
-	case n+int(in.taken.Load()) >= in.limit:
+	case n+int(in.taken.Load())+len(ts) > in.limit:
 		in.mu.Unlock()
 		return ErrOverloaded
 	}
-	in.waiting = append(in.waiting, t)
+	in.waiting = append(in.waiting, ts...)
 	in.mu.Unlock()
 	if n == 0 {
 		select {

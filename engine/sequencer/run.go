@@ -198,27 +198,40 @@ func (q *Sequencer) own(b *batch, now engine.Time, c engine.Command) error {
 func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
 	a := &b.acks[len(b.acks)-1] // whatever happens next, the request is answered
-	if t.apiKey != (engine.Digest{}) {
-		if _, valid := q.writer.Key(t.apiKey); !valid {
-			a.err = ErrRevoked
-			return nil
-		}
-	}
-	if t.key != (engine.Tag{}) {
-		was, same := q.writer.Repeat(t.key, t.input)
-		if same {
-			a.again = was
-			return nil
-		} else if was != 0 {
-			a.err = ErrConflict
-			return nil
-		}
+	if a.again, a.err = q.undecided(t); a.again != 0 || a.err != nil {
+		return nil
 	}
 	if t.taken != nil {
 		t.taken()
 	}
 	_, err := q.give(b, engine.Request{At: now, Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
 	return err
+}
+
+// undecided returns why a ticket gets no decision of its own: one that it has had,
+// or a refusal; else nothing.
+func (q *Sequencer) undecided(t *ticket) (again engine.Seq, err error) {
+	g := t.group
+	if g != nil && g.refused != nil {
+		return 0, g.refused
+	}
+	if t.apiKey != (engine.Digest{}) {
+		if _, valid := q.writer.Key(t.apiKey); !valid {
+			err = ErrRevoked
+		}
+	}
+	if err == nil && t.key != (engine.Tag{}) {
+		was, same := q.writer.Repeat(t.key, t.input)
+		if same {
+			return was, nil
+		} else if was != 0 {
+			err = ErrConflict
+		}
+	}
+	if g != nil {
+		g.refused = err
+	}
+	return 0, err
 }
 
 // give decides one request, which changes the writer's state, and adds it to the

@@ -293,17 +293,46 @@ func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
 		q.release(t)
 		return Answer{}, err
 	}
-	// Whatever becomes of the writer, it answers every request that has entered.
-	if ctx.Done() == nil {
-		<-t.done
-		return q.answer(t)
+	if err := t.wait(ctx); err != nil {
+		return Answer{}, err
 	}
-	select {
-	case <-t.done:
-		return q.answer(t)
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
+	return q.answer(t)
+}
+
+// SubmitAll is Submit for requests of one caller that belong together: all of them
+// enter or none, and they are decided in their order with no other request in
+// between. They may become durable apart. After one that is refused, with
+// ErrConflict or ErrRevoked, none is decided. The error is the first one's, or that
+// of ctx; where the outcome is unknown, or there is an error of ctx, some may be
+// decided and others not, and a retry of all with the same keys gets the answers of
+// those and has the others decided.
+func (q *Sequencer) SubmitAll(ctx context.Context, rs []Request) ([]Answer, error) {
+	ts, g := make([]*ticket, len(rs)), &group{}
+	for i := range rs {
+		ts[i] = q.ticket(rs[i])
+		ts[i].group = g
 	}
+	if err := q.intake.put(ts...); err != nil {
+		for _, t := range ts {
+			q.release(t)
+		}
+		return nil, err
+	}
+	out := make([]Answer, len(rs))
+	var first error
+	for i, t := range ts {
+		if err := t.wait(ctx); err != nil {
+			return nil, err
+		}
+		var err error
+		if out[i], err = q.answer(t); first == nil {
+			first = err
+		}
+	}
+	if first != nil {
+		return nil, first
+	}
+	return out, nil
 }
 
 func (q *Sequencer) answer(t *ticket) (Answer, error) {

@@ -14,16 +14,20 @@ import (
 type nothing struct{}
 
 func (c *Client) post(ctx context.Context, path string, body any, calls []Call) (*Decision, error) {
+	d := &Decision{}
+	var err error
+	if d.Replayed, err = c.mutate(ctx, path, body, calls, d); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (c *Client) mutate(ctx context.Context, path string, body any, calls []Call, out any) (replayed bool, err error) {
 	x := &call{method: http.MethodPost, path: path, body: body}
 	for _, o := range calls {
 		o(x)
 	}
-	d := &Decision{}
-	var err error
-	if d.Replayed, err = c.do(ctx, x, d); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return c.do(ctx, x, out)
 }
 
 func get[T any](ctx context.Context, c *Client, path string, query url.Values) (*T, error) {
@@ -336,6 +340,23 @@ func (c *Client) Batch(ctx context.Context, items []Item, calls ...Call) (*Decis
 		Items []Item `json:"items"`
 	}{items}
 	return c.post(ctx, "/v1/orders/batch", body, calls)
+}
+
+// Batches decides on up to 200 items one after the other, fifty to a decision, with
+// nothing of others in between and one result for each. It is not atomic. There is
+// one answer for all: where an error leaves the outcome open, a part may be decided,
+// and the same call with the same key gets the answers of that part and has the rest
+// decided. Role: trader.
+func (c *Client) Batches(ctx context.Context, items []Item, calls ...Call) (*Batches, error) {
+	body := struct {
+		Items []Item `json:"items"`
+	}{items}
+	out := &Batches{}
+	var err error
+	if out.Replayed, err = c.mutate(ctx, "/v1/orders/batches", body, calls, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Orders returns what waits of an account; of the key's own if it is zero. Roles:

@@ -133,6 +133,22 @@ type TemplateList struct {
 	Templates []engine.Template `json:"templates"`
 }
 
+// Batches are the decisions on many items, in order.
+type Batches struct {
+	Seq       engine.Seq `json:"seq"` // of the last one
+	Decisions []Decision `json:"decisions"`
+
+	Replayed bool `json:"-"` // the server had decided all of it before
+}
+
+// Results are the verdicts on the items, in their order over all decisions.
+func (b *Batches) Results() (out []engine.Result) {
+	for i := range b.Decisions {
+		out = append(out, b.Decisions[i].Results...)
+	}
+	return out
+}
+
 // OrderList is the orders of an account that wait in the book, the oldest first.
 type OrderList struct {
 	Seq     engine.Seq         `json:"seq"`

@@ -30,7 +30,7 @@ const (
 	// maxMembers bounds the members of an object, and maxElements the elements of a
 	// list: no command has more.
 	maxMembers  = 64
-	maxElements = 64
+	maxElements = MaxItems
 	// maxWord bounds ids, words, digests and times.
 	maxWord = 64
 )

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/mbp-market/mbp/engine"
+import (
+	"slices"
+
+	"github.com/mbp-market/mbp/engine"
+)
 
 // Orders are the account's whose API key asks, whoever asks.
 
@@ -55,10 +59,31 @@ func amendOrder(f *Form, a engine.AccountID) *engine.AmendOrder {
 	return &engine.AmendOrder{Account: a, Shares: engine.Shares(f.Int64("shares_micros", true)), Limit: engine.Price(f.Positive("limit_price_micros"))}
 }
 
+// MaxItems is the most items of a request that is decided in several batches: four
+// decisions of the most work are what the writer spends on anybody at once.
+const MaxItems = 4 * engine.BatchLimit
+
 // Batch reads a list of orders, cancellations and amendments, each with its type.
-func Batch(r *Request) engine.Command {
+func Batch(r *Request) engine.Command { return r.batch(engine.BatchLimit) }
+
+// Batches reads such a list for several batches: what it returns is one command with
+// all items, too many for a decision, and is decided in Parts.
+func Batches(r *Request) engine.Command { return r.batch(MaxItems) }
+
+// Parts divides a batch into batches that a decision holds, at least one.
+func Parts(x *engine.Batch) (out []*engine.Batch) {
+	for part := range slices.Chunk(x.Items, engine.BatchLimit) {
+		out = append(out, &engine.Batch{Items: part})
+	}
+	if out == nil {
+		out = append(out, x)
+	}
+	return out
+}
+
+func (r *Request) batch(most int) engine.Command {
 	x := &engine.Batch{}
-	for _, f := range r.Objects("items", engine.BatchLimit) {
+	for _, f := range r.Objects("items", most) {
 		if c := item(f, r.Account); c != nil {
 			x.Items = append(x.Items, c)
 		}

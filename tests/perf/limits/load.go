@@ -18,7 +18,7 @@ import (
 
 const (
 	orderPath = "/v1/orders"
-	batchPath = "/v1/orders/batch"
+	batchPath = "/v1/orders/batches"
 	// maxLate bounds one answer; a server that is stuck ends the run.
 	maxLate = 10 * time.Second
 	// openConnections are for the requests of an open loop that are under way at

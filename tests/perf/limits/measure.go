@@ -22,7 +22,7 @@ type measure struct {
 }
 
 // batchItems is what a request of measure e holds.
-const batchItems = 50
+const batchItems = 100
 
 // openRate is what the acceptance of the platform loads it with.
 const openRate = 120

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// batchesDoc answers a request that took several decisions, in their order.
+type batchesDoc struct {
+	Seq       engine.Seq         `json:"seq"` // of the last one
+	Decisions []*engine.Decision `json:"decisions"`
+}
+
+// divided makes of a batch with many items the requests that the writer takes
+// together, each of which a decision holds.
+//
+// The first one has the caller's idempotency key, so a use of that key for anything
+// else conflicts with it, and with the first refused none of the others is decided.
+// The others have keys that no caller can send, because a 0 is no visible character.
+// Each one's input is all that was asked, and its place: a retry is the same as a
+// whole or a conflict. What it finds decided it gets answered again, and what a
+// crash in between has lost is decided then.
+func divided(req sequencer.Request) []sequencer.Request {
+	x, _ := req.Command.(*engine.Batch)
+	parts := wire.Parts(x)
+	out := make([]sequencer.Request, len(parts))
+	whole := sha256.Sum256(req.Input)
+	for i, p := range parts {
+		out[i] = req
+		out[i].Command = p
+		out[i].Input = append(whole[:len(whole):len(whole)], byte(i), byte(len(parts)))
+		if i > 0 {
+			out[i].Key += "\x00" + string(rune(i))
+		}
+	}
+	return out
+}
+
+// usual is the room in bytes for an event with its share of the rest of an answer.
+const usual = 512
+
+// encode writes a document. The answer to a mutation is of decisions, which have a
+// short way.
+func encode(doc any) (b []byte, err error) {
+	switch x := doc.(type) {
+	case *engine.Decision:
+		return wire.AppendDecision(make([]byte, 0, usual*(1+len(x.Events))), x)
+	case *batchesDoc:
+		events := 0
+		for _, d := range x.Decisions {
+			events += 1 + len(d.Events)
+		}
+		b = wire.AppendInt(make([]byte, 0, usual*events), `{"seq":`, int64(x.Seq))
+		b = append(b, `,"decisions":`...)
+		for i, d := range x.Decisions {
+			b = append(b, "[,"[min(i, 1)])
+			if b, err = wire.AppendDecision(b, d); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, "]}"...), nil
+	}
+	return json.Marshal(doc)
+}
