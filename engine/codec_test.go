@@ -93,7 +93,7 @@ func samples() (out []*Decision) {
 	return out
 }
 
-// traded are filled orders with all fields set, and with none.
+// traded are filled orders with all fields set, and with none, and batches.
 func traded() (out []*Decision) {
 	n := 0
 	for _, full := range []bool{true, false} {
@@ -105,6 +105,20 @@ func traded() (out []*Decision) {
 		d := &Decision{}
 		d.Reset(7, Request{At: 1_767_355_200_000_000, Principal: "ana", Key: Tag{1: 2}, Input: Tag{3: 4}, Command: x})
 		d.Add(e)
+		out = append(out, d)
+	}
+	for _, events := range []int{3, 9} { // what a decision has room for, and more
+		d := &Decision{}
+		d.Reset(8, Request{At: 1_767_355_200_000_000, Principal: "ana", Command: &Batch{Items: []Command{
+			&PlaceOrder{Account: 1}, &CancelAll{Account: 1}, &PlaceOrder{Account: 2}, &PlaceOrder{Account: 3},
+		}}})
+		for i := range events {
+			d.Add(&OrderFilled{Account: AccountID(i + 1)})
+			if i%2 == 1 {
+				d.Events[i] = &OrderRested{Account: AccountID(i + 1)}
+			}
+		}
+		d.Results = []Result{{Events: uint32(events)}, {}, {Code: InvalidCommand}, {}}
 		out = append(out, d)
 	}
 	return out
@@ -146,7 +160,14 @@ func TestReread(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		*d.Command.(*PlaceOrder), *d.Events[0].(*OrderFilled) = PlaceOrder{Account: 99}, OrderFilled{Order: 99}
+		*d.Events[0].(*OrderFilled) = OrderFilled{Order: 99}
+		switch x := d.Command.(type) {
+		case *PlaceOrder:
+			*x = PlaceOrder{Account: 99}
+		case *Batch:
+			*x.Items[0].(*PlaceOrder) = PlaceOrder{Account: 99}
+			d.Results[0] = Result{Detail: "another"}
+		}
 		if !bytes.Equal(got.Append(nil), b) {
 			t.Error("it changes with the decision that it was read for")
 		}

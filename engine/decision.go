@@ -86,33 +86,75 @@ func Decode(seq Seq, b []byte) (*Decision, error) {
 }
 
 // Reread decodes the record b of d itself, whose text d lends: what comes back is
-// what Decode would return, in one piece of memory where d is an order that is
-// filled. It shares no memory with d that anybody changes.
+// what Decode would return, in few pieces of memory where d is an order that is
+// filled, or a batch. It shares no memory with d that anybody changes.
 func (d *Decision) Reread(b []byte) (*Decision, error) {
-	_, order := d.Command.(*PlaceOrder)
-	filled := order && len(d.Events) == 1
-	if filled {
-		_, filled = d.Events[0].(*OrderFilled)
-	}
-	if !filled {
+	var out *Decision
+	switch x := d.Command.(type) {
+	case *PlaceOrder:
+		if len(d.Events) != 1 || d.Filled() == nil {
+			return Decode(d.Seq, b)
+		}
+		whole := &struct {
+			Decision
+			order  PlaceOrder
+			filled OrderFilled
+		}{}
+		out = &whole.Decision
+		out.Command, out.room[0] = &whole.order, &whole.filled
+	case *Batch:
+		if len(x.Items) == 0 {
+			return Decode(d.Seq, b)
+		}
+		out = d.rereadable(x)
+	default:
 		return Decode(d.Seq, b)
 	}
-	whole := &struct {
-		Decision
-		order  PlaceOrder
-		filled OrderFilled
-	}{}
-	out := &whole.Decision
-	out.Seq, out.Principal, out.Command, out.room[0] = d.Seq, d.Principal, &whole.order, &whole.filled
+	out.Seq, out.Principal = d.Seq, d.Principal
 	if err := out.decode(b); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
+// rereadable has room for the orders of a batch x and for the fills of d.
+func (d *Decision) rereadable(x *Batch) *Decision {
+	orders, filled := 0, 0
+	for _, c := range x.Items {
+		if _, is := c.(*PlaceOrder); is {
+			orders++
+		}
+	}
+	for _, e := range d.Events {
+		if _, is := e.(*OrderFilled); is {
+			filled++
+		}
+	}
+	out, items := &Decision{}, make([]Command, len(x.Items))
+	ordered, fills := make([]PlaceOrder, orders), make([]OrderFilled, filled)
+	for i, c := range x.Items {
+		if _, is := c.(*PlaceOrder); is {
+			items[i], ordered = &ordered[0], ordered[1:]
+		}
+	}
+	events := out.room[:]
+	if len(d.Events) > len(events) {
+		events = make([]Event, len(d.Events))
+	}
+	for i, e := range d.Events {
+		if _, is := e.(*OrderFilled); is {
+			events[i], fills = &fills[0], fills[1:]
+		}
+	}
+	out.Command, out.Events = &Batch{Items: items[:0]}, events[:0]
+	return out
+}
+
 func (d *Decision) decode(b []byte) error {
 	c := wire.Codec{B: b, Decoding: true}
-	d.Events = d.room[:0]
+	if d.Events == nil {
+		d.Events = d.room[:0]
+	}
 	d.fields(&c)
 	if c.Err == nil && len(c.B) != 0 {
 		c.Fail("%d bytes too many", len(c.B))
@@ -120,9 +162,7 @@ func (d *Decision) decode(b []byte) error {
 	if c.Err != nil {
 		return fmt.Errorf("decode decision %d: %w", d.Seq, c.Err)
 	}
-	if n := len(d.Events); n < len(d.room) {
-		clear(d.room[n:]) // what lay ready and was not there
-	}
+	clear(d.Events[len(d.Events):cap(d.Events)]) // what lay ready and was not there
 	return nil
 }
 
@@ -153,17 +193,20 @@ func (d *Decision) fields(c *wire.Codec) {
 	}
 	c.Text(&d.Detail, maxDetail)
 	n := c.Count(len(d.Events), maxEvents)
+	if c.Decoding && n > cap(d.Events) {
+		clear(d.room[:])
+		d.Events = make([]Event, 0, n)
+	}
 	for i := range n {
 		d.event(c, i)
 	}
 	if _, batch := d.Command.(*Batch); !batch {
 		return
 	}
-	n = c.Count(len(d.Results), BatchLimit)
+	if n = c.Count(len(d.Results), BatchLimit); c.Decoding && n > 0 {
+		d.Results = make([]Result, n)
+	}
 	for i := range n {
-		if c.Decoding {
-			d.Results = append(d.Results, Result{})
-		}
 		d.Results[i].fields(c)
 	}
 }
@@ -187,9 +230,12 @@ func codeCommand(c *wire.Codec, x *Command) {
 // codeCommands codes the items of a batch, which is not one of its own items.
 func codeCommands(c *wire.Codec, items *[]Command, limit int) {
 	n := c.Count(len(*items), limit)
+	if c.Decoding && n > cap(*items) {
+		*items = make([]Command, 0, n)
+	}
 	for i := range n {
 		if c.Decoding {
-			*items = append(*items, nil)
+			*items = (*items)[:i+1] // with what lies ready
 		}
 		if c.Err == nil && !c.Decoding && !batchable((*items)[i]) {
 			c.Fail("item %d cannot be in a batch", i)
@@ -248,10 +294,11 @@ func (d *Decision) event(c *wire.Codec, i int) {
 	}
 	wire.Num(c, &kind)
 	if c.Decoding {
-		var e Event
-		if i < len(d.room) && d.room[i] != nil && d.room[i].eventKind() == kind {
-			e = d.room[i] // lies ready
-		} else if e = newEvent(kind); e == nil {
+		e := d.Events[:i+1][i]
+		if e == nil || e.eventKind() != kind { // else it lies ready
+			e = newEvent(kind)
+		}
+		if e == nil {
 			c.Fail("event kind %d", kind)
 			return
 		}

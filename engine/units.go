@@ -145,7 +145,7 @@ func parseID(prefix, s string, bits int) (uint64, error) {
 	digits, ok := strings.CutPrefix(s, prefix)
 	n, err := strconv.ParseUint(digits, 10, bits)
 	if !ok || err != nil || n == 0 || digits[0] == '0' || digits[0] == '+' {
-		return 0, fmt.Errorf("%q is not an id of the form %s<number>", s, prefix)
+		return 0, fmt.Errorf("%q is not an id of the form %s<number>", strings.Clone(s), prefix)
 	}
 	return n, nil
 }
@@ -233,7 +233,7 @@ func (o *Outcome) UnmarshalText(b []byte) error {
 	if digits, ok := strings.CutPrefix(s, "O"); ok {
 		n, err := strconv.ParseUint(digits, 10, 8)
 		if err != nil || n < 1 || n > MaxOutcomes || digits[0] == '0' || digits[0] == '+' {
-			return fmt.Errorf("outcome %q is not one of O1 .. O%d", s, MaxOutcomes)
+			return fmt.Errorf("outcome %q is not one of O1 .. O%d", strings.Clone(s), MaxOutcomes)
 		}
 		*o = Nth(int(n) - 1)
 		return nil
@@ -359,5 +359,5 @@ func index(names []string, what, s string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("%s %q is not one of %s", what, s, strings.TrimSpace(strings.Join(names, " ")))
+	return 0, fmt.Errorf("%s %q is not one of %s", what, strings.Clone(s), strings.TrimSpace(strings.Join(names, " "))) // a clone, so that s can lie on the stack
 }

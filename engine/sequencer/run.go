@@ -198,7 +198,7 @@ func (q *Sequencer) own(b *batch, now engine.Time, c engine.Command) error {
 func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
 	a := &b.acks[len(b.acks)-1] // whatever happens next, the request is answered
-	if a.again, a.err = q.undecided(t); a.again != 0 || a.err != nil {
+	if !q.undecided(a) {
 		return nil
 	}
 	if t.taken != nil {
@@ -208,30 +208,31 @@ func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	return err
 }
 
-// undecided returns why a ticket gets no decision of its own: one that it has had,
-// or a refusal; else nothing.
-func (q *Sequencer) undecided(t *ticket) (again engine.Seq, err error) {
-	g := t.group
-	if g != nil && g.refused != nil {
-		return 0, g.refused
+// undecided reports whether a ticket gets a decision of its own. If not, the ack
+// says why: with the decision that it has had, or with a refusal.
+func (q *Sequencer) undecided(a *ack) bool {
+	t := a.t
+	if t.group != nil && t.group.refused != nil {
+		a.err = t.group.refused
+		return false
 	}
 	if t.apiKey != (engine.Digest{}) {
 		if _, valid := q.writer.Key(t.apiKey); !valid {
-			err = ErrRevoked
+			a.err = ErrRevoked
 		}
 	}
-	if err == nil && t.key != (engine.Tag{}) {
+	if a.err == nil && t.key != (engine.Tag{}) {
 		was, same := q.writer.Repeat(t.key, t.input)
 		if same {
-			return was, nil
+			a.again = was
 		} else if was != 0 {
-			err = ErrConflict
+			a.err = ErrConflict
 		}
 	}
-	if g != nil {
-		g.refused = err
+	if t.group != nil {
+		t.group.refused = a.err
 	}
-	return 0, err
+	return a.again == 0 && a.err == nil
 }
 
 // give decides one request, which changes the writer's state, and adds it to the

@@ -18,6 +18,7 @@ import (
 	"encoding"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,6 +32,9 @@ const (
 	// list: no command has more.
 	maxMembers  = 64
 	maxElements = MaxItems
+	// maxRoom bounds the members that room is made for ahead: those of the largest
+	// request of orders.
+	maxRoom = 10 * MaxItems
 	// maxWord bounds ids, words, digests and times.
 	maxWord = 64
 )
@@ -50,23 +54,23 @@ func Malformed(format string, args ...any) error { return &Fault{fmt.Sprintf(for
 type Form struct {
 	members []member
 	query   bool
-	at      string // of a part: where it is, with a dot behind
-	root    *Form  // itself, but for a part
 	parts   []*Form
-	fault   error // of the root
+	root    *Form // itself, but for a part
+
+	// Of a part: the form it is in, its member there, and its place in that from 1, or 0
+	// if the member is no list.
+	up    *Form
+	name  string
+	place int
+
+	fault error  // of the root
+	word  []byte // of the root: room for what a value reads
 }
 
 func newForm(members []member) *Form {
 	f := &Form{members: members}
 	f.root = f
 	return f
-}
-
-func nameOf(path string) string {
-	if path == "" {
-		return "the body"
-	}
-	return path
 }
 
 // clip keeps a name that a client made up printable and short.
@@ -104,11 +108,22 @@ func ParseQuery(raw string) (*Form, error) {
 	return f, nil
 }
 
+// where is what comes before the name of a member in a fault.
+func (f *Form) where() string {
+	switch {
+	case f.up == nil:
+		return ""
+	case f.place > 0:
+		return f.up.where() + f.name + "[" + strconv.Itoa(f.place-1) + "]."
+	}
+	return f.up.where() + f.name + "."
+}
+
 // Fail keeps a fault, unless there is one. The text begins with the name of the
 // member.
 func (f *Form) Fail(format string, args ...any) {
 	if f.root.fault == nil {
-		f.root.fault = Malformed("%s%s", f.at, fmt.Sprintf(format, args...))
+		f.root.fault = Malformed("%s%s", f.where(), fmt.Sprintf(format, args...))
 	}
 }
 
@@ -250,7 +265,8 @@ func (f *Form) Into(name string, required bool, v encoding.TextUnmarshaler) {
 	if f.root.fault != nil {
 		return
 	}
-	if err := v.UnmarshalText([]byte(s)); err != nil {
+	f.root.word = append(f.root.word[:0], s...) // it keeps none of it
+	if err := v.UnmarshalText(f.root.word); err != nil {
 		f.Fail("%s: %s", name, ClipText(err.Error()))
 	}
 }
@@ -300,16 +316,15 @@ func (f *Form) Numbers(name string, limit int) []int64 {
 	return out
 }
 
-// part makes a form of a nested object; its faults are this form's.
-func (f *Form) part(at string, v *value) *Form {
-	p := &Form{at: f.at + at + ".", root: f.root}
+// inside makes f the form of an object in another form, which gets its faults.
+func (f *Form) inside(up *Form, name string, place int, v *value) {
+	f.root, f.up, f.name, f.place = up.root, up, name, place
 	if v.kind == object {
-		p.members = v.kids
+		f.members = v.kids
 	} else {
-		f.Fail("%s is not an object", at)
+		up.Fail("%s is not an object", strings.TrimSuffix(f.where()[len(up.where()):], "."))
 	}
-	f.parts = append(f.parts, p)
-	return p
+	up.parts = append(up.parts, f)
 }
 
 // Object reads a nested object; nil if it may be absent, and is.
@@ -321,15 +336,18 @@ func (f *Form) Object(name string, required bool) *Form {
 		}
 		v = &value{kind: object}
 	}
-	return f.part(name, v)
+	p := &Form{}
+	p.inside(f, name, 0, v)
+	return p
 }
 
 // Objects reads a list of at most limit objects.
-func (f *Form) Objects(name string, limit int) []*Form {
+func (f *Form) Objects(name string, limit int) []Form {
 	all := f.list(name, true, limit)
-	out := make([]*Form, len(all))
+	out := make([]Form, len(all))
+	f.parts = slices.Grow(f.parts, len(all))
 	for i := range all {
-		out[i] = f.part(name+"["+strconv.Itoa(i)+"]", &all[i].value)
+		out[i].inside(f, name, i+1, &all[i].value)
 	}
 	return out
 }

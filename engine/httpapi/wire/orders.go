@@ -82,9 +82,10 @@ func Parts(x *engine.Batch) (out []*engine.Batch) {
 }
 
 func (r *Request) batch(most int) engine.Command {
-	x := &engine.Batch{}
-	for _, f := range r.Objects("items", most) {
-		if c := item(f, r.Account); c != nil {
+	all := r.Objects("items", most)
+	x := &engine.Batch{Items: make([]engine.Command, 0, len(all))}
+	for i := range all {
+		if c := item(&all[i], r.Account); c != nil {
 			x.Items = append(x.Items, c)
 		}
 	}

@@ -36,6 +36,24 @@ type member struct {
 // there reports whether a value is given and not null.
 func (v *value) there() bool { return v != nil && v.kind > null }
 
+// path names a value in a fault: the members that lead to it, the last one first.
+// It lies on the stack of who reads the value.
+type path struct {
+	up   *path
+	name string
+}
+
+// String names the body, or a member as its sender would.
+func (p *path) String() string {
+	switch {
+	case p == nil:
+		return "the body"
+	case p.up == nil:
+		return clip(p.name)
+	}
+	return p.up.String() + "." + clip(p.name)
+}
+
 // parser reads one JSON value. The values of a body share its text, and its
 // lists and objects one array.
 type parser struct {
@@ -53,8 +71,11 @@ func ParseBody(b []byte) (*Form, error) {
 	}
 	var room [16]member // of most bodies
 	p := parser{in: string(b), open: room[:0]}
+	// Most members have a colon, most elements of long lists are objects. What a
+	// text full of them makes room for is a few hundred KiB.
+	p.kids = make([]member, 0, min(strings.Count(p.in, ":")+strings.Count(p.in, "{"), maxRoom))
 	p.space()
-	v, err := p.value("")
+	v, err := p.value(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +106,8 @@ func (p *parser) next() byte {
 	return 0
 }
 
-// value reads the value that begins here. A path names it in a fault.
-func (p *parser) value(path string) (value, error) {
+// value reads the value that begins here.
+func (p *parser) value(at *path) (value, error) {
 	if p.at == len(p.in) {
 		return value{}, p.bad()
 	}
@@ -97,15 +118,17 @@ func (p *parser) value(path string) (value, error) {
 		}
 		p.at++
 		p.depth++
-		read := p.list
+		var v value
+		var err error
 		if c == '{' {
-			read = p.object
+			v, err = p.object(at)
+		} else {
+			v, err = p.list(at)
 		}
-		v, err := read(path)
 		p.depth--
 		return v, err
 	case c == '"':
-		s, err := p.string(path)
+		s, err := p.string(at)
 		return value{kind: text, text: s}, err
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
@@ -122,23 +145,20 @@ func (p *parser) value(path string) (value, error) {
 	return value{}, p.bad()
 }
 
-func (p *parser) object(path string) (value, error) {
+func (p *parser) object(up *path) (value, error) {
 	first := len(p.open)
 	for p.next() != '}' || len(p.open) > first {
 		if p.next() != '"' {
 			return value{}, p.bad()
 		}
-		name, err := p.string(path)
+		name, err := p.string(up)
 		if err != nil {
 			return value{}, err
 		}
-		at := clip(name)
-		if path != "" {
-			at = path + "." + at
-		}
+		at := path{up, name}
 		for i := range p.open[first:] {
 			if p.open[first+i].name == name {
-				return value{}, Malformed("%s is given twice", at)
+				return value{}, Malformed("%s is given twice", at.String())
 			}
 		}
 		if len(p.open)-first == maxMembers {
@@ -149,7 +169,7 @@ func (p *parser) object(path string) (value, error) {
 		}
 		p.at++
 		p.space()
-		v, err := p.value(at)
+		v, err := p.value(&at)
 		if err != nil {
 			return value{}, err
 		}
@@ -164,13 +184,13 @@ func (p *parser) object(path string) (value, error) {
 	return value{kind: object, kids: p.close(first)}, nil
 }
 
-func (p *parser) list(path string) (value, error) {
+func (p *parser) list(at *path) (value, error) {
 	first := len(p.open)
 	for p.next() != ']' || len(p.open) > first {
 		if len(p.open)-first == maxElements {
-			return value{}, Malformed("%s has more than %d elements", nameOf(path), maxElements)
+			return value{}, Malformed("%s has more than %d elements", at.String(), maxElements)
 		}
-		v, err := p.value(path)
+		v, err := p.value(at)
 		if err != nil {
 			return value{}, err
 		}
@@ -207,7 +227,7 @@ func (p *parser) close(first int) []member {
 }
 
 // string reads a text. Escapes are the standard library's to read.
-func (p *parser) string(path string) (string, error) {
+func (p *parser) string(at *path) (string, error) {
 	from := p.at
 	escaped := false
 	for p.at++; p.at < len(p.in); p.at++ {
@@ -217,7 +237,7 @@ func (p *parser) string(path string) (string, error) {
 			if !escaped && !strings.Contains(p.in[from:p.at], "\uFFFD") {
 				return p.in[from+1 : p.at-1], nil
 			}
-			return p.unquote(path, p.in[from:p.at])
+			return p.unquote(at, p.in[from:p.at])
 		case c == '\\':
 			escaped = true
 			p.at++
@@ -229,13 +249,13 @@ func (p *parser) string(path string) (string, error) {
 	return "", p.bad()
 }
 
-func (p *parser) unquote(path, quoted string) (s string, err error) {
+func (p *parser) unquote(at *path, quoted string) (s string, err error) {
 	if err := json.Unmarshal([]byte(quoted), &s); err != nil {
 		return "", p.bad()
 	}
 	// It puts U+FFFD where an escape is half a surrogate pair.
 	if strings.ContainsRune(s, utf8.RuneError) {
-		return "", Malformed("%s is not a text of Unicode characters", nameOf(path))
+		return "", Malformed("%s is not a text of Unicode characters", at.String())
 	}
 	return s, nil
 }
