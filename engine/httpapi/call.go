@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -210,15 +211,13 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err != nil {
 		return none, err
 	}
-	kind, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	charset := params["charset"]
-	if err != nil || kind != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if !isJSON(c.r.Header.Get("Content-Type")) {
 		return none, &problem.Refusal{Code: problem.MediaType}
 	}
 	if c.r.URL.RawQuery != "" {
 		return none, wire.Malformed("a mutation takes no query")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody))
+	body, err := readAll(http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody), min(c.r.ContentLength, a.cfg.MaxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -243,6 +242,22 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	return sequencer.Request{
 		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.Admitted.Inc,
 	}, nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" { // as nearly everybody writes it
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	return err == nil && kind == "application/json" && (charset == "" || strings.EqualFold(charset, "utf-8"))
+}
+
+// readAll is io.ReadAll of what is likely to have so many bytes; -1 says nothing.
+func readAll(r io.Reader, likely int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, max(0, likely)+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // content is what has to be equal for a request to be a repetition: the command

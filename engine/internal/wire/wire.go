@@ -34,36 +34,49 @@ func (c *Codec) Fail(format string, args ...any) {
 	c.B = nil
 }
 
-func (c *Codec) uvarint(v *uint64) {
-	if !c.Decoding {
-		if *v < 0x80 { // most of them
-			c.B = append(c.B, byte(*v))
-			return
-		}
-		c.B = binary.AppendUvarint(c.B, *v)
+// put writes a number, and next reads one: the shortest form has short ways.
+func (c *Codec) put(u uint64) {
+	if u < 0x80 { // most of them
+		c.B = append(c.B, byte(u))
 		return
 	}
-	if len(c.B) > 0 && c.B[0] < 0x80 {
-		*v, c.B = uint64(c.B[0]), c.B[1:]
-		return
+	for u >= 0x80 {
+		c.B = append(c.B, byte(u)|0x80)
+		u >>= 7
 	}
-	var n int
-	*v, n = binary.Uvarint(c.B)
-	if n <= 0 || n > 1 && c.B[n-1] == 0 {
-		*v = 0
+	c.B = append(c.B, byte(u))
+}
+
+func (c *Codec) next() uint64 {
+	b := c.B
+	if len(b) > 0 && b[0] < 0x80 {
+		c.B = b[1:]
+		return uint64(b[0])
+	}
+	u, n := binary.Uvarint(b)
+	if n <= 0 || b[n-1] == 0 {
 		c.Fail("bad number")
+		return 0
+	}
+	c.B = b[n:]
+	return u
+}
+
+func (c *Codec) uvarint(v *uint64) {
+	if c.Decoding {
+		*v = c.next()
 		return
 	}
-	c.B = c.B[n:]
+	c.put(*v)
 }
 
 // Num codes an unsigned integer; a value that does not fit its type fails.
 func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
-	u := uint64(*v)
-	c.uvarint(&u)
 	if !c.Decoding {
+		c.put(uint64(*v))
 		return
 	}
+	u := c.next()
 	if *v = T(u); uint64(*v) != u {
 		*v = 0
 		c.Fail("number %d is too large", u)
@@ -72,11 +85,12 @@ func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
 
 // Signed codes a signed integer.
 func Signed[T ~int64](c *Codec, v *T) {
-	u := uint64(*v)<<1 ^ uint64(*v>>63)
-	c.uvarint(&u)
-	if c.Decoding {
-		*v = T(u>>1) ^ -T(u&1)
+	if !c.Decoding {
+		c.put(uint64(*v)<<1 ^ uint64(*v>>63))
+		return
 	}
+	u := c.next()
+	*v = T(u>>1) ^ -T(u&1)
 }
 
 // Flag codes a truth value.
