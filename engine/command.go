@@ -361,6 +361,17 @@ type SetMode struct {
 	Reason string `json:"reason" wire:"128"`
 }
 
+// SetDeadlines holds back everything that would happen because a time has come, or
+// lets it happen again. While deadlines are held nothing expires, closes, reopens, is
+// final or is overdue, however late it is, and trading goes on. The writer holds them
+// when it cannot trust its clock; only a person lets them go.
+//
+//wire:command 39 set_deadlines
+type SetDeadlines struct {
+	Held   bool   `json:"held"`
+	Reason string `json:"reason" wire:"128"`
+}
+
 // Moderation is what a moderator does.
 type Moderation uint8
 

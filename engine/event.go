@@ -142,31 +142,6 @@ type OrderRested struct {
 	Expires Time      `json:"expires_at,omitzero" wire:"opt"`
 }
 
-// Reason says why orders left the book without being filled.
-type Reason uint8
-
-// The reasons. The numbers are journalled.
-const (
-	ByOwner     Reason = 1 // cancelled
-	ByExpiry    Reason = 2 // its time came
-	ByPause     Reason = 3 // the market was paused with its orders
-	ByEnd       Reason = 4 // the market closed or ended
-	ByAmendment Reason = 5 // replaced
-	BySelfTrade Reason = 6 // met an order of its own account
-)
-
-var reasonNames = []string{"", "owner", "expiry", "pause", "end", "amendment", "self_trade"}
-
-// MarshalText writes the stable word.
-func (r Reason) MarshalText() ([]byte, error) { return []byte(name(reasonNames, int(r))), nil }
-
-// UnmarshalText reads the stable word.
-func (r *Reason) UnmarshalText(b []byte) error {
-	i, err := index(reasonNames, "reason", string(b))
-	*r = Reason(i)
-	return err
-}
-
 // OrdersClosed says that orders left the book; what was reserved for them is
 // available again.
 //
@@ -235,27 +210,6 @@ type LiquidityRemoved struct {
 	Units   Shares    `json:"units_micros"`
 	Given   []Shares  `json:"given_micros" wire:"max=64"` // out of each pool
 	Amount  Micros    `json:"amount_micros"`              // complete sets among them, paid as credits
-}
-
-// TripKind says which condition of the price guard was met.
-type TripKind uint8
-
-// The kinds of trip. The numbers are journalled.
-const (
-	Divergence TripKind = 1 // two windows in a row too far from the average
-	Band       TripKind = 2 // samples in a row outside the 99 % band
-)
-
-var tripNames = []string{"", "divergence", "band"}
-
-// MarshalText writes divergence or band.
-func (k TripKind) MarshalText() ([]byte, error) { return []byte(name(tripNames, int(k))), nil }
-
-// UnmarshalText reads divergence or band.
-func (k *TripKind) UnmarshalText(b []byte) error {
-	i, err := index(tripNames, "kind", string(b))
-	*k = TripKind(i)
-	return err
 }
 
 // GuardTripped says that the price guard stops a market from the next decision
@@ -369,29 +323,6 @@ type ResolutionDisputed struct {
 	EvidenceSHA256 Digest   `json:"evidence_sha256"`
 }
 
-// Ending says how a market ends.
-type Ending uint8
-
-// The endings. The numbers are journalled.
-const (
-	EndByOutcome Ending = 1 // every share pays by the outcome
-	EndByVoid    Ending = 2 // the same, of the positions at an effective time
-	EndByPrice   Ending = 3 // cancelled: every share pays a price
-	EndByRefund  Ending = 4 // cancelled: who paid in is paid back
-)
-
-var endingNames = []string{"", "outcome", "void", "price", "refund"}
-
-// MarshalText writes the stable word.
-func (e Ending) MarshalText() ([]byte, error) { return []byte(name(endingNames, int(e))), nil }
-
-// UnmarshalText reads the stable word.
-func (e *Ending) UnmarshalText(b []byte) error {
-	i, err := index(endingNames, "ending", string(b))
-	*e = Ending(i)
-	return err
-}
-
 // SettlementStarted says that a market ends, and how. From here on everything it
 // holds, fees and dust included, is what its holders are paid from.
 //
@@ -405,28 +336,6 @@ type SettlementStarted struct {
 	EffectiveAt    Time     `json:"effective_at,omitzero"`
 	EvidenceSHA256 Digest   `json:"evidence_sha256"`
 	Pot            Micros   `json:"pot_micros"` // collateral, fees and dust
-}
-
-// Phase says which part of the settlement a decision did.
-type Phase uint8
-
-// The phases. The numbers are journalled.
-const (
-	PhaseRewind  Phase = 1 // going back to the effective time
-	PhaseCollect Phase = 2 // adding up what is due, recovering what was received above it
-	PhasePay     Phase = 3
-)
-
-var phaseNames = []string{"", "rewind", "collect", "pay"}
-
-// MarshalText writes the stable word.
-func (p Phase) MarshalText() ([]byte, error) { return []byte(name(phaseNames, int(p))), nil }
-
-// UnmarshalText reads the stable word.
-func (p *Phase) UnmarshalText(b []byte) error {
-	i, err := index(phaseNames, "phase", string(b))
-	*p = Phase(i)
-	return err
 }
 
 // Payout is what one holder got; below zero, what was recovered.
@@ -466,6 +375,14 @@ type SLABreached struct {
 //wire:event 26 mode_set
 type ModeSet struct {
 	Mode   Mode   `json:"mode"`
+	Reason string `json:"reason" wire:"128"`
+}
+
+// DeadlinesSet says whether deadlines are held from now on.
+//
+//wire:event 34 deadlines_set
+type DeadlinesSet struct {
+	Held   bool   `json:"held"`
 	Reason string `json:"reason" wire:"128"`
 }
 

@@ -407,6 +407,16 @@ func (x *NoteRefusals) fields(c *wire.Codec) {
 	}
 }
 
+// Type implements Command.
+func (*SetDeadlines) Type() string { return "set_deadlines" }
+
+func (*SetDeadlines) commandKind() uint8 { return 39 }
+
+func (x *SetDeadlines) fields(c *wire.Codec) {
+	c.Flag(&x.Held)
+	c.Text(&x.Reason, 128)
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -484,6 +494,8 @@ func newCommand(kind uint8) Command {
 		return &UpgradeEngine{}
 	case 38:
 		return &NoteRefusals{}
+	case 39:
+		return &SetDeadlines{}
 	}
 	return nil
 }
@@ -528,6 +540,7 @@ func commandTypes() []string {
 		"close_market",
 		"upgrade_engine",
 		"note_refusals",
+		"set_deadlines",
 	}
 }
 
@@ -958,6 +971,16 @@ func (x *Cooled) fields(c *wire.Codec) {
 	wire.Signed(c, &x.Until)
 }
 
+// Type implements Event.
+func (*DeadlinesSet) Type() string { return "deadlines_set" }
+
+func (*DeadlinesSet) eventKind() uint8 { return 34 }
+
+func (x *DeadlinesSet) fields(c *wire.Codec) {
+	c.Flag(&x.Held)
+	c.Text(&x.Reason, 128)
+}
+
 // newEvent returns an empty event of a kind, nil if there is no such kind.
 func newEvent(kind uint8) Event {
 	switch kind {
@@ -1023,6 +1046,8 @@ func newEvent(kind uint8) Event {
 		return &EngineUpgraded{}
 	case 33:
 		return &Cooled{}
+	case 34:
+		return &DeadlinesSet{}
 	}
 	return nil
 }
@@ -1061,6 +1086,7 @@ func eventTypes() []string {
 		"sla_breached",
 		"engine_upgraded",
 		"cooled",
+		"deadlines_set",
 	}
 }
 

@@ -236,6 +236,9 @@ func (w *world) sets(r dice, a engine.AccountID, m engine.MarketID) engine.Comma
 
 // revive is a command that lets a market, or all of them, trade again.
 func (w *world) revive(r dice, m engine.MarketID) engine.Command {
+	if w.s.DeadlinesHeld() && r.pick(2) == 0 {
+		return &engine.SetDeadlines{Reason: "as it was"}
+	}
 	x := w.s.f.Market(m)
 	if owes := w.s.f.Work; len(owes) > 0 && r.pick(2) == 0 {
 		return &engine.ResumeMarket{Market: owes[0]} // too early, if it still cancels orders
@@ -335,7 +338,7 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 // house is a command about the engine itself.
 func (w *world) house(r dice, a engine.AccountID, m engine.MarketID) engine.Command {
 	uri, sum := "https://example.org/e", digest(1)
-	switch r.pick(12) {
+	switch r.pick(13) {
 	case 0:
 		return &engine.GrantCredits{Account: a, Amount: engine.Micros(size(r))}
 	case 1:
@@ -362,6 +365,8 @@ func (w *world) house(r dice, a engine.AccountID, m engine.MarketID) engine.Comm
 		return &engine.AddKey{Key: engine.Key{SHA256: digest(r.pick(9)), Principal: "ana", Roles: engine.Roles(1 + r.pick(100)), Account: a}}
 	case 10:
 		return &engine.RevokeKey{SHA256: digest(r.pick(9))}
+	case 11:
+		return &engine.SetDeadlines{Held: r.pick(2) == 0, Reason: "so"}
 	}
 	return among[engine.Command](r, &engine.Tick{}, &engine.Malformed{}, &engine.AddTemplate{Template: templates()[r.pick(4)]}, &engine.SettleMarket{Market: m})
 }

@@ -183,6 +183,8 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.rollbackPolicy(d)
 	case *engine.SetMode:
 		s.setMode(d, x)
+	case *engine.SetDeadlines:
+		s.setDeadlines(d, x)
 	case *engine.Moderate:
 		s.moderate(d, x)
 	case *engine.UndoModeration:

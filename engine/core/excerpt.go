@@ -20,7 +20,7 @@ type Excerpt struct {
 func (s *State) Excerpt(x *engine.PlaceOrder, now engine.Time) *Excerpt {
 	now = max(now, s.f.At)
 	e := &Excerpt{now: now, state: &State{cut: true, f: &fold.State{
-		Seq: s.f.Seq, At: s.f.At, Version: s.f.Version, Policy: s.f.Policy, Mode: s.f.Mode,
+		Seq: s.f.Seq, At: s.f.At, Version: s.f.Version, Policy: s.f.Policy, Mode: s.f.Mode, DueHeld: s.f.DueHeld,
 	}}}
 	m := s.f.Market(x.Market)
 	if m == nil {
@@ -33,7 +33,7 @@ func (s *State) Excerpt(x *engine.PlaceOrder, now engine.Time) *Excerpt {
 	if !m.Kind.Has(x.Outcome, m.Outcomes()) {
 		return e
 	}
-	w := walk{m: m, outcome: x.Outcome.Index(), sell: x.Side == engine.Sell, limit: x.Limit, now: now}
+	w := walk{m: m, outcome: x.Outcome.Index(), sell: x.Side == engine.Sell, limit: x.Limit, over: s.overBy(now)}
 	if w.limit == 0 && !w.sell {
 		w.limit = engine.One
 	}

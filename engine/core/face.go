@@ -99,9 +99,10 @@ func (s *State) Policy() engine.Policy { return s.f.Policy }
 
 // Due returns the command that the engine gives to itself at a time, nil if there
 // is none. Ask again after each decision, and give it before any other command
-// of the same or a later time: an order must not meet one whose time is over.
+// of the same or a later time: an order must not meet one whose time is over. While
+// deadlines are held there is no Tick, and an order does meet such a one.
 func (s *State) Due(now engine.Time) engine.Command {
-	if e, ok := s.f.Due.Next(); ok && e.At <= int64(now) {
+	if at, ok := s.Deadline(); ok && at <= now {
 		return &engine.Tick{}
 	}
 	if len(s.f.Work) != 0 {
@@ -111,11 +112,14 @@ func (s *State) Due(now engine.Time) engine.Command {
 }
 
 // Deadline returns the time from which on Due has a Tick to give; false if
-// nothing is waited for.
+// nothing is waited for, or deadlines are held.
 func (s *State) Deadline() (engine.Time, bool) {
 	e, ok := s.f.Due.Next()
-	return engine.Time(e.At), ok
+	return engine.Time(e.At), ok && !s.f.DueHeld
 }
+
+// DeadlinesHeld reports whether deadlines wait for a person.
+func (s *State) DeadlinesHeld() bool { return s.f.DueHeld }
 
 // Repeat looks up a request that was answered before. found is the decision; same
 // says whether the content was equal, too.

@@ -128,6 +128,17 @@ func (s *State) setMode(d *engine.Decision, x *engine.SetMode) {
 	}
 }
 
+func (s *State) setDeadlines(d *engine.Decision, x *engine.SetDeadlines) {
+	switch {
+	case !printable(x.Reason):
+		d.Reject(engine.InvalidCommand, "reason is one line of at most 128 bytes")
+	case x.Held == s.f.DueHeld:
+		d.Reject(engine.WrongState, "")
+	default:
+		d.Add(&engine.DeadlinesSet{Held: x.Held, Reason: x.Reason})
+	}
+}
+
 // forgotten says what an abuse event or an act of moderation may be that is not
 // found.
 const forgotten = "there is none at that sequence, or it is older than what is remembered and stands in the log alone"

@@ -157,7 +157,7 @@ func (s *State) fill(now engine.Time, x *engine.PlaceOrder, replaces engine.Orde
 		return engine.TemplateBounds, "limit_price_micros of a resting order lies within the template's prices"
 	}
 	w.m, w.outcome, w.sell, w.byCost = m, x.Outcome.Index(), x.Side == engine.Sell, x.Amount != 0
-	w.want, w.account, w.mode, w.ignore, w.now = int64(x.Shares), x.Account, x.SelfTrade, replaces, now
+	w.want, w.account, w.mode, w.ignore, w.over = int64(x.Shares), x.Account, x.SelfTrade, replaces, s.overBy(now)
 	if w.byCost {
 		w.want = int64(x.Amount)
 	}
@@ -177,6 +177,16 @@ func (s *State) fill(now engine.Time, x *engine.PlaceOrder, replaces engine.Orde
 		return engine.OK, ""
 	}
 	return s.covered(x, replaces), ""
+}
+
+// overBy is the time until which an order waits that can be met now. While deadlines
+// are held all orders in the book wait, those whose time is over, too: they still
+// stand between the pool and whoever comes.
+func (s *State) overBy(now engine.Time) engine.Time {
+	if s.f.DueHeld {
+		return 0
+	}
+	return now
 }
 
 const batchWorked = "the batch has met and cancelled as many orders as one decision may; send this item again"

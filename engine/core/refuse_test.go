@@ -41,6 +41,7 @@ func sound(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.SetPolicy{Policy: policy},
 		&engine.RollbackPolicy{},
 		&engine.SetMode{Mode: engine.ModeLite, Reason: "drill"},
+		&engine.SetDeadlines{Held: true, Reason: "the clock jumped"},
 		&engine.Moderate{Action: engine.LimitAccount, Account: 2, Until: now + sec, EvidenceURI: uri, EvidenceSHA256: sum},
 		&engine.UndoModeration{Decision: 3},
 		&engine.UpgradeEngine{Version: 1},

@@ -57,7 +57,7 @@ func (s *State) approve(d *engine.Decision, x *engine.ApproveResolution) {
 		}
 	}
 	d.Add(&engine.ResolutionApproved{Market: x.Market, Outcome: p.Outcome, EvidenceSHA256: p.EvidenceSHA256})
-	if int64(len(p.Backers))+1 >= m.Needed(p.Reported) && d.At >= p.FinalAt {
+	if int64(len(p.Backers))+1 >= m.Needed(p.Reported) && s.passed(d.At, p.FinalAt) {
 		s.finalise(d, m, &p.ResolutionProposed)
 	}
 }
@@ -87,9 +87,9 @@ func (s *State) rejectResolution(d *engine.Decision, x *engine.RejectResolution)
 		return
 	}
 	d.Add(&engine.ResolutionRejected{Market: x.Market, Outcome: m.Proposal.Outcome, EvidenceSHA256: m.Proposal.EvidenceSHA256})
-	if m.Over(d.At) {
+	if m.Over(d.At) && !s.f.DueHeld {
 		m.Move(d, engine.Closed, true)
-	} else {
+	} else { // what is over closes when deadlines go on
 		m.Move(d, engine.Paused, false)
 	}
 }
@@ -102,7 +102,7 @@ func (s *State) dispute(d *engine.Decision, x *engine.DisputeResolution) {
 	m := s.in(d, x.Market, x)
 	switch {
 	case m == nil:
-	case d.At >= m.Proposal.FinalAt:
+	case s.passed(d.At, m.Proposal.FinalAt):
 		d.Reject(engine.WrongState, "the dispute window is over")
 	case x.Account != 0 && s.f.Account(x.Account) == nil:
 		d.Reject(engine.AccountNotFound, "")
@@ -180,6 +180,10 @@ func (s *State) cancelMarket(d *engine.Decision, x *engine.CancelMarket) {
 	d.Add(e)
 }
 
+// passed reports whether a time has come that a command could end something by.
+// While deadlines are held none has: what is final cannot be taken back.
+func (s *State) passed(now, at engine.Time) bool { return now >= at && !s.f.DueHeld }
+
 // tick acts on the deadlines that have come: all orders that expire, or one
 // market's.
 func (s *State) tick(d *engine.Decision) {
@@ -188,7 +192,7 @@ func (s *State) tick(d *engine.Decision) {
 		return
 	}
 	entries := s.f.Due.Due(int64(d.At), engine.WorkLimit, nil)
-	if len(entries) == 0 {
+	if len(entries) == 0 || s.f.DueHeld {
 		d.Reject(engine.WrongState, "")
 		return
 	}

@@ -90,6 +90,8 @@ func carries(c engine.Command) []event {
 		return of(&engine.PolicySet{})
 	case *engine.SetMode:
 		return of(&engine.ModeSet{})
+	case *engine.SetDeadlines:
+		return of(&engine.DeadlinesSet{})
 	case *engine.Moderate:
 		return of(&engine.Moderated{})
 	case *engine.UndoModeration:

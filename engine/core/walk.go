@@ -24,8 +24,8 @@ type walk struct {
 	account engine.AccountID // 0: nobody in particular
 	mode    engine.SelfTrade
 	ignore  engine.OrderID // is being replaced
-	now     engine.Time
-	most    int // resting orders to meet
+	over    engine.Time    // an order that waits until then or for less is not met
+	most    int            // resting orders to meet
 
 	// how far it is
 	pool    amm.Walk
@@ -88,7 +88,7 @@ func (w *walk) next(c *book.Cursor) (*book.Order, bool) {
 		switch {
 		case !ok || w.beyond(w.price(o)):
 			return nil, false
-		case engine.OrderID(o.ID) == w.ignore || o.Expires != 0 && o.Expires <= int64(w.now):
+		case engine.OrderID(o.ID) == w.ignore || o.Expires != 0 && o.Expires <= int64(w.over):
 			continue
 		}
 		return o, true

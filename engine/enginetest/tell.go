@@ -217,6 +217,12 @@ func (w *world) lived(d *engine.Decision, e engine.Event) bool {
 		w.say("policy %s%s", x.Policy.Version, back)
 	case *engine.ModeSet:
 		w.say("mode %s", x.Mode)
+	case *engine.DeadlinesSet:
+		if x.Held {
+			w.say("deadlines are held")
+		} else {
+			w.say("deadlines go on")
+		}
 	case *engine.Moderated:
 		act, _ := x.Action.MarshalText()
 		w.say("moderated: %s (decision %d)", act, d.Seq)

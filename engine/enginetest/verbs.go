@@ -332,6 +332,8 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 		return &engine.CloseMarket{Market: a.market()}, a.text("by", "operator")
 	case "mode":
 		return &engine.SetMode{Mode: modeOf(a), Reason: "a script"}, a.text("by", "operator")
+	case "deadlines":
+		return &engine.SetDeadlines{Held: heldOf(a), Reason: "a script"}, a.text("by", "operator")
 	case "rollback-policy":
 		return &engine.RollbackPolicy{}, "admin"
 	case "limit":
@@ -353,6 +355,17 @@ func modeOf(a *args) (m engine.Mode) {
 		a.fail("%v", err)
 	}
 	return m
+}
+
+func heldOf(a *args) bool {
+	switch word := a.next(); word {
+	case "hold":
+		return true
+	case "confirm":
+	default:
+		a.fail("deadlines are to hold or to confirm, not to %q", word)
+	}
+	return false
 }
 
 // ending reads a verb of the end of a market.

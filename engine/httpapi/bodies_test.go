@@ -102,6 +102,7 @@ var bodies = []body{
 	)},
 	{path: "/v1/policy/rollback"},
 	{path: "/v1/mode", members: set("mode", `"lite"`, "reason", `"drill"`)},
+	{path: "/v1/deadlines", members: set("held", `true`, "reason", `"drill"`)},
 	{path: "/v1/house/upgrade", members: set("version", `2`)},
 	{path: "/v1/moderation", members: evidence("action", `"limit"`, "account", `"acc_1"`, "until", later), optional: "account until"},
 	{path: "/v1/moderation", members: evidence("action", `"dismiss"`, "abuse", `5`), optional: "abuse"},

@@ -102,6 +102,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.SetPolicy(x, policy) }, &engine.SetPolicy{Policy: policy}},
 		{func(x ctx, c cl) (dec, error) { return c.RollbackPolicy(x) }, &engine.RollbackPolicy{}},
 		{func(x ctx, c cl) (dec, error) { return c.SetMode(x, engine.ModeLite, "drill") }, &engine.SetMode{Mode: engine.ModeLite, Reason: "drill"}},
+		{func(x ctx, c cl) (dec, error) { return c.SetDeadlines(x, true, "drill") }, &engine.SetDeadlines{Held: true, Reason: "drill"}},
 		{func(x ctx, c cl) (dec, error) { return c.UpgradeEngine(x, 49) }, &engine.UpgradeEngine{Version: 49}},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, limit) }, &limit},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, dismiss) }, &dismiss},
@@ -189,6 +190,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/policy", "max_open_orders", `1001`, "invalid_command"},
 		{"/v1/policy/rollback", "", "", "not_found"},
 		{"/v1/mode", "mode", `"normal"`, "wrong_state"},
+		{"/v1/deadlines", "held", `false`, "wrong_state"},
 		{"/v1/house/upgrade", "", "", "invalid_command"}, // this binary does not know version 2
 		{"/v1/moderation", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/moderation/undo", "decision", `1`, "not_found"},

@@ -92,6 +92,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"NewMarket", engine.OpenMarket{}, "", true},
 		{"NewKey", engine.Key{}, "", true},
 		{"NewMode", engine.SetMode{}, "", true},
+		{"NewDeadlines", engine.SetDeadlines{}, "", true},
 		{"Moderation", engine.Moderate{}, "", true},
 		{"UndoModeration", engine.UndoModeration{}, "", true},
 	} {

@@ -400,6 +400,8 @@ func driveHouse(t *testing.T, e *edge, see sees, ana string) {
 	post("/v1/policy/rollback", "/v1/policy/rollback", `{}`)
 	post("/v1/mode", "/v1/mode", bodyOf("/v1/mode").with("", ""))
 	post("/v1/mode", "/v1/mode", `{"mode":"normal","reason":"over"}`)
+	post("/v1/deadlines", "/v1/deadlines", bodyOf("/v1/deadlines").with("", ""))
+	post("/v1/deadlines", "/v1/deadlines", `{"held":false,"reason":"over"}`)
 	see(http.MethodGet, "/v1/house", "/v1/house", e.admin, "")
 	post("/v1/house/upgrade", "/v1/house/upgrade", `{"version":1}`)
 	limited := e.post("/v1/moderation", e.admin, bodyOf("/v1/moderation").with("account", `"acc_2"`))

@@ -58,7 +58,8 @@ func reasonOf(err error) string {
 	return "the log says why"
 }
 
-// readyz says whether requests are welcome, in which mode, and if not, why.
+// readyz says whether requests are welcome, in which mode, and whether
+// deadlines are held; and if not, why.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(nil)
 	if a.draining.Load() {
@@ -74,7 +75,8 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 		Status string      `json:"status"`
 		Seq    engine.Seq  `json:"seq"`
 		Mode   engine.Mode `json:"mode"`
+		Held   bool        `json:"deadlines_held"`
 	}{Status: "ready"}
-	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode = s.Seq(), s.Mode() })
+	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Held = s.Seq(), s.Mode(), s.DeadlinesHeld() })
 	a.write(w, r, http.StatusOK, "application/json", doc)
 }

@@ -26,6 +26,7 @@ var allowed = map[string]string{
 	"POST /v1/policy":                              "operator admin",
 	"POST /v1/policy/rollback":                     "operator admin",
 	"POST /v1/mode":                                "operator admin",
+	"POST /v1/deadlines":                           "operator admin",
 	"GET /v1/house":                                "operator auditor admin",
 	"POST /v1/house/upgrade":                       "admin",
 	"POST /v1/moderation":                          "moderator admin",

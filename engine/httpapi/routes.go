@@ -64,6 +64,7 @@ func (a *API) routes() []route {
 		{method: post, path: "/v1/policy", roles: operators, command: wire.SetPolicy},
 		{method: post, path: "/v1/policy/rollback", roles: operators, command: wire.RollbackPolicy},
 		{method: post, path: "/v1/mode", roles: operators, command: wire.SetMode},
+		{method: post, path: "/v1/deadlines", roles: operators, command: wire.SetDeadlines},
 		{method: get, path: "/v1/house", roles: overseers, read: a.house},
 		{method: post, path: "/v1/house/upgrade", roles: engine.RoleAdmin, command: wire.UpgradeEngine},
 		{method: post, path: "/v1/moderation", roles: moderators, command: wire.Moderate},

@@ -169,6 +169,8 @@ type houseDoc struct {
 	Mode   engine.Mode `json:"mode"`
 	Rules  uint32      `json:"engine_version"`        // that decide
 	Newest uint32      `json:"newest_engine_version"` // that this binary knows
+	Time   engine.Time `json:"engine_time"`           // now
+	Held   bool        `json:"deadlines_held"`        // until an operator confirms the time
 	engine.House
 }
 
@@ -176,8 +178,9 @@ func (a *API) house(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	doc := houseDoc{Newest: engine.Version}
+	doc := houseDoc{Newest: engine.Version, Time: a.seq.Now()}
 	a.seq.View(func(s *core.State) {
+		doc.Held = s.DeadlinesHeld()
 		doc.Seq, doc.Mode, doc.Rules, doc.House = s.Seq(), s.Mode(), s.Version(), s.House()
 	})
 	return doc, nil

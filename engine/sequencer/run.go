@@ -124,6 +124,9 @@ func (q *Sequencer) now() engine.Time { return max(q.clock.now(), q.writer.At())
 // busy reports whether the engine has something to decide by itself that need not
 // wait for a piece of bulk work on its way.
 func (q *Sequencer) busy() bool {
+	if q.distrust() != "" {
+		return true
+	}
 	switch q.writer.Due(q.now()).(type) {
 	case nil:
 		return false
@@ -136,13 +139,14 @@ func (q *Sequencer) busy() bool {
 // working reports whether a piece of bulk work is on its way to be shown.
 func (q *Sequencer) working() bool { return q.bulkAt > q.shown.Load() }
 
-// deadline returns what tells that something falls due, nil if nothing will.
+// deadline returns what tells that something falls due, or that it is time to look
+// at the clock again.
 func (q *Sequencer) deadline(alarm *time.Timer) <-chan time.Time {
-	at, ok := q.writer.Deadline()
-	if !ok {
-		return nil
+	wait := maxSleep
+	if at, ok := q.writer.Deadline(); ok {
+		wait = q.clock.until(at)
 	}
-	alarm.Reset(q.clock.until(at))
+	alarm.Reset(wait)
 	return alarm.C
 }
 
@@ -157,6 +161,9 @@ const sameTime = 16
 // do not starve it.
 func (q *Sequencer) fill(b *batch, bulk bool) error {
 	now, n := q.now(), 0
+	if err := q.watchClock(b, now); err != nil {
+		return err
+	}
 	for !b.full(q.cfg.MaxBatch) {
 		if c, ticks := q.writer.Due(now).(*engine.Tick); ticks {
 			if err := q.own(b, now, c); err != nil {
@@ -168,10 +175,11 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 		if t == nil {
 			break
 		}
+		held := q.writer.DeadlinesHeld()
 		if err := q.take(b, t, now); err != nil {
 			return err
 		}
-		if n++; n%sameTime == 0 {
+		if n++; n%sameTime == 0 || held { // a confirmation moves the time
 			now = q.now()
 		}
 	}
@@ -204,7 +212,10 @@ func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	if t.taken != nil {
 		t.taken()
 	}
-	_, err := q.give(b, engine.Request{At: now, Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
+	d, err := q.give(b, engine.Request{At: now, Principal: t.principal, Key: t.key, Input: t.input, Command: t.command})
+	if err == nil {
+		q.confirmed(d)
+	}
 	return err
 }
 

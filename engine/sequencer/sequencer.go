@@ -65,6 +65,9 @@ type Config struct {
 	Log journal.Log
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
+	// Mono is the monotonic clock, from any origin; that of Now by default. Engine time
+	// goes on with it, and deadlines are held when Now jumps ahead of it.
+	Mono func() time.Duration
 	// Queue is how many requests may wait for a batch; DefaultQueue by default.
 	// One more is refused with ErrOverloaded.
 	Queue int
@@ -164,7 +167,7 @@ type Sequencer struct {
 	tickets sync.Pool // of *ticket
 	started atomic.Bool
 
-	clock   clock
+	clock   *clock          // its behind is owned by the deciding stage
 	writer  *core.State     // what was decided, durable or not; owned by the deciding stage
 	scratch engine.Decision // owned by the deciding stage
 	sent    uint64          // batches handed over; owned by the deciding stage
@@ -194,10 +197,7 @@ func New(cfg Config) (*Sequencer, error) {
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
 	}
-	q.clock = startClock(cfg.Now, q.view.At())
-	if behind := q.clock.behind; behind > maxBehind {
-		cfg.Logger.Warn("the wall clock is behind the journal; engine time goes on from the last decision", "seconds", behind.Seconds())
-	}
+	q.clock = startClock(cfg.Now, cfg.Mono, q.view.At(), q.view.DeadlinesHeld())
 	q.feed.start(q.view.Seq() + 1)
 	if q.metrics, err = newMetrics(cfg.Registerer, q.gauges()); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)

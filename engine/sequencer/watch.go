@@ -53,6 +53,12 @@ func (q *Sequencer) gauges() []prometheus.Collector {
 			func() float64 { return q.clock.offset().Seconds() }),
 		gauge("mbp_resolution_sla_overdue", "Markets that waited too long for their outcome, and still wait.", seen(func() int { return len(q.watch.overdue) })),
 		gauge("mbp_markets_frozen", "Markets that their price guard stopped.", seen(func() int { return len(q.watch.frozen) })),
+		gauge("mbp_deadlines_held", "1 while nothing happens because a time has come, until an operator confirms the time.", seen(func() int {
+			if q.view.DeadlinesHeld() {
+				return 1
+			}
+			return 0
+		})),
 		gauge("mbp_engine_mode", "How much of its service the engine gives: 0 normal, 1 lite, 2 shed, 3 read_only.", seen(func() int { return int(q.view.Mode()) })),
 	}
 }

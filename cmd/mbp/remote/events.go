@@ -41,6 +41,12 @@ var lines = map[string]func(json.RawMessage) string{
 	}),
 	"engine_upgraded": line(func(e *engine.EngineUpgraded) string { return fmt.Sprintf("the rules of version %d decide", e.Version) }),
 	"mode_set":        line(func(e *engine.ModeSet) string { return fmt.Sprintf("mode %s: %s", e.Mode, e.Reason) }),
+	"deadlines_set": line(func(e *engine.DeadlinesSet) string {
+		if e.Held {
+			return "deadlines are held: " + e.Reason
+		}
+		return "the time is confirmed, deadlines go on: " + e.Reason
+	}),
 	"market_opened": line(func(e *engine.MarketOpened) string {
 		how := "opened"
 		if e.Draft {

@@ -145,6 +145,32 @@ mbp policy show says which mode it is.`,
 	return cmd
 }
 
+func clockCommand() *cobra.Command {
+	c := &Connection{}
+	cmd := &cobra.Command{Use: "clock", Short: "Hold deadlines, or confirm the time and let them go on"}
+	c.Bind(cmd)
+	add := func(use, short, long, example string, held bool) {
+		reason := ""
+		sub := &cobra.Command{
+			Use: use + " --reason TEXT", Short: short, Long: long, Example: example, Args: cobra.NoArgs,
+			RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.Decision, error) {
+				return cl.SetDeadlines(ctx, held, reason, c.calls()...)
+			}, showDecision),
+		}
+		sub.Flags().StringVar(&reason, "reason", "", "why, one line of at most 128 bytes")
+		_ = sub.MarkFlagRequired("reason") // the flag is there
+		c.bindKey(sub)
+		cmd.AddCommand(sub)
+	}
+	add("hold", "Hold deadlines: nothing happens because a time has come", `Hold deadlines: nothing expires, closes, reopens, becomes final or is overdue until
+somebody confirms the time. Trading goes on. An order whose time is over stays in the
+book and can be met.`, "  mbp clock hold --reason 'the time server is being replaced'", true)
+	add("confirm", "Confirm that the server's clock is right, and let deadlines go on", `Confirm that the server's wall clock is right. Engine time goes on with it, and what
+is due by then happens at once, in order, and cannot be taken back: first see what
+time it is (mbp house show tells engine time, date -u on the server the wall clock).`, "  mbp clock confirm --reason 'compared with two time servers'", false)
+	return cmd
+}
+
 func houseCommand() *cobra.Command {
 	c := &Connection{}
 	cmd := &cobra.Command{Use: "house", Short: "Show how the platform as a whole stands, and upgrade its rules"}

@@ -303,6 +303,11 @@ func showPolicy(w io.Writer, p *client.Policy) {
 // showHouse writes how the platform as a whole stands.
 func showHouse(w io.Writer, h *client.House) {
 	fmt.Fprintf(w, "mode %s, rules of version %d decide, the server knows them up to %d\n", paint(w, bold, h.Mode.String()), h.Rules, h.Newest)
+	deadlines := "deadlines are acted on"
+	if h.Held {
+		deadlines = paint(w, amber, "deadlines are held until an operator confirms the time")
+	}
+	fmt.Fprintf(w, "engine time %s, %s\n", h.Time, deadlines)
 	rows := [][]string{{"WHERE THE CREDITS ARE", "CREDITS"}}
 	for _, x := range []struct {
 		name   string

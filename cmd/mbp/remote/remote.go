@@ -16,6 +16,6 @@ import "github.com/spf13/cobra"
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), portfolioCommand(), historyCommand(), decisionCommand(),
-		policyCommand(), modeCommand(), houseCommand(), moderateCommand(),
+		policyCommand(), modeCommand(), clockCommand(), houseCommand(), moderateCommand(),
 	}
 }

@@ -400,6 +400,12 @@ func (c *Client) SetMode(ctx context.Context, m engine.Mode, reason string, call
 	return c.post(ctx, "/v1/mode", engine.SetMode{Mode: m, Reason: reason}, calls)
 }
 
+// SetDeadlines holds deadlines, or confirms the time and lets them go on. Roles:
+// operator, admin.
+func (c *Client) SetDeadlines(ctx context.Context, held bool, reason string, calls ...Call) (*Decision, error) {
+	return c.post(ctx, "/v1/deadlines", engine.SetDeadlines{Held: held, Reason: reason}, calls)
+}
+
 // House returns how the platform as a whole stands. Roles: operator, auditor,
 // admin.
 func (c *Client) House(ctx context.Context) (*House, error) {

@@ -171,6 +171,8 @@ type House struct {
 	Mode   engine.Mode `json:"mode"`
 	Rules  uint32      `json:"engine_version"`        // that decide
 	Newest uint32      `json:"newest_engine_version"` // that the server knows
+	Time   engine.Time `json:"engine_time"`           // of the server
+	Held   bool        `json:"deadlines_held"`        // until an operator confirms the time
 	engine.House
 }
 

@@ -224,6 +224,14 @@ func SetMode(r *Request) engine.Command {
 	return x
 }
 
+// SetDeadlines reads whether deadlines are held, and why.
+func SetDeadlines(r *Request) engine.Command {
+	if !r.Given("held") { // that it is missing must not let what cannot be undone go on
+		r.Fail("held is missing")
+	}
+	return &engine.SetDeadlines{Held: r.Bool("held"), Reason: r.Text("reason", MaxReason)}
+}
+
 // UpgradeEngine reads a version of the rules.
 func UpgradeEngine(r *Request) engine.Command {
 	n := r.Int64("version", true)

@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 1
+const DumpVersion = 2
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -104,6 +104,7 @@ func (c coder) state() {
 	c.Flag(&s.Init)
 	num(c, &s.Version)
 	num(c, &s.Mode)
+	c.Flag(&s.DueHeld)
 	if s.Seq > math.MaxInt64 || s.At < 0 {
 		c.Fail("sequence %d, time %d", s.Seq, s.At)
 	}

@@ -202,6 +202,8 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		s.Keys[x.SHA256] = nil
 	case *engine.ModeSet:
 		s.Mode = x.Mode
+	case *engine.DeadlinesSet:
+		s.DueHeld = x.Held
 	case *engine.EngineUpgraded:
 		s.Version = x.Version
 	case *engine.Moderated:

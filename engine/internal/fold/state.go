@@ -30,6 +30,7 @@ type State struct {
 	Policy      engine.Policy
 	Before      []engine.Policy // bundles that were in force before, the last one last
 	Mode        engine.Mode
+	DueHeld     bool               // no deadline acts, until somebody lets them go
 	Templates   []*engine.Template // in the order of their registration
 	Keys        map[engine.Digest]*engine.Key
 	Added       []engine.Digest // keys ever added, in order; revoked ones too

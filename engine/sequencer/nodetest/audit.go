@@ -16,6 +16,7 @@ type auditor struct {
 	keys    map[engine.Tag]engine.Seq
 	state   *core.State
 	hashes  []engine.Digest // of the state after each sequence
+	held    int             // how often a node did not trust its clock
 }
 
 func newAuditor() *auditor {
@@ -65,6 +66,12 @@ func (a *auditor) fold(r journal.Record) error {
 		a.keys[d.Key] = d.Seq
 	} else if d.Principal != engine.System {
 		return fmt.Errorf("nobody asked for decision %d, %s of %s", d.Seq, d.Command.Type(), d.Principal)
+	}
+	if _, tick := d.Command.(*engine.Tick); tick && a.state.DeadlinesHeld() {
+		return fmt.Errorf("decision %d acts on a deadline while they are held", d.Seq)
+	}
+	if x, is := d.Command.(*engine.SetDeadlines); is && d.Principal == engine.System && x.Held {
+		a.held++
 	}
 	if err := a.state.Evolve(d); err != nil {
 		return err

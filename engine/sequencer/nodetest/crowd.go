@@ -91,7 +91,13 @@ func (c *crowd) asking() []action {
 }
 
 func (c *crowd) ask(m *machine) string {
-	principal, command := c.wish.next(m.life.node.Now())
+	a := c.want(c.wish.next(m.life.node.Now()))
+	c.send(m.life, a, false)
+	return a.name()
+}
+
+// want makes a request with a key of its own.
+func (c *crowd) want(principal string, command engine.Command) *ask {
 	key := fmt.Sprintf("k%d", len(c.asks))
 	sum := sha256.Sum256([]byte(principal + "\x00" + key))
 	a := &ask{
@@ -100,8 +106,7 @@ func (c *crowd) ask(m *machine) string {
 	}
 	c.asks = append(c.asks, a)
 	c.w.report.Asked++
-	c.send(m.life, a, false)
-	return a.name()
+	return a
 }
 
 // misuse asks for something else under a key. It takes one that is answered: any

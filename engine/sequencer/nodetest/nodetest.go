@@ -92,6 +92,7 @@ type Counts struct {
 	Refused   int // submissions refused at once
 	Looks     int // reads of the state
 	Own       int // decisions in the log that the engine gave itself: deadlines and bulk work
+	Held      int // times that a node held deadlines because of its clock
 	Takeovers int // of the lease by the other node
 	Fenced    int // appends refused because the lease was lost
 }
@@ -109,14 +110,15 @@ func (c *Counts) Add(o Counts) {
 	c.Refused += o.Refused
 	c.Looks += o.Looks
 	c.Own += o.Own
+	c.Held += o.Held
 	c.Takeovers += o.Takeovers
 	c.Fenced += o.Fenced
 }
 
 // String is a line of figures.
 func (c Counts) String() string {
-	return fmt.Sprintf("%d lives, %d crashes, %d writers failed, %d takeovers, %d appends fenced; %d requests sent %d times: %d answered (%d as repetitions), %d unknown, %d refused; %d looks; %d decisions of the engine's own",
-		c.Lives, c.Crashes, c.Failures, c.Takeovers, c.Fenced, c.Asked, c.Sent, c.Answered, c.Replayed, c.Unknown, c.Refused, c.Looks, c.Own)
+	return fmt.Sprintf("%d lives, %d crashes, %d writers failed, %d takeovers, %d appends fenced; %d requests sent %d times: %d answered (%d as repetitions), %d unknown, %d refused; %d looks; %d decisions of the engine's own; deadlines held %d times",
+		c.Lives, c.Crashes, c.Failures, c.Takeovers, c.Fenced, c.Asked, c.Sent, c.Answered, c.Replayed, c.Unknown, c.Refused, c.Looks, c.Own, c.Held)
 }
 
 // String tells the end of the trace and the faults.

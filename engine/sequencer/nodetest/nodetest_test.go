@@ -82,7 +82,7 @@ func TestSeeds(t *testing.T) {
 			}
 			for what, n := range map[string]int{
 				"crashes": all.Crashes, "failures": all.Failures, "repetitions": all.Replayed, "unknown": all.Unknown,
-				"refusals": all.Refused, "looks": all.Looks, "own decisions": all.Own,
+				"refusals": all.Refused, "looks": all.Looks, "own decisions": all.Own, "held deadlines": all.Held,
 			} {
 				if n < *seeds {
 					t.Errorf("only %d %s in %d seeds: the runs test nothing", n, what, *seeds)

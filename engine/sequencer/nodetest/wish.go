@@ -121,7 +121,7 @@ func (w *wish) market(closeAt engine.Time) engine.Command {
 // house is what the staff does.
 func (w *wish) house(a engine.AccountID, m engine.MarketID, now engine.Time) engine.Command {
 	const evidence = "https://example.org/e"
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(14) {
 	case 0, 1, 2:
 		return &engine.GrantCredits{Account: a, Amount: engine.Micros(1 + w.rng.IntN(1000))}
 	case 3:
@@ -138,6 +138,8 @@ func (w *wish) house(a engine.AccountID, m engine.MarketID, now engine.Time) eng
 		return &engine.ResumeMarket{Market: m}
 	case 10:
 		return &engine.ReopenMarket{Market: m}
+	case 11, 12:
+		return &engine.SetDeadlines{Held: w.rng.IntN(5) == 0, Reason: "so it is"}
 	}
 	return among[engine.Command](w.rng, &engine.RejectResolution{Market: m},
 		&engine.CancelMarket{Market: m, Kind: engine.CancelRefund, EvidenceURI: evidence, EvidenceSHA256: engine.Digest{2}},

@@ -135,6 +135,7 @@ func (w *world) run() {
 		}
 	}
 	w.rest()
+	w.report.Held = w.audit.held
 	w.report.Decisions, w.report.Own = len(w.audit.digests), len(w.audit.digests)-len(w.audit.keys)
 }
 
@@ -230,7 +231,7 @@ func (w *world) wait() string {
 	return d.String()
 }
 
-// jump sets a wall clock. Forward jumps stay far below the day for which keys are
+// jump sets a wall clock; the monotonic one goes on. Forward jumps stay far below the day for which keys are
 // remembered.
 func (w *world) jump(m *machine) string {
 	d := among(w.rng, -time.Hour, -time.Second, -time.Millisecond, time.Second, 10*time.Minute)
@@ -265,8 +266,9 @@ func (w *world) begin(m *machine) error {
 	if w.cfg.Log != nil {
 		log = w.cfg.Log(log)
 	}
+	mono := func() time.Duration { return time.Since(epoch) }
 	now := func() time.Time { return time.Now().Add(time.Duration(m.skew.Load())) }
-	l.node, err = w.cfg.Start(Place{Disk: disk, Config: sequencer.Config{Log: log, Now: now, Queue: w.queue, MaxBatch: w.maxBatch}})
+	l.node, err = w.cfg.Start(Place{Disk: disk, Config: sequencer.Config{Log: log, Now: now, Mono: mono, Queue: w.queue, MaxBatch: w.maxBatch}})
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
@@ -363,12 +365,19 @@ func (w *world) finish() {
 			return
 		}
 	}
+	w.send(m.life, w.want("ops", &engine.SetDeadlines{Reason: "the faults are over"}), false)
 	time.Sleep(time.Hour) // what is due is done
 	w.rest()
 	if m.life == nil {
 		w.fault(errors.New("the node has ended after all faults"))
 		return
 	}
+	now := m.life.node.Now()
+	m.life.node.View(func(s *core.State) {
+		if c := s.Due(now); c != nil || s.DeadlinesHeld() {
+			w.fault(fmt.Errorf("STUCK: an hour after all faults %+v is due, and deadlines are held: %t", c, s.DeadlinesHeld()))
+		}
+	})
 	w.close(m)
 }
 
