@@ -45,6 +45,7 @@ const (
 	VoidWindowExceeded Code = 29 // the effective time is before what the market remembers
 	NotFound           Code = 30 // nothing of that name or sequence to act on
 	Draining           Code = 31 // orders or payouts of the market are still being worked off
+	MarketChanged      Code = 32 // the market's prices or books are not those of the sequence that the order is pinned to
 )
 
 var codeNames = []string{
@@ -53,7 +54,7 @@ var codeNames = []string{
 	"market_not_open", "market_closed", "price_limit", "fok_unfilled", "too_small", "wrong_state",
 	"same_approver", "template_bounds", "limit_reached", "last_admin", "frozen",
 	"order_not_found", "post_only_takes", "self_trades", "position_limit", "interest_limit",
-	"cooling_down", "account_limited", "read_only", "void_window_exceeded", "not_found", "draining",
+	"cooling_down", "account_limited", "read_only", "void_window_exceeded", "not_found", "draining", "market_changed",
 }
 
 // String returns the stable word of the code.

@@ -147,6 +147,9 @@ type PlaceOrder struct {
 	Expires   Time      `json:"expires_at,omitzero" wire:"opt"` // GTD
 	PostOnly  bool      `json:"post_only,omitempty" wire:"opt"` // refused if it would trade at once
 	SelfTrade SelfTrade `json:"self_trade,omitzero" wire:"opt"` // what to do on meeting an own order
+	// IfSeq pins the order to a quote: it is refused if the market's pools or books, or
+	// the rules, were changed by a decision after this one; 0 pins it to nothing.
+	IfSeq Seq `json:"if_seq,omitempty" wire:"opt"`
 }
 
 // CancelOrder takes an order out of the book.

@@ -119,6 +119,7 @@ func (x *PlaceOrder) fields(c *wire.Codec) {
 		x.Expires != 0,
 		x.PostOnly,
 		x.SelfTrade != 0,
+		x.IfSeq != 0,
 	)
 	wire.OptSigned(c, m.Has(0), &x.Amount)
 	wire.OptSigned(c, m.Has(1), &x.Shares)
@@ -126,6 +127,7 @@ func (x *PlaceOrder) fields(c *wire.Codec) {
 	wire.OptSigned(c, m.Has(3), &x.Expires)
 	c.OptFlag(m.Has(4), &x.PostOnly)
 	wire.OptNum(c, m.Has(5), &x.SelfTrade)
+	wire.OptNum(c, m.Has(6), &x.IfSeq)
 }
 
 // Type implements Command.

@@ -83,7 +83,8 @@ func TestDumpForgetsNothing(t *testing.T) {
 var neverFilled = []string{"fixed.U128.Hi", "fold.kept[*github.com/mbp-market/mbp/engine.Moderated].owner"}
 
 // rarities plays what drawn histories hardly come to: episodes of abuse, reports
-// that cancel, and a market that is voided step by step.
+// that cancel, a dispute, a mode, deadlines that are held, and a market that is voided
+// step by step.
 func rarities(t *testing.T, look func(*world, dice)) {
 	w := small(t)
 	w.watch, w.bulk, w.owing = nil, true, true
@@ -108,8 +109,16 @@ func rarities(t *testing.T, look func(*world, dice)) {
 		})
 	}
 	look(w, nil)
-	w.ok("ops", &engine.OpenAccount{})
+	w.ok("ops", &engine.SetMode{Mode: engine.ModeLite, Reason: "drill"})
+	w.ok("ops", &engine.SetDeadlines{Held: true, Reason: "drill"})
 	m := w.open(engine.OpenMarket{Price: 500_000})
+	w.ok("ana", propose(m, engine.No, 0))
+	w.ok("dave", &engine.DisputeResolution{Market: m, EvidenceURI: "a:b", EvidenceSHA256: digest(5)})
+	look(w, nil)
+	w.ok("ops", &engine.SetMode{Reason: "over"})
+	w.ok("ops", &engine.SetDeadlines{Reason: "over"})
+	w.ok("ops", &engine.OpenAccount{})
+	m = w.open(engine.OpenMarket{Price: 500_000})
 	w.ok("ops", buy(2, m, engine.Yes, 200*one))
 	w.now += 30 * sec
 	effective := w.now
@@ -176,9 +185,16 @@ func TestLoadedStateGoesOn(t *testing.T) {
 // Where this one fails, the form has changed: raise fold.DumpVersion, and put a
 // dump of it beside this with MBP_REWRITE=1.
 func TestDumpsOfEveryVersion(t *testing.T) {
-	name := filepath.Join("testdata", "dump", "v1")
-	if fold.DumpVersion != 1 {
+	name := filepath.Join("testdata", "dump", "v2")
+	if fold.DumpVersion != 2 {
 		t.Fatal("name the dump of this version")
+	}
+	former, err := os.ReadFile(filepath.Join("testdata", "dump", "v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(bytes.NewReader(former)); !errors.Is(err, ErrDump) {
+		t.Errorf("a dump of version 1: %v", err)
 	}
 	if os.Getenv("MBP_REWRITE") == "1" {
 		w := small(t)
@@ -196,7 +212,7 @@ func TestDumpsOfEveryVersion(t *testing.T) {
 	}
 	s, err := Load(bytes.NewReader(b))
 	if err != nil {
-		t.Fatalf("a dump of version 1: %v", err)
+		t.Fatalf("a dump of this version: %v", err)
 	}
 	if !bytes.Equal(dumpOf(t, s), b) {
 		t.Error("it is dumped otherwise now")

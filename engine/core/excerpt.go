@@ -20,14 +20,14 @@ type Excerpt struct {
 func (s *State) Excerpt(x *engine.PlaceOrder, now engine.Time) *Excerpt {
 	now = max(now, s.f.At)
 	e := &Excerpt{now: now, state: &State{cut: true, f: &fold.State{
-		Seq: s.f.Seq, At: s.f.At, Version: s.f.Version, Policy: s.f.Policy, Mode: s.f.Mode, DueHeld: s.f.DueHeld,
+		Seq: s.f.Seq, At: s.f.At, Version: s.f.Version, Policy: s.f.Policy, Mode: s.f.Mode, DueHeld: s.f.DueHeld, Ruled: s.f.Ruled,
 	}}}
 	m := s.f.Market(x.Market)
 	if m == nil {
 		return e
 	}
 	e.state.f.Markets = []*fold.Market{{
-		ID: 1, Template: m.Template, Kind: m.Kind, State: m.State, CloseAt: m.CloseAt, Cooling: m.Cooling, Drain: m.Drain,
+		ID: 1, Template: m.Template, Kind: m.Kind, State: m.State, CloseAt: m.CloseAt, Moved: m.Moved, Cooling: m.Cooling, Drain: m.Drain,
 		Books: make([]book.Book, len(m.Books)), Balance: ledger.PoolsOf(m.Balance), Prices: append([]engine.Price(nil), m.Prices...),
 	}}
 	if !m.Kind.Has(x.Outcome, m.Outcomes()) {

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"strconv"
+
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/book"
@@ -141,10 +143,13 @@ func (s *State) fill(now engine.Time, x *engine.PlaceOrder, replaces engine.Orde
 	if code, detail := s.tradable(now, m, x.Account); code != engine.OK {
 		return code, detail
 	}
-	n := m.Outcomes()
-	switch {
-	case !m.Kind.Has(x.Outcome, n):
+	switch at := s.f.ChangedAt(m); {
+	case !m.Kind.Has(x.Outcome, m.Outcomes()):
 		return engine.InvalidCommand, "the market has no such outcome"
+	case x.IfSeq > s.f.Seq:
+		return engine.InvalidCommand, "if_seq is not reached yet"
+	case x.IfSeq != 0 && x.IfSeq < at:
+		return engine.MarketChanged, "by decision " + strconv.FormatUint(uint64(at), 10)
 	case now < m.Cooling:
 		return engine.CoolingDown, ""
 	case x.Expires != 0 && x.Expires <= now:

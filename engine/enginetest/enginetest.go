@@ -90,6 +90,7 @@ type world struct {
 	titles   map[engine.MarketID]string
 	current  engine.MarketID
 	orders   []engine.OrderID // #1, #2, … in the order in which they rested
+	quoted   engine.Seq       // when the last quote was made
 	digests  byte
 	journal  [][]byte
 	out      strings.Builder

@@ -321,6 +321,7 @@ func (w *world) quote(a *args, _ []string) error {
 	if err := a.done(); err != nil {
 		return err
 	}
+	w.quoted = w.state.Seq()
 	f, rest, code, detail := w.state.Quote(x, w.now)
 	if code != engine.OK {
 		w.rejected("quote: ", code, detail)

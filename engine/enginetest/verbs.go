@@ -308,6 +308,9 @@ func (w *world) order(verb string, a *args) *engine.PlaceOrder {
 		}
 	}
 	x.Outcome = a.outcome(x.Market, a.next())
+	if a.flag("pinned") {
+		x.IfSeq = w.quoted
+	}
 	return x
 }
 

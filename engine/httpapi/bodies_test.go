@@ -84,8 +84,8 @@ var bodies = []body{
 	), optional: "limit_price_micros amount_micros"},
 	{path: "/v1/orders", members: set(
 		"market", `"mkt_1"`, "outcome", `"YES"`, "side", `"sell"`, "tif", `"gtd"`, "shares_micros", `5`, "limit_price_micros", `600000`, "expires_at", later,
-		"post_only", `true`, "self_trade", `"decrement"`,
-	), optional: "limit_price_micros shares_micros expires_at post_only self_trade"},
+		"post_only", `true`, "self_trade", `"decrement"`, "if_seq", `5`,
+	), optional: "limit_price_micros shares_micros expires_at post_only self_trade if_seq"},
 	{path: "/v1/orders/batch", members: set(
 		"items", `[{"type":"place_order","market":"mkt_1","outcome":"YES","side":"buy","tif":"ioc","amount_micros":5},{"type":"cancel_order","order":"ord_5.1"},`+
 			`{"type":"cancel_all"},{"type":"amend_order","order":"ord_5","shares_micros":5}]`,

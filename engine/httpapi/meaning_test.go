@@ -53,9 +53,9 @@ func sayings() []said {
 	limit := engine.Moderate{Action: engine.LimitAccount, Account: 1, Until: when, EvidenceURI: uri, EvidenceSHA256: d}
 	dismiss := engine.Moderate{Action: engine.DismissAbuse, Abuse: 35, EvidenceURI: uri, EvidenceSHA256: d}
 	buy := client.Order{Market: 7, Outcome: engine.No, Side: engine.Buy, TIF: engine.FOK, Amount: 36}
-	sell := client.Order{Market: 7, Outcome: engine.Categorical.Of(2), Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement}
+	sell := client.Order{Market: 7, Outcome: engine.Categorical.Of(2), Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement, IfSeq: 50}
 	buys := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: engine.No, Side: engine.Buy, TIF: engine.FOK, Amount: 36}
-	sells := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: sell.Outcome, Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement}
+	sells := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: sell.Outcome, Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement, IfSeq: 50}
 	id := engine.OrderOf(40, 3)
 	amends := &engine.AmendOrder{Account: 1, Order: id, Shares: 41, Limit: 42}
 	return []said{

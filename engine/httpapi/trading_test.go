@@ -229,3 +229,32 @@ func TestHouseShowsWhereCreditsAre(t *testing.T) {
 		t.Errorf("after its end: %v, before: %v", ended, open)
 	}
 }
+
+// TestPinnedToAQuote: an order gets what was quoted, or hears that it cannot.
+func TestPinnedToAQuote(t *testing.T) {
+	e := start(t, options{})
+	e.market(e.funded(10_000))
+	keys := traders(e, 2)
+	quote := e.get("/v1/quotes?market=mkt_1&outcome=YES&side=buy&amount_micros=10000000", keys[0]).doc(t)
+	pinned := strings.Replace(buyTen, "{", fmt.Sprintf(`{"if_seq":%.0f,`, at(t, quote, "seq")), 1)
+	got := e.post("/v1/orders", keys[0], pinned)
+	if got.status != http.StatusCreated {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for _, member := range []string{"amount_micros", "shares_micros", "average_price_micros", "price_after_micros"} {
+		if is, want := at(t, got.doc(t), "events", 0, member), at(t, quote, member); is != want {
+			t.Errorf("%s is %v, quoted %v", member, is, want)
+		}
+	}
+	late := e.post("/v1/orders", keys[1], pinned)
+	if late.status != http.StatusConflict || late.code(t) != "market_changed" || at(t, late.doc(t), "detail") != fmt.Sprintf("by decision %.0f", at(t, got.doc(t), "seq")) {
+		t.Errorf("after the first: %d %s", late.status, late.body)
+	}
+	batch := e.post("/v1/orders/batch", keys[1], `{"items":[`+strings.Replace(pinned, "{", `{"type":"place_order",`, 1)+`]}`)
+	if at(t, batch.doc(t), "results", 0, "code") != "market_changed" {
+		t.Errorf("in a batch: %d %s", batch.status, batch.body)
+	}
+	if r := e.get("/v1/quotes?market=mkt_1&outcome=YES&side=buy&amount_micros=10000000&if_seq=3", keys[0]); r.code(t) != problem.Malformed {
+		t.Errorf("a quote that is pinned: %d %s", r.status, r.body)
+	}
+}

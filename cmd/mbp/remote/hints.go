@@ -40,4 +40,5 @@ var hints = map[string]string{
 	engine.VoidWindowExceeded.String(): "give a later --effective-at, or cancel the market with --kind refund",
 	engine.NotFound.String():           "see `mbp decision list`",
 	engine.Draining.String():           "try again in a moment",
+	engine.MarketChanged.String():      "see `mbp quote` for how it is now; pin the order to that with --if-seq",
 }

@@ -230,6 +230,7 @@ func showQuote(w io.Writer, q *client.Quote) {
 	if q.Rests != 0 {
 		fmt.Fprintf(w, "  %s shares would wait in the book\n", exact.Format(q.Rests))
 	}
+	fmt.Fprintf(w, "  at sequence %d; mbp order --if-seq %d gets this or nothing\n", q.Seq, q.Seq)
 }
 
 // orderLine is an order that waits, in a few words.

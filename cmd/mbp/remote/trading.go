@@ -101,6 +101,7 @@ of a gtc or gtd order waits in the book at its limit, and what it needs stays
 reserved.`,
 		Example: `  mbp order mkt_1 YES buy --amount 10.5
   mbp order mkt_1 YES buy --amount 10.5 --limit 0.6 --tif fok
+  mbp order mkt_1 YES buy --amount 10.5 --if-seq 4711
   mbp order mkt_1 YES sell --shares 18.181818
   mbp order mkt_1 YES buy --shares 20 --limit 0.4 --tif gtc
   mbp order mkt_1 NO sell --shares 20 --limit 0.7 --post-only --expires 2027-12-24T00:00:00Z
@@ -118,6 +119,7 @@ reserved.`,
 	c.Bind(cmd)
 	c.bindKey(cmd)
 	o.bind(cmd)
+	cmd.Flags().Uint64Var((*uint64)(&o.IfSeq), "if-seq", 0, "refuse the order unless the market is as at this `sequence`, that of a quote")
 	show := &cobra.Command{
 		Use: "show ORDER", Short: "Show the decision that took an order", Args: cobra.ExactArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {

@@ -197,6 +197,7 @@ type Order struct {
 	Expires   engine.Time      `json:"expires_at,omitzero"`          // GTD
 	PostOnly  bool             `json:"post_only,omitempty"`
 	SelfTrade engine.SelfTrade `json:"self_trade,omitzero"`
+	IfSeq     engine.Seq       `json:"if_seq,omitempty"` // refused unless the market is as at this sequence, that of a Quote; quotes ignore it
 }
 
 // Quote is the dry run of an order.

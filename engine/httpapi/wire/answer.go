@@ -135,6 +135,9 @@ func appendOrder(b []byte, x *engine.PlaceOrder) []byte {
 	if x.SelfTrade != 0 {
 		b = AppendText(append(b, `,"self_trade":`...), x.SelfTrade.String())
 	}
+	if x.IfSeq != 0 {
+		b = strconv.AppendUint(append(b, `,"if_seq":`...), uint64(x.IfSeq), 10)
+	}
 	return append(b, '}')
 }
 

@@ -14,6 +14,7 @@ func PlaceOrder(r *Request) engine.Command { return placeOrder(r.Form, r.Account
 func placeOrder(f *Form, a engine.AccountID) engine.Command {
 	x := f.Order()
 	x.Account = a
+	x.IfSeq = engine.Seq(f.Positive("if_seq"))
 	f.Into("tif", true, &x.TIF)
 	return x
 }

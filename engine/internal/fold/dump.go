@@ -105,8 +105,9 @@ func (c coder) state() {
 	num(c, &s.Version)
 	num(c, &s.Mode)
 	c.Flag(&s.DueHeld)
-	if s.Seq > math.MaxInt64 || s.At < 0 {
-		c.Fail("sequence %d, time %d", s.Seq, s.At)
+	num(c, &s.Ruled)
+	if s.Seq > math.MaxInt64 || s.At < 0 || c.Decoding && s.Ruled > s.Seq {
+		c.Fail("sequence %d, time %d, rules of %d", s.Seq, s.At, s.Ruled)
 	}
 	c.policy(&s.Policy)
 	dump.List(c.Codec, &s.Before, maxPolicies, c.policy)

@@ -83,6 +83,7 @@ func (c coder) market(m *Market) {
 	c.Text(&m.Title, maxTitle)
 	dump.List(c.Codec, &m.Labels, engine.MaxOutcomes, func(l *string) { c.Text(l, maxLabel) })
 	num(c, &m.Creator)
+	num(c, &m.Moved)
 	signed(c, &m.Min, &m.Max)
 	signed(c, &m.OpenedAt, &m.CloseAt, &m.since, &m.Cooling)
 	num(c, &m.State)
@@ -131,6 +132,8 @@ func (c coder) fits(m *Market) {
 	e, n := &m.End, m.Outcomes()
 	switch {
 	case c.Err != nil:
+	case m.Moved > c.s.Seq:
+		c.Fail("market %d moved at %d", m.ID, m.Moved)
 	case len(m.claimOf) != len(m.claims):
 		c.Fail("market %d has two claims of an account", m.ID)
 	case m.State < engine.Open || m.State > engine.Canceled || c.s.Account(m.Creator) == nil || len(m.Prices) != n:

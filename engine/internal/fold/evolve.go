@@ -78,6 +78,7 @@ func (s *State) events(d *engine.Decision, events []engine.Event) error {
 		if err := s.event(d, e); err != nil {
 			return fmt.Errorf("%w: sequence %d: %w", ErrFold, d.Seq, err)
 		}
+		s.moved(e)
 	}
 	if _, is := d.Command.(*engine.Tick); is && d.Code == engine.OK && len(events) == 0 {
 		s.Due.Pop() // nothing came of it: it must not come again

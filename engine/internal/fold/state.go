@@ -40,6 +40,7 @@ type State struct {
 	Held        Funds // of all markets
 	Orders      *book.Store
 	Due         *due.Queue
+	Ruled       engine.Seq        // the last decision that changed what rules all markets
 	Work        []engine.MarketID // markets with orders to cancel or holders to pay, in order
 	Moderations *Recent[*engine.Moderated]
 	Abuses      *Recent[bool] // decisions that raised abuse; true: dismissed
@@ -89,6 +90,7 @@ type Market struct {
 	State    engine.MarketState
 	Books    []book.Book // one for two outcomes, one for each otherwise
 	Balance  *ledger.Market
+	Moved    engine.Seq // the last decision that changed its pools or its books
 
 	Guards   []twap.Guard   // of outcome 0 of two, of each otherwise
 	Prices   []engine.Price // published; they follow the pools
