@@ -41,6 +41,7 @@ var importRules = []importRule{
 	{"engine/core", []string{"engine", "engine/internal"}, "the core is a pure state machine: it knows neither its log nor its edge"},
 	{"engine/internal", []string{"engine/internal"}, "leaves know only leaves"},
 	{"engine/internal/fold", []string{"engine", "engine/internal"}, "the state is made of decisions, so it speaks their vocabulary"},
+	{"engine/internal/look", []string{"engine", "engine/internal"}, "what is told of the state is told in the engine's words"},
 	{"engine/journal", []string{"engine", "engine/journal"}, "the log stores what the engine decides and knows nobody above it"},
 	{"engine/sequencer", []string{"engine", "engine/core", "engine/journal"}, "the writer drives engine and log; edges come to it, not it to them"},
 	{"engine/audit", []string{"engine", "engine/journal"}, "a notary of the log reads records and times; it decides nothing"},
