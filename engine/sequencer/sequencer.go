@@ -9,8 +9,10 @@
 // becomes durable that does not read back; a request waits for appends and for
 // nothing else, never for a timer or for a batch to fill; what falls due is
 // decided when its time comes, whether or not anybody asks for anything, and
-// before every request of the same or a later time. Nothing is written while
-// nothing falls due.
+// before every request of the same or a later time, unless deadlines are held: that
+// it does itself when the wall clock was behind the journal at the start, or jumps
+// ahead of the monotonic one, until a person confirms the time. Nothing is written
+// while nothing falls due.
 //
 // It refuses at once when its intake is full, and everything after a failed
 // append, a panic, or a decision that does not fold: then it stops for good, what
