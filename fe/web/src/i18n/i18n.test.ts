@@ -46,7 +46,7 @@ describe("messages", () => {
   });
 
   it("explains every code of the edge", () => {
-    const codes = [...source("engine/httpapi/problem.go").matchAll(/^\tcode\w+ += "([a-z_]+)"/gm)].map((m) => m[1]);
+    const codes = [...source("engine/httpapi/problem/problem.go").matchAll(/^\t[A-Z]\w+ += "([a-z_]+)"/gm)].map((m) => m[1]);
     expect(codes.length).toBeGreaterThan(10);
     for (const code of codes) expect(keys("en"), code).toContain(`problem.${code}`);
   });
