@@ -23,8 +23,12 @@ import (
 	"github.com/mbp-market/mbp/data/cdc"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
+	"github.com/mbp-market/mbp/data/export"
+	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -111,7 +115,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	p.api, err = httpapi.New(httpapi.Config{
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
-		Audit: p.proofs(), Ready: p.ready, MaxBody: p.cfg.MaxBody,
+		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
 		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
 		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
 	})
@@ -120,6 +124,26 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	}
 	p.server = httpapi.NewServer(p.api, p.log)
 	return nil
+}
+
+// export writes a table from the journal, and positions from the read model.
+func (p *platform) export(ctx context.Context, w io.Writer, q httpapi.ExportQuery) error {
+	err := export.Write(ctx, w, &live{export.OverLog(p.journal), p.seq.View}, export.Query(q))
+	if errors.Is(err, journal.ErrArchived) {
+		return &problem.Refusal{Code: problem.NotFound, Detail: "the range begins with decisions that are in the archive", Cause: err}
+	}
+	return err
+}
+
+// live is the source of a server's exports.
+type live struct {
+	export.Source
+	view func(func(*core.State))
+}
+
+// Holdings implements export.Source with what is held now.
+func (l *live) Holdings(ctx context.Context, _ engine.Seq, fn func(export.Holding) error) error {
+	return export.HoldingsOf(ctx, l.view, fn)
 }
 
 // start runs every part in the group: the writer first, then, once the journal

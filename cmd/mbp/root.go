@@ -77,6 +77,6 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 	}
 	add("run", serveCommand())
 	add("trade", remote.Commands()...)
-	add("load", seedCommand(), importCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand(), notary.Command())
+	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand(), notary.Command())
 	return root
 }

@@ -98,6 +98,9 @@ type Config struct {
 	// Audit is the audit tree; nil: there is none, and its routes say so.
 	Audit Audit
 
+	// Export writes the tables of /v1/exports; nil: there are none, and the route says so.
+	Export Export
+
 	// Panel is the built panel with index.html at its root; nil, or without that
 	// file, shows a page that says how to build it.
 	Panel       fs.FS
@@ -159,6 +162,7 @@ type API struct {
 	drained        chan struct{} // closed by Drain
 	snapshots      snapshots
 	history        *history.History
+	exporting      chan struct{} // holds one for each export that is being written
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -183,7 +187,7 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
-		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(),
+		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	routes := a.routes()

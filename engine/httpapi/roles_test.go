@@ -68,6 +68,7 @@ var allowed = map[string]string{
 	"GET /v1/audit/checkpoint":                     "auditor admin",
 	"GET /v1/audit/proof/{seq}":                    "auditor admin",
 	"GET /v1/audit/consistency":                    "auditor admin",
+	"GET /v1/exports/{table}":                      "operator auditor admin",
 	"GET /v1/stream":                               "trader operator resolver moderator auditor admin service",
 }
 
@@ -75,7 +76,7 @@ var allowed = map[string]string{
 var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/verifier"
 
 func concrete(path string) string {
-	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5",
+	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5", "{table}", "trades",
 		"{sha256}", strings.Repeat("ab", 32)).Replace(path)
 }
 

@@ -30,6 +30,7 @@ type route struct {
 	command func(*wire.Request) engine.Command // of a mutation
 	read    func(*call) (any, error)           // of a read
 	stream  bool
+	export  bool
 	open    http.HandlerFunc // needs no key
 }
 
@@ -80,6 +81,7 @@ func (a *API) routes() []route {
 		{method: post, path: "/v1/orders/{order}/cancel", roles: engine.RoleTrader, order: true, relief: true, command: wire.CancelOrder},
 		{method: get, path: "/v1/decisions", roles: auditors, read: a.decisions},
 		{method: get, path: "/v1/decisions/{seq}", roles: auditors, owner: true, read: a.decision},
+		{method: get, path: "/v1/exports/{table}", roles: overseers, export: true},
 		{method: get, path: "/v1/stream", roles: everyone, stream: true},
 		{method: get, path: "/healthz", open: a.healthz},
 		{method: get, path: "/readyz", open: a.readyz},
@@ -171,6 +173,8 @@ func (a *API) handler(r route) http.HandlerFunc {
 		return r.open
 	case r.stream:
 		return a.keyed(r, a.serveStream)
+	case r.export:
+		return a.keyed(r, a.exports)
 	case r.command != nil:
 		return a.keyed(r, a.mutate)
 	}
