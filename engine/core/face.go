@@ -121,6 +121,10 @@ func (s *State) Deadline() (engine.Time, bool) {
 // DeadlinesHeld reports whether deadlines wait for a person.
 func (s *State) DeadlinesHeld() bool { return s.f.DueHeld }
 
+// Expect says that Repeat or the fold will look a key up soon; see repeat.Set. What
+// it returns means nothing.
+func (s *State) Expect(key engine.Tag) uint64 { return s.f.Repeats.Expect(key) }
+
 // Repeat looks up a request that was answered before. found is the decision; same
 // says whether the content was equal, too.
 func (s *State) Repeat(key, input engine.Tag) (found engine.Seq, same bool) {

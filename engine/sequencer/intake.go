@@ -3,6 +3,8 @@ package sequencer
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/mbp-market/mbp/engine"
 )
 
 // intake is where requests wait for the deciding stage, which takes all of them at
@@ -69,12 +71,19 @@ func (in *intake) len() int {
 	return len(in.waiting) + int(in.taken.Load())
 }
 
+// together is how many requests, or decisions, the set of idempotency keys is told of
+// ahead: about as many looks into memory as a processor has under way at once.
+const together = 16
+
 // line is the deciding stage's end of the intake: what it has taken and not come
 // to. It is used by one goroutine.
 type line struct {
 	in    *intake
 	taken []*ticket
 	next  int // in taken
+
+	expect func(engine.Tag) uint64 // of the writer's state
+	seen   uint64                  // what it returned, so that it is not optimised away
 }
 
 // pop returns the next request, nil if none waits.
@@ -83,6 +92,11 @@ func (l *line) pop() *ticket {
 		l.taken, l.next = l.in.take(l.taken[:0]), 0
 		if len(l.taken) == 0 {
 			return nil
+		}
+	}
+	if l.next%together == 0 {
+		for _, t := range l.taken[l.next:min(l.next+together, len(l.taken))] {
+			l.seen ^= l.expect(t.key)
 		}
 	}
 	t := l.taken[l.next]

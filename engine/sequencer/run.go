@@ -369,7 +369,12 @@ func (q *Sequencer) show(b *batch, at engine.Time) error {
 func (q *Sequencer) evolve(b *batch) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, d := range b.decisions {
+	for i, d := range b.decisions {
+		if i%together == 0 {
+			for _, d := range b.decisions[i:min(i+together, len(b.decisions))] {
+				q.expected ^= q.view.Expect(d.Key)
+			}
+		}
 		if err := q.view.Evolve(d); err != nil {
 			return err
 		}

@@ -177,9 +177,10 @@ type Sequencer struct {
 	shown   atomic.Uint64   // batches that are committed
 	line    line            // requests on their way from the intake; owned by the deciding stage
 
-	mu    sync.RWMutex // the committing stage takes it for the fold of a batch
-	view  *core.State  // what is durable
-	watch watch        // guarded by mu
+	mu       sync.RWMutex // the committing stage takes it for the fold of a batch
+	view     *core.State  // what is durable
+	watch    watch        // guarded by mu
+	expected uint64       // what view.Expect returned, so that it is not optimised away; guarded by mu
 
 	durable atomic.Uint64 // sequence of the last decision in view
 	last    atomic.Int64  // its time, µs
@@ -195,7 +196,7 @@ func New(cfg Config) (*Sequencer, error) {
 	q := &Sequencer{
 		cfg: cfg, intake: newIntake(cfg.Queue), writer: core.New(), view: core.New(), watch: newWatch(),
 	}
-	q.line.in = q.intake
+	q.line = line{in: q.intake, expect: func(key engine.Tag) uint64 { return q.writer.Expect(key) }}
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
 	}

@@ -46,6 +46,22 @@ func (s *Set) find(key Tag) int32 {
 	return 0
 }
 
+// Expect asks the memory for where the look-up of a key begins, and returns what
+// lies there, which says nothing to anybody. A few keys that are expected together
+// come in the time of one: each is in a place that the cache does not have, and none
+// needs another.
+func (s *Set) Expect(key Tag) uint64 {
+	if s.index.tables == nil {
+		return 0
+	}
+	h := s.index.hash(key)
+	t := s.index.table(h)
+	if len(t.slots) == 0 {
+		return 0
+	}
+	return t.slots[t.home(h)]
+}
+
 // slot returns the slot of a key, or where it would go.
 func (s *Set) slot(t *table, h uint64, key Tag) (i uint64, ok bool) {
 	if len(t.slots) == 0 {
