@@ -120,7 +120,9 @@ fuzz: ## fuzz the decision core with arbitrary commands (FUZZTIME=2m)
 # it again. `make test` plays the first 200 of each kind.
 SEEDS ?= 10000
 .PHONY: sim
-sim: ## simulate whole nodes, on a bad disk and on a leased log (SEEDS=10000 of each)
+sim: ## simulate whole nodes, on a bad disk and on a leased log, and crashes of the journal (SEEDS=10000 of each)
+	$(call say,check: $(SEEDS) crash points of each kind of journal)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestCrashAtEveryOperation$$' ./engine/journal/file -crashes $(SEEDS)
 	$(call say,check: $(SEEDS) seeds of each kind of world)
 	@$(GO) test -count=1 -timeout 60m -v -run 'TestSeeds$$' ./engine/sequencer/nodetest -seeds $(SEEDS)
 

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": scriptServer, "exit": scriptExit, "stop": scriptStop, "now": scriptNow,
+			"server": scriptServer, "exit": scriptExit, "shutdown": scriptShutdown, "now": scriptNow,
 			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage,
 		},
 	})
@@ -75,8 +75,9 @@ func scriptServer(ts *testscript.TestScript, neg bool, args []string) {
 // stops holds how to stop the server of each running script.
 var stops sync.Map
 
-// scriptStop stops the server before the script ends.
-func scriptStop(ts *testscript.TestScript, _ bool, _ []string) {
+// scriptShutdown stops the server before the script ends: `shutdown`. It is not
+// called stop, which testscript has for itself and which ends a script in success.
+func scriptShutdown(ts *testscript.TestScript, _ bool, _ []string) {
 	stop, ok := stops.Load(ts)
 	if !ok {
 		ts.Fatalf("there is no server")

@@ -265,7 +265,7 @@ func look(fs *faultfs.FS, key *Key) (err error) {
 // content is what a reader of the journal gets.
 func content(fs *faultfs.FS) string {
 	var b strings.Builder
-	r, err := file.OpenReader(file.Config{Dir: "journal", FS: fs})
+	r, err := file.OpenReader(file.ReaderConfig{Dir: "journal", FS: fs})
 	if err == nil {
 		err = r.Read(0, func(r journal.Record) error { fmt.Fprintf(&b, "%d %x\n", r.Seq, r.Payload); return nil })
 	}

@@ -47,13 +47,14 @@ type Log interface {
 	// Next returns the sequence that the next record must have: one more than
 	// the last durable record, 1 on an empty log.
 	Next() uint64
-	// First returns the sequence of the oldest record that can be read: 1 unless
-	// older ones were moved to an archive; Next if there is none.
+	// First returns the sequence of the oldest record in the log: 1 unless older
+	// ones were released; Next if there is none.
 	First() uint64
 	// Read calls fn for the durable records from sequence from (0 means First) up
 	// to the last one at the time of the call, in order. It ends early without
 	// error when fn returns ErrStop, and with fn's error for any other. A sequence
-	// before First is ErrArchived, and damage found while reading a *CorruptError.
+	// before First is read in the archive, or ErrArchived without one that reaches so
+	// far back; damage found while reading is a *CorruptError.
 	Read(from uint64, fn func(Record) error) error
 	// Close releases the log. Later calls of Append and Read return ErrClosed.
 	Close() error
@@ -85,8 +86,8 @@ var (
 	// ErrBatch: the batch breaks a limit or the order of the log; the caller is
 	// broken, stop.
 	ErrBatch = errors.New("batch is not acceptable")
-	// ErrArchived: records from there on were moved out of the log; read them in
-	// the archive, or start from a snapshot.
+	// ErrArchived: records from there on were released, and no archive has them; read
+	// a copy of it, or start from a snapshot.
 	ErrArchived = errors.New("the journal begins later; what is before it is in the archive")
 	// ErrForked: the log lacks what was read from it before, as after the loss of a
 	// server whose replica did not have it. Stop, open the log again and fold it from

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -30,13 +29,16 @@ type prover interface {
 // place is what the verbs are told about it.
 type place struct {
 	remote.Connection
-	data string
-	key  string
+	data    string
+	archive string
+	key     string
 }
 
 func (p *place) bind(cmd *cobra.Command) {
 	p.Reach(cmd.Flags())
 	cmd.Flags().StringVar(&p.data, "data", "", "`folder` of a server, running or not, or a copy of it; without: ask the server")
+	cmd.Flags().StringVar(&p.archive, "archive", "", "`folder` of the released segments of --data")
+	cmd.MarkFlagsMutuallyExclusive("archive", "url")
 	cmd.MarkFlagsMutuallyExclusive("data", "url")
 	cmd.MarkFlagsMutuallyExclusive("data", "key-file")
 }
@@ -84,7 +86,15 @@ func (p *place) with(fn func(prover) error) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := file.OpenReader(file.Config{Dir: filepath.Join(p.data, "journal")})
+	// The checkpoint is read first: what it covers is durable, whatever is added.
+	signed, err := audit.SignedSize(file.ReadOnly{}, Dir(p.data), v)
+	if err != nil {
+		return exit.BadUsage(err)
+	}
+	log, err := file.OpenReader(file.ReaderConfig{Dir: Journal(p.data), Archive: p.archive, Holds: signed})
+	if Damage(err) {
+		return Explain(err, p.data, signed)
+	}
 	if err != nil {
 		return exit.BadUsage(err)
 	}

@@ -28,9 +28,13 @@ import (
 )
 
 const (
-	folderName = "audit"
-	keyName    = "signing.key"
+	folderName  = "audit"
+	keyName     = "signing.key"
+	journalName = "journal"
 )
+
+// Journal is the folder of the journal within a data folder.
+func Journal(data string) string { return filepath.Join(data, journalName) }
 
 // Dir is the folder of the audit tree within a data folder.
 func Dir(data string) string { return filepath.Join(data, folderName) }
@@ -89,6 +93,13 @@ func Holds(data string, key *audit.Key) (uint64, error) {
 		return 0, nil
 	}
 	return audit.SignedSize(file.ReadOnly{}, Dir(data), key.Verifier())
+}
+
+// Damage tells an error of opening a journal or its tree that says that they do
+// not hold from one that says that they cannot be opened, which is of usage.
+func Damage(err error) bool {
+	var corrupt *journal.CorruptError
+	return errors.As(err, &corrupt) || errors.Is(err, audit.ErrLost)
 }
 
 // Check compares the journal of a data folder with its audit tree, and both with

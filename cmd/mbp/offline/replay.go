@@ -3,26 +3,22 @@ package offline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
-	"github.com/mbp-market/mbp/cmd/mbp/notary"
-	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/replay"
 )
 
 // audit is what `mbp replay` was told.
 type audit struct {
 	replay.Options
-	data   string
+	place
 	want   string
 	asJSON bool
 }
@@ -33,9 +29,10 @@ func ReplayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Fold a journal again, and decide it again",
-		Long: `Read the journal of a stopped server from its first decision, fold it, check
-the ledger and every invariant, and print the hash of the state and the digest of
-all records.
+		Long: `Read the journal of a data folder from its first decision, fold it, check the
+ledger and every invariant, and print the hash of the state and the digest of all
+records. Nothing is written. Beside a running server, what is read ends before the
+last batch, unless a signed checkpoint covers that: its sync may not be over.
 
 With --verify each command is decided again, too: the decision must have the same
 bytes as the one in the journal, no deadline may have been passed over, and the
@@ -57,36 +54,23 @@ Exit codes: 0 all of it holds, 1 it does not, 2 wrong usage or no journal there.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&x.data, "data", "mbp-data", "`folder` of a server that is not running")
+	x.bind(f)
 	f.BoolVar(&x.Verify, "verify", false, "decide every command again and compare")
 	f.StringVar(&x.want, "records", "", "the `digest` that all records must have together")
 	f.BoolVar(&x.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (x *audit) run(ctx context.Context, stdout io.Writer) (err error) {
+func (x *audit) run(ctx context.Context, stdout io.Writer) error {
 	if x.want != "" {
 		if err := x.Want.UnmarshalText([]byte(x.want)); err != nil {
 			return exit.BadUsage(err)
 		}
 	}
-	dir := filepath.Join(x.data, "journal")
-	if _, err := os.Stat(dir); err != nil {
-		return exit.BadUsage(fmt.Errorf("no journal: %w", err))
-	}
-	key, err := notary.Open(x.data, false)
+	log, _, err := x.open(nil)
 	if err != nil {
-		return exit.BadUsage(err)
+		return err
 	}
-	holds, err := notary.Holds(x.data, key)
-	if err != nil {
-		return exit.BadUsage(err)
-	}
-	log, err := file.Open(file.Config{Dir: dir, Holds: holds})
-	if err != nil {
-		return exit.BadUsage(notary.Explain(err, x.data, holds))
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	out, err := replay.Run(ctx, log, x.Options)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)

@@ -46,7 +46,7 @@ func (fs *FS) Restart(keep Keep, seed uint64) {
 	}
 	rng := rand.New(rand.NewPCG(seed, uint64(keep))) //nolint:gosec // reproducible, not secret
 	for _, op := range survivors(rng, keep, fs.pending) {
-		for _, c := range op {
+		for _, c := range op.changes {
 			apply(fs.durable, c)
 		}
 	}

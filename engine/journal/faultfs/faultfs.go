@@ -1,10 +1,11 @@
 // Package faultfs is a file system in memory that loses what it may lose. It
 // promises to keep written and synced state apart, per 512-byte sector and per
 // directory entry, so that a crash can discard everything not yet synced, keep a
-// random part of it, or keep the page cache of a killed process. It can fail any
-// operation, write short, run full, and drop dirty pages at a failed sync as
-// Linux does (Rebello et al., USENIX ATC 2020). It refuses nothing that a real
-// file system allows the log to do; it has one level of folders and no hard links.
+// random part of it, or keep the page cache of a killed process. A sync of a folder
+// is for the names in that folder alone. It can fail any operation, write short, run
+// full, and drop dirty pages at a failed sync as Linux does (Rebello et al., USENIX
+// ATC 2020). It refuses nothing that a real file system allows the log to do; it has
+// no hard links, and its folders are there from the start.
 package faultfs
 
 import (
@@ -58,6 +59,12 @@ type change struct {
 	node *node
 }
 
+// entries are the changes of one operation, all in one folder.
+type entries struct {
+	dir     string
+	changes []change
+}
+
 // span is a write that is not durable.
 type span struct {
 	off  int64
@@ -80,7 +87,7 @@ type FS struct {
 	down     bool
 	names    map[string]*node // what lookups see
 	durable  map[string]*node
-	pending  [][]change // directory operations not yet synced, in order
+	pending  []entries // directory operations not yet synced, in order
 	locks    map[string]bool
 }
 
@@ -159,7 +166,7 @@ func (fs *FS) link(changes ...change) {
 	for _, c := range changes {
 		apply(fs.names, c)
 	}
-	fs.pending = append(fs.pending, changes)
+	fs.pending = append(fs.pending, entries{filepath.Dir(changes[0].name), changes})
 }
 
 func apply(names map[string]*node, c change) {
@@ -190,6 +197,9 @@ func (fs *FS) Rename(from, to string) error {
 	defer fs.mu.Unlock()
 	if _, err := fs.begin(Rename, from, 0); err != nil {
 		return err
+	}
+	if filepath.Dir(from) != filepath.Dir(to) {
+		return &os.PathError{Op: "rename", Path: to, Err: syscall.EXDEV}
 	}
 	n := fs.names[from]
 	if n == nil {
@@ -237,12 +247,17 @@ func (fs *FS) SyncDir(dir string) error {
 	if _, err := fs.begin(SyncDir, dir, 0); err != nil {
 		return err
 	}
+	left := fs.pending[:0]
 	for _, op := range fs.pending {
-		for _, c := range op {
+		if op.dir != filepath.Clean(dir) {
+			left = append(left, op)
+			continue
+		}
+		for _, c := range op.changes {
 			apply(fs.durable, c)
 		}
 	}
-	fs.pending = nil
+	fs.pending = left
 	return nil
 }
 
@@ -258,6 +273,16 @@ func (fs *FS) Lock(name string) (io.Closer, error) {
 	}
 	fs.locks[name] = true
 	return unlock{fs, name, fs.life}, nil
+}
+
+// Held implements file.FS.
+func (fs *FS) Held(name string) (bool, error) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.down {
+		return false, ErrCrashed
+	}
+	return fs.locks[name], nil
 }
 
 type unlock struct {

@@ -3,8 +3,10 @@ package file_test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine/journal"
@@ -14,14 +16,26 @@ import (
 )
 
 // witness is what a client of the log knows: the payloads that were acknowledged,
-// and the batch whose append did not return.
+// the batch whose append did not return, and below which sequence it has given
+// records up.
 type witness struct {
 	acked  [][]byte
 	flight [][]byte
+	given  uint64
 }
 
 // errLost: an acknowledged record is gone, or a batch is there in part.
 var errLost = errors.New("lost or torn")
+
+// scene is what is crashed: a log behind a defect, which may release segments, and
+// may have an archive.
+type scene struct {
+	defect  wrap
+	release bool
+	archive string
+}
+
+func (s scene) open(fs file.FS) (*file.Log, error) { return openArchived(fs, s.archive) }
 
 // wrap puts a defect between the log and the disk.
 type wrap func(file.FS) file.FS
@@ -29,18 +43,25 @@ type wrap func(file.FS) file.FS
 func honest(fs file.FS) file.FS { return fs }
 
 // workload appends about 25 batches of random sizes over several segments of
-// 8 KiB, makes some segments ahead, and reopens the log once. It ends at the
-// first error.
-func workload(fs file.FS, seed uint64, w *witness) error {
+// 8 KiB, makes some segments ahead, releases some if it shall, and reopens the log
+// once. It ends at the first error.
+func (s scene) workload(fs file.FS, seed uint64, w *witness) error {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for range 2 {
-		l, err := openSmall(fs)
+		l, err := s.open(fs)
 		if err != nil {
 			return err
 		}
 		for range 12 {
 			if rng.IntN(3) == 0 {
 				if err := l.Prepare(); err != nil {
+					return err
+				}
+			}
+			if s.release && rng.IntN(2) == 0 {
+				seq := 1 + rng.Uint64N(l.Next())
+				w.given = max(w.given, seq)
+				if err := l.Release(seq); err != nil {
 					return err
 				}
 			}
@@ -59,44 +80,61 @@ func workload(fs file.FS, seed uint64, w *witness) error {
 }
 
 // verify opens the log and compares it with the witness: every acknowledged
-// record byte for byte, the batch in flight whole or not at all, nothing else.
-// It returns the witness of what the log now holds.
-func verify(fs file.FS, w witness) (*file.Log, witness, error) {
-	l, err := openSmall(fs)
+// record byte for byte, the batch in flight whole or not at all, nothing else, and
+// nothing gone that was not given up, or that the archive has to have. A reader
+// that looks before the repair sees the same. It returns the witness of what the
+// log now holds.
+func (s scene) verify(fs file.FS, w witness) (*file.Log, witness, error) {
+	var before []journal.Record
+	r, err := file.OpenReader(file.ReaderConfig{Dir: dir, Archive: s.archive, FS: fs})
+	if err == nil {
+		before, err = contents(r, 0)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, w, fmt.Errorf("read before the repair: %w", err)
+	}
+	l, err := s.open(fs)
 	if err != nil {
 		return nil, w, fmt.Errorf("open: %w", err)
 	}
-	got, err := contents(l)
+	first := l.First()
+	if first > max(w.given, 1) {
+		return nil, w, fmt.Errorf("%w: it begins at %d, %d was given up", errLost, first, w.given)
+	}
+	if s.archive != "" {
+		first = 1
+	}
+	got, err := contents(l, first)
 	if err != nil {
 		return nil, w, err
 	}
 	want := w.acked
-	if len(got) > len(w.acked) {
+	if len(got)+int(first)-1 > len(w.acked) {
 		want = append(append([][]byte(nil), w.acked...), w.flight...)
 	}
-	if len(got) != len(want) {
-		return nil, w, fmt.Errorf("%w: %d records found, %d acknowledged, %d in flight", errLost, len(got), len(w.acked), len(w.flight))
+	if len(got)+int(first)-1 != len(want) || len(before) != len(got) {
+		return nil, w, fmt.Errorf("%w: %d records found from %d on, %d before the repair, %d acknowledged, %d in flight", errLost, len(got), first, len(before), len(w.acked), len(w.flight))
 	}
 	for i, r := range got {
-		if r.Seq != uint64(i)+1 || !bytes.Equal(r.Payload, want[i]) {
-			return nil, w, fmt.Errorf("record %d differs", i+1)
+		if r.Seq != uint64(i)+first || !bytes.Equal(r.Payload, want[r.Seq-1]) || !bytes.Equal(before[i].Payload, r.Payload) {
+			return nil, w, fmt.Errorf("record %d differs", r.Seq)
 		}
 	}
 	if l.Next() != uint64(len(want))+1 {
 		return nil, w, fmt.Errorf("next is %d, %d records exist", l.Next(), len(want))
 	}
-	return l, witness{acked: want}, nil
+	return l, witness{acked: want, given: w.given}, nil
 }
 
 // crashOnce crashes the workload before operation at/2, optionally crashes the
 // repair before its operation again, and checks the promises: after the repair,
 // after a power loss that follows it at once, and after one more batch.
-func crashOnce(defect wrap, keep faultfs.Keep, seed uint64, at, again int) (finished bool, err error) {
+func (s scene) crashOnce(keep faultfs.Keep, seed uint64, at, again int) (finished bool, err error) {
 	disk := faultfs.New()
-	fs := defect(disk)
+	fs := s.defect(disk)
 	disk.SetPlan(func(op faultfs.Op) faultfs.Fault { return faultfs.Fault{Crash: op.N == at/2} })
 	var w witness
-	if err := workload(fs, seed, &w); err != nil && !errors.Is(err, faultfs.ErrCrashed) {
+	if err := s.workload(fs, seed, &w); err != nil && !errors.Is(err, faultfs.ErrCrashed) {
 		return false, err
 	} else if err == nil {
 		finished = true
@@ -105,7 +143,7 @@ func crashOnce(defect wrap, keep faultfs.Keep, seed uint64, at, again int) (fini
 	if again > 0 {
 		limit := disk.Ops() + again
 		disk.SetPlan(func(op faultfs.Op) faultfs.Fault { return faultfs.Fault{Crash: op.N == limit} })
-		if l, err := openSmall(fs); err == nil {
+		if l, err := s.open(fs); err == nil {
 			finished = true // the repair needs fewer operations
 			_ = l.Close()
 		} else if !errors.Is(err, faultfs.ErrCrashed) {
@@ -113,23 +151,33 @@ func crashOnce(defect wrap, keep faultfs.Keep, seed uint64, at, again int) (fini
 		}
 		disk.Restart(keep, seed+uint64(at+again))
 	}
-	return finished, aftermath(disk, fs, w, seed, at%2 == 0)
+	return finished, s.aftermath(disk, fs, w, seed, at%2 == 0)
 }
 
 // aftermath checks what the log holds after a crash. Then power is lost before
 // anything else happens, or after some more batches; both must lose nothing.
-func aftermath(disk *faultfs.FS, fs file.FS, w witness, seed uint64, loseFirst bool) error {
-	l, w, err := verify(fs, w)
+func (s scene) aftermath(disk *faultfs.FS, fs file.FS, w witness, seed uint64, loseFirst bool) error {
+	l, w, err := s.verify(fs, w)
 	if err != nil {
 		return fmt.Errorf("after the crash: %w", err)
 	}
 	if loseFirst {
 		disk.Restart(faultfs.KeepNone, 0)
-		if l, w, err = verify(fs, w); err != nil {
+		if l, w, err = s.verify(fs, w); err != nil {
 			return fmt.Errorf("after a power loss that follows the repair: %w", err)
 		}
 	}
-	for range 5 {
+	batches := 5
+	if s.release {
+		batches = 20 // segments that were spent are used again
+	}
+	for n := range batches {
+		if s.release && n%10 == 9 {
+			w.given = l.Next()
+			if err := l.Release(w.given); err != nil {
+				return fmt.Errorf("release after the repair: %w", err)
+			}
+		}
 		first := l.Next()
 		more := journaltest.Batch(first, 4, seed+99)
 		if err := l.Append(first, 1, more); err != nil {
@@ -138,25 +186,28 @@ func aftermath(disk *faultfs.FS, fs file.FS, w witness, seed uint64, loseFirst b
 		w.acked = append(w.acked, more...)
 	}
 	disk.Restart(faultfs.KeepNone, 0)
-	if _, _, err = verify(fs, w); err != nil {
+	if _, _, err = s.verify(fs, w); err != nil {
 		return fmt.Errorf("after appends and a second power loss: %w", err)
 	}
 	return nil
 }
 
+// maxBroken bounds the breaks of a promise that are told: the first say it all.
+const maxBroken = 20
+
 // everyCrash runs the workload with a crash before each of its operations, in
-// every way to crash, and returns how many runs it made and the first few breaks
-// of a promise.
-func everyCrash(defect wrap, seeds int) (runs int, broken []error) {
-	for seed := range uint64(seeds) {
+// every way to crash, for as many seeds as make so many runs. It returns how many
+// runs it made and the first few breaks of a promise.
+func (s scene) everyCrash(least int) (runs int, broken []error) {
+	for seed := uint64(0); runs < least && len(broken) < maxBroken; seed++ {
 		for _, keep := range faultfs.Keeps {
 			for at := 2; ; at++ { // each operation twice: see aftermath
-				finished, err := crashOnce(defect, keep, seed, at, 0)
+				finished, err := s.crashOnce(keep, seed, at, 0)
 				runs++
 				if err != nil {
 					broken = append(broken, fmt.Errorf("seed %d, keep %v, crash at operation %d: %w", seed, keep, at/2, err))
 				}
-				if finished || len(broken) >= 100 {
+				if finished || len(broken) >= maxBroken {
 					break
 				}
 			}
@@ -165,27 +216,37 @@ func everyCrash(defect wrap, seeds int) (runs int, broken []error) {
 	return runs, broken
 }
 
+// crashes is at least how many crash points are simulated for each scene; one seed
+// has about a thousand. `make sim` sets it.
+var crashes = flag.Int("crashes", 1, "simulate at least so many crash points of each kind of log")
+
+// scenes are the kinds of log that are crashed.
+var scenes = map[string]scene{
+	"keeps everything":      {defect: honest},
+	"releases":              {defect: honest, release: true},
+	"releases into archive": {defect: honest, release: true, archive: "archive"},
+}
+
 func TestCrashAtEveryOperation(t *testing.T) {
-	seeds := 6
-	if testing.Short() {
-		seeds = 1
+	for name, s := range scenes {
+		runs, broken := s.everyCrash(*crashes)
+		for _, err := range broken {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %d crashes, every acknowledged record found", name, runs)
 	}
-	runs, broken := everyCrash(honest, seeds)
-	for _, err := range broken {
-		t.Error(err)
-	}
-	t.Logf("%d crashes, every acknowledged record found", runs)
 }
 
 func TestCrashDuringRepair(t *testing.T) {
-	runs, step := 0, 5
+	runs, step := 0, 13
 	if testing.Short() {
-		step = 13
+		step = 29
 	}
+	s := scenes["releases into archive"]
 	for _, keep := range faultfs.Keeps {
 		for at := 2; ; at += step {
 			for again := 1; ; again++ {
-				finished, err := crashOnce(honest, keep, 7, at, again)
+				finished, err := s.crashOnce(keep, 7, at, again)
 				if runs++; err != nil {
 					t.Fatalf("keep %v, crash at %d and again at %d: %v", keep, at/2, again, err)
 				}
@@ -193,7 +254,7 @@ func TestCrashDuringRepair(t *testing.T) {
 					break
 				}
 			}
-			if last, _ := crashOnce(honest, keep, 7, at, 0); last {
+			if last, _ := s.crashOnce(keep, 7, at, 0); last {
 				break
 			}
 		}
@@ -201,180 +262,17 @@ func TestCrashDuringRepair(t *testing.T) {
 	t.Logf("%d double crashes", runs)
 }
 
-// The defects below are what the crash test must find.
-
-// filter passes everything to the disk but for the calls it overrides, which
-// concern only segments under their final names: making a segment stays honest.
-type filter struct {
-	file.FS
-	sync    func(name string, f file.File) error
-	syncDir func(dir string) error
-	write   func(f file.File, b []byte, off int64) (int, error)
-}
-
-func (fs filter) Open(name string) (file.File, error) {
-	f, err := fs.FS.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return filtered{f, name, fs}, nil
-}
-
-func (fs filter) SyncDir(dir string) error {
-	if fs.syncDir == nil {
-		return fs.FS.SyncDir(dir)
-	}
-	return fs.syncDir(dir)
-}
-
-type filtered struct {
-	file.File
-	name string
-	fs   filter
-}
-
-func (f filtered) Sync() error {
-	if f.fs.sync == nil {
-		return f.File.Sync()
-	}
-	return f.fs.sync(f.name, f.File)
-}
-
-func (f filtered) WriteAt(b []byte, off int64) (int, error) {
-	if f.fs.write == nil {
-		return f.File.WriteAt(b, off)
-	}
-	return f.fs.write(f.File, b, off)
-}
-
-// withoutSync is a log whose fdatasync of batches was removed.
-func withoutSync(fs file.FS) file.FS {
-	return filter{FS: fs, sync: func(string, file.File) error { return nil }}
-}
-
-// firstUnsynced is a log that does not sync the first batch of a segment.
-func firstUnsynced(fs file.FS) file.FS {
-	seen := map[string]bool{}
-	return filter{FS: fs, sync: func(name string, f file.File) error {
-		if !seen[name] {
-			seen[name] = true
-			return nil
-		}
-		return f.Sync()
-	}}
-}
-
-// lastUnsynced is a log that does not sync the batches at the end of a segment,
-// after which no further one or only a small one fits.
-func lastUnsynced(fs file.FS) file.FS {
-	last := false
-	return filter{FS: fs,
-		write: func(f file.File, b []byte, off int64) (int, error) {
-			last = off+int64(len(b)) > 8192-1024
-			return f.WriteAt(b, off)
-		},
-		sync: func(_ string, f file.File) error {
-			if last {
-				return nil
-			}
-			return f.Sync()
-		},
-	}
-}
-
-// ackBeforeSync is a log that answers first and syncs when the next batch comes.
-func ackBeforeSync(fs file.FS) file.FS {
-	var owed file.File
-	return filter{FS: fs,
-		sync: func(_ string, f file.File) error { owed = f; return nil },
-		write: func(f file.File, b []byte, off int64) (int, error) {
-			if owed != nil {
-				_ = owed.Sync() // fails if a restart came between
-				owed = nil
-			}
-			return f.WriteAt(b, off)
-		},
-	}
-}
-
-// withoutSyncDir is a log that syncs its folder for the first segment only.
-func withoutSyncDir(fs file.FS) file.FS {
-	first := true
-	return filter{FS: fs, syncDir: func(dir string) error {
-		if first {
-			first = false
-			return fs.SyncDir(dir)
-		}
-		return nil
-	}}
-}
-
-// unsyncedZeros is a log that gives a segment its name before its header and
-// zeros are on the disk.
-type unsyncedZeros struct{ file.FS }
-
-func (fs unsyncedZeros) Create(name string) (file.File, error) {
-	f, err := fs.FS.Create(name)
-	if err != nil {
-		return nil, err
-	}
-	lie := filter{FS: fs.FS, sync: func(string, file.File) error { return nil }}
-	return filtered{f, name, lie}, nil
-}
-
-// splitWrite is a log that syncs a batch in two halves, so that the first half
-// may be durable alone; the format must still see that it is not whole.
-func splitWrite(fs file.FS) file.FS {
-	return filter{FS: fs, write: func(f file.File, b []byte, off int64) (int, error) {
-		n, err := f.WriteAt(b[:len(b)/2], off)
-		if err != nil {
-			return n, err
-		}
-		if err := f.Sync(); err != nil {
-			return n, err
-		}
-		m, err := f.WriteAt(b[len(b)/2:], off+int64(len(b)/2))
-		return n + m, err
-	}}
-}
-
-func TestCrashTestHasTeeth(t *testing.T) {
-	for name, defect := range map[string]wrap{
-		"sync removed":               withoutSync,
-		"first batch not synced":     firstUnsynced,
-		"last batch not synced":      lastUnsynced,
-		"acknowledged before sync":   ackBeforeSync,
-		"folder sync removed":        withoutSyncDir,
-		"segment used before synced": func(fs file.FS) file.FS { return unsyncedZeros{fs} },
-	} {
-		runs, broken := everyCrash(defect, 1)
-		lost := 0
-		for _, err := range broken {
-			if errors.Is(err, errLost) {
-				lost++
-			}
-		}
-		if len(broken) == 0 || lost == 0 && name != "segment used before synced" {
-			t.Errorf("%s: %d crashes, %d broken promises, %d losses: the crash test is blind to it", name, runs, len(broken), lost)
-			continue
-		}
-		t.Logf("%s: found in %d crashes: %d broken promises, %d of them lost acknowledged records; first: %v", name, runs, len(broken), lost, broken[0])
-	}
-	if runs, broken := everyCrash(splitWrite, 1); len(broken) > 0 {
-		t.Errorf("a batch torn in the middle: %v (of %d in %d crashes)", broken[0], len(broken), runs)
-	}
-}
-
 // TestClosedJournalSurvivesPowerLoss crashes at rest, where nothing may be lost.
 func TestClosedJournalSurvivesPowerLoss(t *testing.T) {
 	for _, keep := range faultfs.Keeps {
 		disk := faultfs.New()
 		var w witness
-		if err := workload(disk, 3, &w); err != nil {
+		s := scenes["releases into archive"]
+		if err := s.workload(disk, 3, &w); err != nil {
 			t.Fatal(err)
 		}
 		disk.Restart(keep, 1)
-		l, _, err := verify(disk, w)
+		l, _, err := s.verify(disk, w)
 		if err != nil {
 			t.Fatalf("keep %v: %v", keep, err)
 		}

@@ -28,7 +28,7 @@ func smallLog(t *testing.T) (disk *faultfs.FS, records []journal.Record, ends ma
 		}
 		ends[int(l.Next())-1] = true
 	}
-	records, err := contents(l)
+	records, err := contents(l, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func reopen(disk *faultfs.FS, records []journal.Record, ends map[int]bool) (int,
 	if err != nil {
 		return 0, err
 	}
-	got, err := contents(l)
+	got, err := contents(l, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -193,7 +193,7 @@ func TestReadReportsDamage(t *testing.T) {
 	b := disk.Bytes(name)
 	b[4096+40] ^= 1
 	disk.SetBytes(name, b)
-	_, err := contents(l)
+	_, err := contents(l, 1)
 	var corrupt *journal.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Seq != 1 || corrupt.Offset != 4096 {
 		t.Fatalf("got %v", err)

@@ -53,15 +53,19 @@ func newLog(t *testing.T, fs file.FS) *file.Log {
 	return l
 }
 
-func openSmall(fs file.FS) (*file.Log, error) {
+func openSmall(fs file.FS) (*file.Log, error) { return openArchived(fs, "") }
+
+func openArchived(fs file.FS, archive string) (*file.Log, error) {
 	salt := uint64(0)
-	return file.Open(file.Config{Dir: dir, FS: fs, SegmentSize: 8192, Salt: func() uint64 { salt++; return salt }})
+	return file.Open(file.Config{Dir: dir, Archive: archive, FS: fs, SegmentSize: 8192, Salt: func() uint64 { salt++; return salt }})
 }
 
-// contents returns all records of the log.
-func contents(l *file.Log) ([]journal.Record, error) {
+// contents returns the records from a sequence on.
+func contents(l interface {
+	Read(from uint64, fn func(journal.Record) error) error
+}, from uint64) ([]journal.Record, error) {
 	var out []journal.Record
-	err := l.Read(1, func(r journal.Record) error {
+	err := l.Read(from, func(r journal.Record) error {
 		r.Payload = bytes.Clone(r.Payload)
 		out = append(out, r)
 		return nil

@@ -24,6 +24,10 @@ type FS interface {
 	// Lock takes an exclusive lock that ends with Close or with the process; it
 	// returns journal.ErrLocked at once if another holds it.
 	Lock(name string) (io.Closer, error)
+	// Held reports whether another process, or another open log of this one, has
+	// the lock. It takes nothing, not for a moment: a process that starts meanwhile
+	// must not meet it. Where the system cannot tell, the answer is yes.
+	Held(name string) (bool, error)
 }
 
 // File is an open file. WriteAt never keeps p.

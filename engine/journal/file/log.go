@@ -16,6 +16,9 @@
 // syncs before it reports anything as durable. A torn frame with an intact one
 // after it cannot come from a crash: that is damage.
 //
+// Release moves segments out of the log, into an archive if there is one; its
+// crash story stands beside it. The file FIRST says where the log begins since.
+//
 // One loss cannot be seen from here: damage to the very last frame after it was
 // acknowledged looks like a torn one and is cut. Open logs every cut with its
 // place. Config.Holds is the remedy: who knows from outside how many records the
@@ -31,8 +34,8 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mbp-market/mbp/engine/journal"
 )
@@ -54,6 +57,10 @@ type Config struct {
 	// Holds is how many records are known to be durable; Open refuses a log that
 	// ends earlier, and leaves its bytes as they are. 0: nothing is known.
 	Holds uint64
+	// Archive is the folder that takes copies of released segments, and in which
+	// Read finds their records; it is made if absent, and belongs to this log alone.
+	// Empty: what is released is gone.
+	Archive string
 	// SegmentSize is the length of new segments in bytes, 64 MiB by default, at
 	// least 8 KiB. A batch must fit into one segment; the default holds any.
 	SegmentSize int64
@@ -73,6 +80,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.SegmentSize < minSegmentSize || c.SegmentSize%headerBlock != 0 {
 		return c, fmt.Errorf("segment size %d is not a multiple of %d of at least %d", c.SegmentSize, headerBlock, minSegmentSize)
+	}
+	if c.Archive != "" && filepath.Clean(c.Archive) == filepath.Clean(c.Dir) {
+		return c, errors.New("the archive is the journal folder itself")
 	}
 	if c.FS == nil {
 		c.FS = OS{}
@@ -102,8 +112,13 @@ type mark struct {
 // reader may use the slice header that it copied under Log.mu.
 type held struct {
 	segment
-	marks []mark // the first is the segment's first record
-	end   int64  // offset after the last durable frame
+	marks []mark        // the first is the segment's first record
+	end   int64         // offset after the last durable frame
+	pins  *atomic.Int32 // calls of Read that need the file; rises only under Log.mu, while the log has it
+}
+
+func newHeld(seg segment) *held {
+	return &held{segment: seg, end: headerBlock, pins: new(atomic.Int32)}
 }
 
 // Log is a journal.Log in a folder.
@@ -113,16 +128,21 @@ type Log struct {
 	wake chan struct{} // a spare segment was taken
 
 	appendMu sync.Mutex // held for one Append, or Close
-	file     File       // active segment, the last of held; owned by appendMu
+	tail     *held      // active segment, the last of held; nil on an empty log; owned by appendMu
+	file     File       // of tail; owned by appendMu
 	buf      []byte     // owned by appendMu
 	failure  error      // first failure; owned by appendMu
 
+	releaseMu sync.Mutex // held for one Release; taken before the others
+
 	spareMu sync.Mutex // held while a segment is made; taken after appendMu
 	spares  []segment  // unused segments that follow the active one; owned by spareMu
+	spent   []held     // released segments that wait to be used again; owned by spareMu
 	newest  uint64     // highest segment id in the folder; owned by spareMu
 
 	mu     sync.RWMutex // guards what readers see; taken last
-	held   []held
+	origin origin       // where held begins
+	held   []*held
 	next   uint64
 	closed bool
 }
@@ -140,11 +160,16 @@ func Open(cfg Config) (*Log, error) {
 	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	if cfg.Archive != "" {
+		if err := cfg.FS.MkdirAll(cfg.Archive); err != nil {
+			return nil, fmt.Errorf("open journal archive: %w", err)
+		}
+	}
 	lock, err := cfg.FS.Lock(filepath.Join(cfg.Dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	l := &Log{cfg: cfg, lock: lock, wake: make(chan struct{}, 1), next: 1}
+	l := &Log{cfg: cfg, lock: lock, wake: make(chan struct{}, 1)}
 	if err := l.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", cfg.Dir, err), lock.Close())
 	}
@@ -182,7 +207,7 @@ func (l *Log) Prepare() error {
 
 // addSpare makes a segment; the caller holds spareMu.
 func (l *Log) addSpare(id uint64, size int64) error {
-	seg, err := makeSegment(l.cfg.FS, l.cfg.Dir, id, l.cfg.Salt(), size)
+	seg, err := makeSegment(l.cfg.FS, l.cfg.Dir, l.takeSpent(size), id, l.cfg.Salt(), size)
 	if err != nil {
 		return err
 	}
@@ -221,12 +246,12 @@ func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
 	if headerBlock+size > l.cfg.SegmentSize {
 		return fmt.Errorf("%w: a frame of %d bytes does not fit into a segment", journal.ErrBatch, size)
 	}
-	if l.file == nil || l.active().end+size > l.active().size {
+	if l.tail == nil || l.tail.end+size > l.tail.size {
 		if err := l.roll(headerBlock + size); err != nil {
 			return fmt.Errorf("next segment: %w", err)
 		}
 	}
-	h := l.active()
+	h := l.tail
 	l.buf = appendFrame(l.buf[:0], h.base, first, at, payloads)
 	if _, err := l.file.WriteAt(l.buf, h.end); err != nil {
 		return fmt.Errorf("write: %w", err)
@@ -242,14 +267,10 @@ func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
 	return nil
 }
 
-// active returns the segment that takes appends; only the holder of appendMu
-// changes it.
-func (l *Log) active() *held { return &l.held[len(l.held)-1] }
-
 func (l *Log) publish(first, n uint64, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := l.active()
+	h := l.tail
 	h.marks = addMark(h.marks, mark{seq: first, off: h.end})
 	h.end += size
 	l.next = first + n
@@ -278,9 +299,9 @@ func (l *Log) roll(need int64) error {
 			return errors.Join(err, f.Close())
 		}
 	}
-	l.file = f
+	l.file, l.tail = f, newHeld(seg)
 	l.mu.Lock()
-	l.held = append(l.held, held{segment: seg, end: headerBlock})
+	l.held = append(l.held, l.tail)
 	l.mu.Unlock()
 	select {
 	case l.wake <- struct{}{}:
@@ -317,7 +338,11 @@ func (l *Log) takeSpare(need int64) (segment, error) {
 }
 
 // First implements journal.Log.
-func (l *Log) First() uint64 { return 1 }
+func (l *Log) First() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.origin.seq
+}
 
 // Next implements journal.Log.
 func (l *Log) Next() uint64 {
@@ -332,25 +357,49 @@ func (l *Log) isClosed() bool {
 	return l.closed
 }
 
-// Read implements journal.Log. It opens the segments for itself, so it never
-// waits for an append.
+// Read implements journal.Log. It opens the segments for itself, so it never waits
+// for an append. Records before First come from the archive, if there is one and
+// it reaches so far back. What the log has when Read begins stays until it ends.
 func (l *Log) Read(from uint64, fn func(journal.Record) error) error {
-	l.mu.RLock()
-	if l.closed {
-		l.mu.RUnlock()
-		return journal.ErrClosed
+	begin, segs, err := l.pin(from)
+	if err != nil {
+		return err
 	}
-	segs := slices.Clone(holding(l.held, from))
-	l.mu.RUnlock()
+	defer func() {
+		for _, h := range segs {
+			h.pins.Add(-1)
+		}
+	}()
+	if from > 0 && from < begin.seq {
+		err := readArchive(l.cfg.FS, l.cfg.Archive, begin, from, fn)
+		if errors.Is(err, journal.ErrStop) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read journal: %w", err)
+		}
+	}
 	return readHeld(l.cfg.FS, segs, from, fn)
 }
 
-// Close waits for the append under way, then releases files and lock.
+// pin returns where the log begins, and the segments that hold records from a
+// sequence on, which stay until they are unpinned.
+func (l *Log) pin(from uint64) (origin, []held, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return origin{}, nil, journal.ErrClosed
+	}
+	var segs []held
+	for _, h := range holding(l.held, from) {
+		h.pins.Add(1)
+		segs = append(segs, *h)
+	}
+	return l.origin, segs, nil
+}
+
+// Close waits for the append and the release under way, then frees files and lock.
 func (l *Log) Close() error {
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
-	l.spareMu.Lock()
-	defer l.spareMu.Unlock()
 	l.mu.Lock()
 	closed := l.closed
 	l.closed = true
@@ -358,6 +407,12 @@ func (l *Log) Close() error {
 	if closed {
 		return nil
 	}
+	l.releaseMu.Lock()
+	defer l.releaseMu.Unlock()
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	l.spareMu.Lock()
+	defer l.spareMu.Unlock()
 	var err error
 	if l.file != nil {
 		err = l.file.Close()

@@ -106,7 +106,23 @@ func (OS) Lock(name string) (io.Closer, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
+	if err := showLock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+	}
 	return f, nil
+}
+
+// Held asks for the sign that Lock has put up.
+func (OS) Held(name string) (bool, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	held, err := lockShown(f)
+	return held, errors.Join(err, f.Close())
 }
 
 type osFile struct{ *os.File }

@@ -72,16 +72,16 @@ func (w *window) frameAt(off, limit int64, base uint32) (frame, error) {
 }
 
 // holding returns the segments that hold the records from a sequence on.
-func holding(segs []held, from uint64) []held {
+func holding(segs []*held, from uint64) []*held {
 	i := sort.Search(len(segs), func(i int) bool {
 		return len(segs[i].marks) == 0 || segs[i].marks[0].seq > from
 	})
 	return segs[max(0, i-1):]
 }
 
-// readHeld is Read of journal.Log over some segments.
+// readHeld is Read of journal.Log over segments that follow each other.
 func readHeld(fs FS, segs []held, from uint64, fn func(journal.Record) error) error {
-	for _, h := range holding(segs, from) {
+	for _, h := range segs {
 		if err := readSegment(fs, h, from, fn); err != nil {
 			if errors.Is(err, journal.ErrStop) {
 				return nil

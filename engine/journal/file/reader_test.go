@@ -30,9 +30,12 @@ func TestReaderBesideTheWriter(t *testing.T) {
 			}
 		}
 		before := folderBytes(t, dir)
-		r, err := file.OpenReader(file.Config{Dir: dir})
+		r, err := file.OpenReader(file.ReaderConfig{Dir: dir, Holds: l.Next() - 1})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !r.Held() {
+			t.Error("the reader does not see that the log is held")
 		}
 		if r.First() != l.First() || r.Next() != l.Next() {
 			t.Errorf("the reader sees %d to %d, the log %d to %d", r.First(), r.Next(), l.First(), l.Next())
@@ -61,7 +64,7 @@ func TestReaderBesideTheWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	var corrupt *journal.CorruptError
-	if _, err := file.OpenReader(file.Config{Dir: dir}); !errors.As(err, &corrupt) {
+	if _, err := file.OpenReader(file.ReaderConfig{Dir: dir}); !errors.As(err, &corrupt) {
 		t.Errorf("without a segment in the middle: %v", err)
 	}
 }

@@ -12,30 +12,26 @@ import (
 
 // scan is what a walk over the frames of one segment found.
 type scan struct {
-	segment
+	stretch
 	marks []mark
-	first uint64 // sequence of the first frame; 0 if there is none
-	next  uint64 // sequence after the last frame; 0 if there is none
-	last  int64  // offset of the last frame
-	end   int64  // offset after it
-	why   error  // why there is no frame at end
+	last  int64 // offset of the last frame
 }
 
 // recover reads the folder and leaves the log ready for Append.
 func (l *Log) recover() error {
-	ids, err := l.list()
+	ids, spent, err := l.list()
 	if err != nil {
 		return err
 	}
 	scans := make([]scan, 0, len(ids))
 	for _, id := range ids {
-		s, err := l.scan(id)
+		s, err := scanSegment(l.cfg.FS, segmentName(l.cfg.Dir, id), id)
 		if err != nil {
 			return err
 		}
 		scans = append(scans, s)
 	}
-	tail, err := checkOrder(scans)
+	tail, err := checkOrder(scans, l.origin)
 	if err != nil {
 		return err
 	}
@@ -47,71 +43,87 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
+	if err := l.adoptSpent(spent); err != nil {
+		return err
+	}
 	return l.adopt(scans, tail)
 }
 
-// list returns the segment ids, which must be 1, 2, … without a gap, and removes
-// segments whose making was cut short.
-func (l *Log) list() ([]uint64, error) {
+// list reads the origin and returns the numbers of the segments of the log, which
+// must follow each other without a gap from there, and of those that are spent. It
+// removes files whose making was cut short.
+func (l *Log) list() (ids, spent []uint64, err error) {
 	names, err := l.cfg.FS.ReadDir(l.cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+		return nil, nil, fmt.Errorf("list segments: %w", err)
 	}
-	var ids []uint64
 	for _, n := range names {
-		if strings.HasPrefix(n, segPrefix) && strings.HasSuffix(n, newSuffix) {
+		if strings.HasSuffix(n, newSuffix) && (strings.HasPrefix(n, segPrefix) || n == originName+newSuffix) {
 			if err := l.cfg.FS.Remove(filepath.Join(l.cfg.Dir, n)); err != nil {
-				return nil, fmt.Errorf("remove unfinished segment: %w", err)
+				return nil, nil, fmt.Errorf("remove unfinished file: %w", err)
 			}
-			continue
 		}
+	}
+	if l.origin, err = readOrigin(l.cfg.FS, l.cfg.Dir, names); err != nil {
+		return nil, nil, err
+	}
+	return segmentIDs(l.cfg.Dir, names, l.origin)
+}
+
+// segmentIDs sorts the segments among some names into those of the log and those
+// that are spent.
+func segmentIDs(dir string, names []string, begin origin) (ids, spent []uint64, err error) {
+	for _, n := range names {
 		id, ok := parseName(n)
 		if !ok {
 			continue
 		}
-		if want := uint64(len(ids)) + 1; id != want {
-			return nil, &journal.CorruptError{Place: segmentName(l.cfg.Dir, want), Reason: fmt.Sprintf("segment %d is missing, segment %d exists", want, id)}
+		if id < begin.id {
+			spent = append(spent, id)
+			continue
+		}
+		if want := begin.id + uint64(len(ids)); id != want {
+			return nil, nil, &journal.CorruptError{Place: segmentName(dir, want),
+				Reason: fmt.Sprintf("segment %d is missing, segment %d exists", want, id)}
 		}
 		ids = append(ids, id)
 	}
-	return ids, nil
+	if len(ids) == 0 && begin != start {
+		return nil, nil, &journal.CorruptError{Place: segmentName(dir, begin.id), Seq: begin.seq, Reason: "the first segment of the log is missing"}
+	}
+	return ids, spent, nil
 }
 
-// scan walks the frames of a segment up to the first place without one.
-func (l *Log) scan(id uint64) (s scan, err error) {
-	name := segmentName(l.cfg.Dir, id)
-	f, err := l.cfg.FS.Open(name)
+// scanSegment walks the frames of a segment up to the first place without one.
+func scanSegment(fs FS, name string, id uint64) (s scan, err error) {
+	err = opened(fs, name, id, func(w *window, seg segment) error {
+		s.segment = seg
+		s.end, s.why, err = w.walk(seg, headerBlock, func(off int64, fr frame) error { return s.add(off, fr) })
+		return err
+	})
 	if err != nil {
-		return s, err
+		var corrupt *journal.CorruptError
+		if !errors.As(err, &corrupt) {
+			err = fmt.Errorf("scan segment %d: %w", id, err)
+		}
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w, seg, err := openWindow(f, name, id)
-	if err != nil {
-		return s, err
+	return s, err
+}
+
+// add notes a frame after its check values.
+func (s *scan) add(off int64, fr frame) error {
+	if err := fr.each(s.base, 0, func(journal.Record) error { return nil }); err != nil {
+		return err
 	}
-	s = scan{segment: seg, end: headerBlock}
-	for {
-		fr, err := w.frameAt(s.end, seg.size, seg.base)
-		if err == nil {
-			err = fr.each(seg.base, 0, func(journal.Record) error { return nil })
-		}
-		if errors.Is(err, errNoFrame) {
-			s.why = err
-			return s, nil
-		}
-		if err != nil {
-			return s, fmt.Errorf("scan segment %d: %w", id, err)
-		}
-		if s.next != 0 && fr.first != s.next {
-			return s, &journal.CorruptError{Place: name, Offset: s.end, Seq: s.next, Reason: fmt.Sprintf("batch starts at sequence %d", fr.first)}
-		}
-		if s.first == 0 {
-			s.first = fr.first
-		}
-		s.marks = addMark(s.marks, mark{seq: fr.first, off: s.end})
-		s.last, s.next = s.end, fr.end()
-		s.end += int64(fr.size)
+	if s.next != 0 && fr.first != s.next {
+		return &journal.CorruptError{Place: s.name, Offset: off, Seq: s.next, Reason: fmt.Sprintf("batch starts at sequence %d", fr.first)}
 	}
+	if s.first == 0 {
+		s.first = fr.first
+	}
+	s.marks = addMark(s.marks, mark{seq: fr.first, off: off})
+	s.last, s.next = off, fr.end()
+	return nil
 }
 
 // openWindow reads the header of a segment and checks its length.
@@ -136,16 +148,20 @@ func openWindow(f File, name string, id uint64) (*window, segment, error) {
 	return w, seg, nil
 }
 
-// checkOrder checks that the segments continue each other and returns the index
-// of the last one that holds records, -1 if none does.
-func checkOrder(scans []scan) (int, error) {
+// checkOrder checks that the segments continue each other from an origin on, and
+// returns the index of the last one that holds records, -1 if none does.
+func checkOrder(scans []scan, begin origin) (int, error) {
 	tail := -1
 	for i, s := range scans {
 		if s.first != 0 {
 			tail = i
 		}
 	}
-	next := uint64(1)
+	if tail < 0 && begin != start {
+		return 0, &journal.CorruptError{Place: scans[0].name, Offset: scans[0].end, Seq: begin.seq,
+			Reason: fmt.Sprintf("%v; the records before it were released", scans[0].why)}
+	}
+	next := begin.seq
 	for i, s := range scans[:tail+1] {
 		if s.first != next {
 			// Too high a start means that the end of the segment before is missing.
@@ -164,19 +180,20 @@ func checkOrder(scans []scan) (int, error) {
 // holds refuses a log that ends before what is known to be durable, before
 // anything in it is cut: the bytes of a damaged last batch are worth keeping.
 func (l *Log) holds(scans []scan, tail int) error {
-	end := scan{next: 1, why: errNoFrame}
+	end := stretch{next: start.seq, why: errNoFrame, segment: segment{name: l.cfg.Dir}}
 	if tail >= 0 {
-		end = scans[tail]
+		end = scans[tail].stretch
 	}
-	if end.next > l.cfg.Holds {
+	return end.holds(l.cfg.Holds)
+}
+
+// holds says that a log ends here, if more records of it are known.
+func (s stretch) holds(known uint64) error {
+	if s.next > known {
 		return nil
 	}
-	place := end.name
-	if place == "" {
-		place = l.cfg.Dir
-	}
-	return &journal.CorruptError{Place: place, Offset: end.end, Seq: end.next,
-		Reason: fmt.Sprintf("%v, and %d records are known to have been durable", end.why, l.cfg.Holds)}
+	return &journal.CorruptError{Place: s.name, Offset: s.end, Seq: s.next,
+		Reason: fmt.Sprintf("%v, and %d records are known to have been durable", s.why, known)}
 }
 
 // repair looks at everything after the last frame of the tail or of an unused
@@ -265,20 +282,23 @@ func zeroRest(f File, w *window, off int64) (int64, error) {
 
 // adopt takes the scanned segments over, the tail as the active one.
 func (l *Log) adopt(scans []scan, tail int) error {
+	l.next = l.origin.seq
 	for i, s := range scans {
 		l.newest = s.id
 		if i > tail {
 			l.spares = append(l.spares, s.segment)
 			continue
 		}
-		l.held = append(l.held, held{segment: s.segment, marks: s.marks, end: s.end})
-		l.next = s.next
+		h := newHeld(s.segment)
+		h.marks, h.end = s.marks, s.end
+		l.held = append(l.held, h)
+		l.next, l.tail = s.next, h
 	}
 	if err := l.cfg.FS.SyncDir(l.cfg.Dir); err != nil {
 		return fmt.Errorf("sync folder: %w", err)
 	}
 	if tail >= 0 {
-		f, err := l.cfg.FS.Open(scans[tail].name)
+		f, err := l.cfg.FS.Open(l.tail.name)
 		if err != nil {
 			return err
 		}

@@ -93,11 +93,13 @@ func decodeHeader(b []byte, id uint64) (segment, error) {
 }
 
 // makeSegment writes header and zeros under a temporary name, syncs them, gives
-// the file its name and syncs the folder. A crash in between leaves a file that
-// the next Open removes, or an unused segment.
-func makeSegment(fs FS, dir string, id, salt uint64, size int64) (segment, error) {
+// the file its name and syncs the folder. The file is a new one, or that of a spent
+// segment of the same size, whose bytes are overwritten: check values have the salt
+// of the segment, so that old frames do not pass even if a disk loses the zeros. A
+// crash in between leaves a file that the next Open removes, or an unused segment.
+func makeSegment(fs FS, dir, spent string, id, salt uint64, size int64) (segment, error) {
 	name := segmentName(dir, id)
-	f, err := fs.Create(name + newSuffix)
+	f, err := beginSegment(fs, dir, spent, name+newSuffix)
 	if err != nil {
 		return segment{}, fmt.Errorf("make segment %d: %w", id, err)
 	}
@@ -115,6 +117,22 @@ func makeSegment(fs FS, dir string, id, salt uint64, size int64) (segment, error
 		return segment{}, fmt.Errorf("make segment %d: sync folder: %w", id, err)
 	}
 	return segment{id: id, size: size, base: saltCRC(id, salt), name: name}, nil
+}
+
+// beginSegment opens a file for a segment under a temporary name. The old name of
+// a spent one is gone from the disk before its first byte is overwritten: two names
+// must never lead to the same bytes.
+func beginSegment(fs FS, dir, spent, name string) (File, error) {
+	if spent == "" {
+		return fs.Create(name)
+	}
+	if err := fs.Rename(spent, name); err != nil {
+		return nil, err
+	}
+	if err := fs.SyncDir(dir); err != nil {
+		return nil, err
+	}
+	return fs.Open(name)
 }
 
 func zeroFill(f File, header []byte, size int64) error {
