@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
+	"github.com/mbp-market/mbp/engine/audit"
 )
 
 // TestAuditFailureStopsNothing: without a folder for its checkpoints the tree
@@ -43,7 +44,7 @@ func TestAuditFailureStopsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the end of the failure", func() bool { return signed() == 3 && failed("0")() })
-	report, err := notary.Check(t.Context(), r.dir, r.journal)
+	report, err := notary.Check(t.Context(), r.dir, func(uint64) (audit.Records, error) { return r.journal, nil })
 	if err != nil || report.Records < 3 || report.Checkpoints < 2 {
 		t.Errorf("%+v, %v", report, err)
 	}

@@ -75,6 +75,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 			root.AddCommand(c)
 		}
 	}
+	add("load", offline.FsckCommand())
 	add("run", serveCommand())
 	add("trade", remote.Commands()...)
 	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.RuleCommand(), notary.Command())

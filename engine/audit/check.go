@@ -122,8 +122,12 @@ type Report struct {
 // Check compares the journal with the tree's file, and both with every checkpoint
 // and its signature. The error joins what does not hold, up to a bound; the
 // report counts what does. A nil fs is the machine's own. It writes nothing.
-func Check(ctx context.Context, fs file.FS, dir string, log Records, v Verifier) (Report, error) {
-	a, err := OpenArchive(fs, dir, log, v)
+//
+// log opens the journal. It is called when the checkpoints are known, and told how
+// many records they cover: beside a server, which goes on to sign, a journal that
+// was opened before would seem short.
+func Check(ctx context.Context, fs file.FS, dir string, v Verifier, log func(signed uint64) (Records, error)) (Report, error) {
+	a, err := OpenArchive(fs, dir, nil, v)
 	if err != nil {
 		return Report{}, err
 	}
@@ -149,14 +153,21 @@ func (c *checker) fault(err error) {
 	}
 }
 
-func (c *checker) run(ctx context.Context, log Records, v Verifier) error {
+func (c *checker) run(ctx context.Context, open func(signed uint64) (Records, error), v Verifier) error {
 	for _, size := range c.folder.has() {
 		signed, err := c.folder.checkpoint(size, v)
+		if errors.Is(err, iofs.ErrNotExist) {
+			continue // a server has thinned them since they were listed
+		}
 		if err != nil {
 			c.fault(err)
 			continue
 		}
 		c.want[size], c.out.Signed = signed.Checkpoint, size
+	}
+	log, err := open(c.out.Signed)
+	if err != nil {
+		return err
 	}
 	first, next := log.First(), log.Next()
 	if next-1 < c.out.Signed {
@@ -176,7 +187,7 @@ func (c *checker) run(ctx context.Context, log Records, v Verifier) error {
 		c.edge, c.at = edge, tlog.StoredHashCount(int64(c.out.Archived))
 	}
 	var leaf []byte
-	err := log.Read(first, func(r journal.Record) error {
+	err = log.Read(first, func(r journal.Record) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

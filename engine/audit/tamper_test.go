@@ -258,8 +258,13 @@ func look(fs *faultfs.FS, key *Key) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = Check(context.Background(), fs, "audit", l, key.Verifier())
+	_, err = Check(context.Background(), fs, "audit", key.Verifier(), given(l))
 	return errors.Join(err, x.Close())
+}
+
+// given opens a log that is open.
+func given(log Records) func(uint64) (Records, error) {
+	return func(uint64) (Records, error) { return log, nil }
 }
 
 // content is what a reader of the journal gets.
@@ -351,7 +356,7 @@ func TestLostEndRefusesToStart(t *testing.T) {
 	if err := x.Run(t.Context()); !errors.Is(err, ErrLost) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Check(t.Context(), fs, "audit", l, key.Verifier()); !errors.Is(err, ErrLost) {
+	if _, err := Check(t.Context(), fs, "audit", key.Verifier(), given(l)); !errors.Is(err, ErrLost) {
 		t.Errorf("%v", err)
 	}
 }
@@ -370,7 +375,7 @@ func TestDamagedCheckpointsAreTold(t *testing.T) {
 	if err != nil || x.Newest().Size != 10 || !strings.Contains(told.String(), "checkpoint 20") {
 		t.Errorf("%v, newest %d, told %q", err, x.Newest().Size, told.String())
 	}
-	report, err := Check(t.Context(), fs, "audit", log, key.Verifier())
+	report, err := Check(t.Context(), fs, "audit", key.Verifier(), given(log))
 	if !errors.Is(err, ErrInvalid) || report.Checkpoints != 1 || report.Records != 20 {
 		t.Errorf("%+v, %v", report, err)
 	}

@@ -201,7 +201,7 @@ func TestAgainstNaiveTree(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Check(t.Context(), fs, "audit", log, key.Verifier()); err != nil {
+	if _, err := Check(t.Context(), fs, "audit", key.Verifier(), given(log)); err != nil {
 		t.Error(err)
 	}
 }
@@ -317,7 +317,7 @@ func TestResume(t *testing.T) {
 		t.Errorf("gone on: %+v, want %+v", got.Checkpoint, want.Checkpoint)
 	}
 	stored := uint64(tlog.StoredHashCount(1500) - tlog.StoredHashCount(1000))
-	report, err := Check(t.Context(), later, "audit", log, key.Verifier())
+	report, err := Check(t.Context(), later, "audit", key.Verifier(), given(log))
 	if want := (Report{Records: 500, Archived: 1000, Hashes: stored, Checkpoints: 1, Signed: 1500}); err != nil || report != want {
 		t.Errorf("%+v, want %+v: %v", report, want, err)
 	}
@@ -382,7 +382,7 @@ func TestCrashAnywhere(t *testing.T) {
 				if c := x.Newest(); !bytes.Equal(c.Root[:], naiveRoot(leaves)) {
 					t.Errorf("operation %d, keep %s: %d records have another root", op, keep, c.Size)
 				}
-				if _, err := Check(t.Context(), fs, "audit", log, key.Verifier()); err != nil {
+				if _, err := Check(t.Context(), fs, "audit", key.Verifier(), given(log)); err != nil {
 					t.Errorf("operation %d, keep %s: %v", op, keep, err)
 				}
 			}

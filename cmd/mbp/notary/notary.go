@@ -103,14 +103,21 @@ func Damage(err error) bool {
 }
 
 // Check compares the journal of a data folder with its audit tree, and both with
-// every checkpoint. The report is empty if there is no tree. It writes nothing.
-func Check(ctx context.Context, data string, log audit.Records) (audit.Report, error) {
+// every checkpoint; ErrNone if there is no tree. log is as for audit.Check. It
+// writes nothing.
+func Check(ctx context.Context, data string, log func(signed uint64) (audit.Records, error)) (audit.Report, error) {
 	key, err := Open(data, false)
-	if err != nil || key == nil {
+	if err == nil && key == nil {
+		err = fmt.Errorf("%s: %w", data, ErrNone)
+	}
+	if err != nil {
 		return audit.Report{}, err
 	}
-	return audit.Check(ctx, nil, Dir(data), log, key.Verifier())
+	return audit.Check(ctx, nil, Dir(data), key.Verifier(), log)
 }
+
+// ErrNone: the data folder has no audit tree.
+var ErrNone = errors.New("there is no audit tree")
 
 // Explain adds to an error of opening a journal or its tree what can be done, if
 // records are gone that were signed.

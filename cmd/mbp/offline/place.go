@@ -38,7 +38,7 @@ func (p *place) open(progress func(done, total int64)) (*file.Reader, uint64, er
 	if err != nil {
 		return nil, 0, exit.BadUsage(err)
 	}
-	log, err := file.OpenReader(file.ReaderConfig{Dir: dir, Archive: p.archive, Holds: holds, Progress: progress})
+	log, err := p.reader(holds, progress)
 	if notary.Damage(err) {
 		return nil, holds, notary.Explain(err, p.data, holds)
 	}
@@ -46,4 +46,9 @@ func (p *place) open(progress func(done, total int64)) (*file.Reader, uint64, er
 		return nil, holds, exit.BadUsage(err)
 	}
 	return log, holds, nil
+}
+
+// reader opens the journal with what is known of its length.
+func (p *place) reader(holds uint64, progress func(done, total int64)) (*file.Reader, error) {
+	return file.OpenReader(file.ReaderConfig{Dir: notary.Journal(p.data), Archive: p.archive, Holds: holds, Progress: progress})
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/mbp-market/mbp/engine/replay"
 )
 
-// audit is what `mbp replay` was told.
-type audit struct {
+// again is what `mbp replay` was told.
+type again struct {
 	replay.Options
 	place
 	want   string
@@ -25,7 +25,7 @@ type audit struct {
 
 // ReplayCommand folds a journal again.
 func ReplayCommand() *cobra.Command {
-	x := &audit{}
+	x := &again{}
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Fold a journal again, and decide it again",
@@ -61,7 +61,7 @@ Exit codes: 0 all of it holds, 1 it does not, 2 wrong usage or no journal there.
 	return cmd
 }
 
-func (x *audit) run(ctx context.Context, stdout io.Writer) error {
+func (x *again) run(ctx context.Context, stdout io.Writer) error {
 	if x.want != "" {
 		if err := x.Want.UnmarshalText([]byte(x.want)); err != nil {
 			return exit.BadUsage(err)

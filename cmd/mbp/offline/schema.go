@@ -1,6 +1,7 @@
 // Package offline holds the verbs of mbp that need no server: they judge schemas,
-// check resolution rules, and fold journals again. It promises that they change
-// nothing they read, and refuses to talk to a running platform.
+// check resolution rules, fold journals again, and look for damage in a data folder.
+// It promises that they change nothing they read and may run beside a server, and
+// refuses to talk to one.
 package offline
 
 import (

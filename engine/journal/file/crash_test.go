@@ -33,6 +33,7 @@ type scene struct {
 	defect  wrap
 	release bool
 	archive string
+	keeps   []faultfs.Keep // the ways to crash; nil: all
 }
 
 func (s scene) open(fs file.FS) (*file.Log, error) { return openArchived(fs, s.archive) }
@@ -199,8 +200,12 @@ const maxBroken = 20
 // every way to crash, for as many seeds as make so many runs. It returns how many
 // runs it made and the first few breaks of a promise.
 func (s scene) everyCrash(least int) (runs int, broken []error) {
+	keeps := s.keeps
+	if keeps == nil {
+		keeps = faultfs.Keeps[:]
+	}
 	for seed := uint64(0); runs < least && len(broken) < maxBroken; seed++ {
-		for _, keep := range faultfs.Keeps {
+		for _, keep := range keeps {
 			for at := 2; ; at++ { // each operation twice: see aftermath
 				finished, err := s.crashOnce(keep, seed, at, 0)
 				runs++

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/faultfs"
+	"github.com/mbp-market/mbp/engine/journal/file"
 )
 
 // smallLog returns a disk with five batches in two segments, the records in them,
@@ -43,7 +44,35 @@ func smallLog(t *testing.T) (disk *faultfs.FS, records []journal.Record, ends ma
 
 // reopen opens a damaged log and returns how many records it holds, -1 if it
 // refuses as damaged. Anything but a prefix of whole batches is an error.
+//
+// A reader sees what Open will find, or refuses, too.
 func reopen(disk *faultfs.FS, records []journal.Record, ends map[int]bool) (int, error) {
+	seen, err := looked(disk)
+	if err != nil {
+		return 0, err
+	}
+	n, err := reopened(disk, records, ends)
+	if err == nil && n != seen {
+		return 0, fmt.Errorf("the reader has seen %d records, the log has %d", seen, n)
+	}
+	return n, err
+}
+
+// looked returns how many records a reader finds, -1 if it refuses.
+func looked(disk *faultfs.FS) (int, error) {
+	r, err := file.OpenReader(file.ReaderConfig{Dir: dir, FS: disk})
+	var got []journal.Record
+	if err == nil {
+		got, err = contents(r, 1)
+	}
+	var corrupt *journal.CorruptError
+	if errors.As(err, &corrupt) {
+		return -1, nil
+	}
+	return len(got), err
+}
+
+func reopened(disk *faultfs.FS, records []journal.Record, ends map[int]bool) (int, error) {
 	l, err := openSmall(disk)
 	var corrupt *journal.CorruptError
 	if errors.As(err, &corrupt) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/journal/faultfs"
 	"github.com/mbp-market/mbp/engine/journal/file"
 )
 
@@ -193,7 +194,9 @@ func (fs twoNames) SyncDir(dir string) error {
 
 func TestCrashTestHasTeeth(t *testing.T) {
 	plain := func(defect wrap) scene { return scene{defect: defect} }
-	releases := func(defect wrap) scene { return scene{defect, true, "archive"} }
+	releases := func(defect wrap) scene { return scene{defect: defect, release: true, archive: "archive"} }
+	twice := releases(func(fs file.FS) file.FS { return twoNames{fs, new(bool)} })
+	twice.keeps = []faultfs.Keep{faultfs.KeepRandom} // of two renames, the later one alone
 	for name, s := range map[string]scene{
 		"sync removed":               plain(withoutSync),
 		"first batch not synced":     plain(firstUnsynced),
@@ -204,10 +207,10 @@ func TestCrashTestHasTeeth(t *testing.T) {
 		"archive not synced":         releases(func(fs file.FS) file.FS { return lyingCreate{fs, "archive"} }),
 		"archive folder not synced":  releases(func(fs file.FS) file.FS { return unsyncedFolder(fs, "archive") }),
 		"origin not synced":          releases(func(fs file.FS) file.FS { return lyingCreate{fs, "log/FIRST"} }),
-		"spent under its old name":   releases(func(fs file.FS) file.FS { return twoNames{fs, new(bool)} }),
+		"spent under its old name":   twice,
 		"folder never synced":        {defect: func(fs file.FS) file.FS { return unsyncedFolder(fs, dir) }, release: true},
 	} {
-		runs, broken := s.everyCrash(2500)
+		runs, broken := s.everyCrash(500)
 		lost := 0
 		for _, err := range broken {
 			var corrupt *journal.CorruptError

@@ -131,6 +131,7 @@ func TestFailuresStopTheLog(t *testing.T) {
 		"write":       failing(faultfs.Write, syscall.EIO, 0),
 		"short write": failing(faultfs.Write, syscall.EIO, 700),
 		"disk full":   failing(faultfs.Write, syscall.ENOSPC, 512),
+		"read-only":   failing(faultfs.Write, syscall.EROFS, 0),
 		"sync":        failing(faultfs.Sync, syscall.EIO, 0),
 	}
 	for name, plan := range faults {

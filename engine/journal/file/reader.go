@@ -1,6 +1,8 @@
 package file
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +44,7 @@ type Reader struct {
 	begin origin
 	parts []part // the segments that hold records, each following the one before
 	next  uint64
+	empty string // name of the first segment, if none has a record
 	held  bool
 	torn  int64
 	total int64
@@ -51,6 +54,14 @@ type Reader struct {
 type part struct {
 	stretch  // of the last one all of it, of the others the first frame
 	archived bool
+}
+
+// length is the bytes of a segment that are read: all, but for the last.
+func (r *Reader) length(i int) int64 {
+	if i == len(r.parts)-1 {
+		return r.parts[i].end
+	}
+	return r.parts[i].size
 }
 
 // openAttempts is how often a folder is looked at that changes meanwhile: each
@@ -151,12 +162,34 @@ func (r *Reader) order(old int) error {
 		return &journal.CorruptError{Place: s.name, Offset: headerBlock, Seq: r.begin.seq,
 			Reason: fmt.Sprintf("the log begins at sequence %d, its first segment holds %d: %v", r.begin.seq, s.first, s.why)}
 	}
+	for _, p := range r.parts[used:] {
+		if err := r.unused(p); err != nil {
+			return err
+		}
+	}
 	for i, p := range r.parts[old:used] {
 		if p.first == 0 {
 			return &journal.CorruptError{Place: p.name, Offset: headerBlock, Reason: fmt.Sprintf("%v, but segment %d holds records", p.why, r.parts[old+i+1].id)}
 		}
 	}
+	if used == 0 && len(r.parts) > 0 {
+		r.empty = r.parts[0].name
+	}
 	r.parts = r.parts[:used]
+	return nil
+}
+
+// unused checks that a segment without a first batch has no later one, unless it
+// has been taken into use since it was looked at.
+func (r *Reader) unused(p part) error {
+	err := opened(r.cfg.FS, p.name, p.id, func(w *window, _ segment) error { return p.notTorn(w) })
+	var corrupt *journal.CorruptError
+	if !errors.As(err, &corrupt) {
+		return err
+	}
+	if now, failed := peek(r.cfg.FS, p.name, p.id); failed != nil || now.first == 0 {
+		return err
+	}
 	return nil
 }
 
@@ -180,9 +213,12 @@ func (r *Reader) end() error {
 	if r.next = tail.next; s.next == 0 || r.next == tail.first { // it has no other batch
 		r.next = tail.first
 		r.parts = r.parts[:len(r.parts)-1]
+		if n := len(r.parts); n > 0 {
+			r.parts[n-1].end = r.parts[n-1].size
+		}
 	}
-	for _, p := range r.parts {
-		r.total += p.size
+	for i := range r.parts {
+		r.total += r.length(i)
 	}
 	return nil
 }
@@ -193,9 +229,9 @@ type tailScan struct {
 	newest uint64 // first sequence of the last frame
 }
 
-// endOf walks the last segment, and returns how many bytes that are not zero lie
-// beyond its end. An intact frame there is damage before it, unless the segment has
-// grown while it was read.
+// endOf walks the last segment, and returns how many bytes were written beyond its
+// end. What is no trace of a crash there is damage, unless the segment has grown
+// while it was read.
 func (r *Reader) endOf(tail part) (s tailScan, torn int64, err error) {
 	err = opened(r.cfg.FS, tail.name, tail.id, func(w *window, seg segment) error {
 		s.segment, s.end = seg, headerBlock
@@ -208,44 +244,28 @@ func (r *Reader) endOf(tail part) (s tailScan, torn int64, err error) {
 			if err != nil {
 				return err
 			}
-			off, seq, err := findFrame(w, s.end, seg)
-			if err != nil {
+			var corrupt *journal.CorruptError
+			if err = s.notTorn(w); err == nil {
+				torn, err = written(w, s.end)
+			}
+			if !errors.As(err, &corrupt) {
 				return err
 			}
-			if off == 0 {
-				torn, err = dirty(w, s.end)
-				return err
-			}
-			w.buf = w.buf[:0]
-			if fr, err := w.frameAt(s.end, seg.size, seg.base); err != nil || fr.first != s.next {
-				return &journal.CorruptError{Place: tail.name, Offset: s.end, Seq: s.next,
-					Reason: fmt.Sprintf("%v, but an intact batch with sequence %d follows at offset %d", s.why, seq, off)}
+			w.buf = w.buf[:0] // it may have grown since it was read
+			if _, again, err := w.walk(seg, s.end, func(_ int64, fr frame) error {
+				return errors.Join(fr.each(seg.base, 0, func(journal.Record) error { return nil }), errEnd)
+			}); again != nil || !errors.Is(err, errEnd) {
+				return corrupt
 			}
 		}
 	})
 	return s, torn, err
 }
 
-// dirty counts the bytes from an offset to the last one that is not zero.
-func dirty(w *window, from int64) (n int64, err error) {
-	for off := from; off < w.size; off += headerBlock {
-		b, err := w.bytes(off, int(min(headerBlock, w.size-off)))
-		if err != nil {
-			return n, err
-		}
-		for i := range b {
-			if b[i] != 0 {
-				n = off + int64(i) + 1 - from
-			}
-		}
-	}
-	return n, nil
-}
-
 // last is the end of the log.
 func (r *Reader) last() stretch {
 	if len(r.parts) == 0 {
-		return stretch{segment: segment{name: r.cfg.Dir}, next: r.next, why: errNoFrame}
+		return stretch{segment: segment{name: cmp.Or(r.empty, r.cfg.Dir)}, next: r.next, end: headerBlock, why: errNoFrame}
 	}
 	return stretch{segment: r.parts[len(r.parts)-1].segment, next: r.next, end: r.parts[len(r.parts)-1].end, why: r.parts[len(r.parts)-1].why}
 }
@@ -268,7 +288,7 @@ func (r *Reader) Held() bool { return r.held }
 // crash left, which the next Open cuts, or an append under way.
 func (r *Reader) Torn() int64 { return r.torn }
 
-// Bytes returns the length of the segments that are read.
+// Bytes returns how many bytes are read: the segments without the unused end.
 func (r *Reader) Bytes() int64 { return r.total }
 
 // Segments returns how many segments are read, and how many of them in the archive.
@@ -291,7 +311,7 @@ func (r *Reader) Read(from uint64, fn func(journal.Record) error) error {
 	p := &progress{r: r}
 	for i := range r.parts {
 		if i < at {
-			p.skip(r.parts[i])
+			p.skip(i)
 			continue
 		}
 		if err := r.part(i, from, fn, p); errors.Is(err, journal.ErrStop) {
@@ -333,7 +353,7 @@ func (r *Reader) part(i int, from uint64, fn func(journal.Record) error, p *prog
 			err = s.corrupt(follows)
 		}
 		if err == nil {
-			p.skip(r.parts[i])
+			p.skip(i)
 			return nil
 		}
 		if !errors.As(err, &corrupt) && !errors.Is(err, iofs.ErrNotExist) {
@@ -364,15 +384,16 @@ func (r *Reader) follow(i int) (bool, error) {
 }
 
 // Check reads every segment with every check value, and goes on behind damage with
-// the next one. It returns how many records are intact.
-func (r *Reader) Check(fault func(*journal.CorruptError)) (records uint64, err error) {
+// the next one. It returns how many records are intact, and ctx's error if that
+// ended first.
+func (r *Reader) Check(ctx context.Context, fault func(*journal.CorruptError)) (records uint64, err error) {
 	p := &progress{r: r}
 	for i := range r.parts {
-		err := r.part(i, 0, func(journal.Record) error { records++; return nil }, p)
+		err := r.part(i, 0, func(journal.Record) error { records++; return ctx.Err() }, p)
 		var corrupt *journal.CorruptError
 		if errors.As(err, &corrupt) {
 			fault(corrupt)
-			p.skip(r.parts[i])
+			p.skip(i)
 		} else if err != nil {
 			return records, err
 		}
@@ -397,8 +418,8 @@ func (p *progress) add(n int64) {
 }
 
 // skip ends a segment, whatever was read of it.
-func (p *progress) skip(s part) {
-	p.base += s.size
+func (p *progress) skip(i int) {
+	p.base += p.r.length(i)
 	p.restart()
 	p.tell()
 }

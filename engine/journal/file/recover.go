@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -197,8 +198,8 @@ func (s stretch) holds(known uint64) error {
 }
 
 // repair looks at everything after the last frame of the tail or of an unused
-// segment: an intact frame there is damage before it; anything else but zeros is
-// the trace of a crash and is zeroed. Then it makes durable what it found.
+// segment: what is not zero is damage (see notTorn), or the trace of a crash, and is
+// zeroed. Then it makes durable what it found.
 func (l *Log) repair(s *scan, tail bool) (err error) {
 	f, err := l.cfg.FS.Open(s.name)
 	if err != nil {
@@ -206,11 +207,8 @@ func (l *Log) repair(s *scan, tail bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := &window{f: f, size: s.size, ahead: firstRead}
-	if off, seq, err := findFrame(w, s.end, s.segment); err != nil {
+	if err := s.notTorn(w); err != nil {
 		return err
-	} else if off != 0 {
-		return &journal.CorruptError{Place: s.name, Offset: s.end, Seq: max(1, s.next),
-			Reason: fmt.Sprintf("%v, but an intact batch with sequence %d follows at offset %d", s.why, seq, off)}
 	}
 	cut, err := zeroRest(f, w, s.end)
 	if err != nil {
@@ -234,9 +232,68 @@ func (l *Log) repair(s *scan, tail bool) (err error) {
 	return nil
 }
 
+// notTorn says that what follows the last frame of a segment is no trace of a
+// crash: an intact frame, which is written only when the one before is durable; or
+// anything but zeros beyond the length that a broken frame, whose head is intact,
+// has, because nothing was written there yet.
+func (s stretch) notTorn(w *window) error {
+	off, seq, err := findFrame(w, s.end, s.segment)
+	if err != nil {
+		return err
+	}
+	broken := &journal.CorruptError{Place: s.name, Offset: s.end, Seq: max(1, s.next)}
+	if off != 0 {
+		broken.Reason = fmt.Sprintf("%v, but an intact batch with sequence %d follows at offset %d", s.why, seq, off)
+		return broken
+	}
+	fr, err := w.frameAt(s.end, s.size, s.base)
+	if errors.Is(err, errNoFrame) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	after := s.end + int64(fr.size) // fr is not valid after this
+	n, err := written(w, after)
+	if err == nil && n > 0 {
+		broken.Reason = fmt.Sprintf("%v, but %d bytes were written after its end at offset %d", s.why, n, after)
+		return broken
+	}
+	return err
+}
+
+// written counts the bytes from an offset to the last one that is not zero.
+func written(w *window, from int64) (n int64, err error) {
+	for off := from; off < w.size; off += headerBlock {
+		b, err := w.bytes(off, int(min(headerBlock, w.size-off)))
+		if err != nil {
+			return n, err
+		}
+		if !zero(b) {
+			n = off + int64(len(bytes.TrimRight(b, "\x00"))) - from
+		}
+	}
+	return n, nil
+}
+
+// zeros is read-only.
+var zeros [headerBlock]byte
+
+// zero reports whether at most a block of bytes is zero.
+func zero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
+
 // findFrame returns offset and sequence of the first intact frame after off, or 0.
 func findFrame(w *window, off int64, seg segment) (int64, uint64, error) {
 	for off += alignment; off+frameHeader <= seg.size; off += alignment {
+		if off%headerBlock == 0 && off+headerBlock <= seg.size {
+			b, err := w.bytes(off, headerBlock)
+			if err != nil {
+				return 0, 0, err
+			}
+			if zero(b) { // as nearly all of an unused segment is
+				off += headerBlock - alignment
+				continue
+			}
+		}
 		b, err := w.bytes(off, 4)
 		if err != nil {
 			return 0, 0, err
@@ -261,7 +318,6 @@ func findFrame(w *window, off int64, seg segment) (int64, uint64, error) {
 // zeroRest zeroes every block from off on that is not zero and returns how many
 // bytes it wrote.
 func zeroRest(f File, w *window, off int64) (int64, error) {
-	var zeros [headerBlock]byte
 	wrote := int64(0)
 	for off < w.size {
 		n := min(headerBlock-off%headerBlock, w.size-off)
@@ -269,7 +325,7 @@ func zeroRest(f File, w *window, off int64) (int64, error) {
 		if err != nil {
 			return wrote, err
 		}
-		if string(b) != string(zeros[:n]) {
+		if !zero(b) {
 			if _, err := f.WriteAt(zeros[:n], off); err != nil {
 				return wrote, err
 			}

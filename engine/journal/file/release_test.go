@@ -228,11 +228,11 @@ func TestReleaseBesideEverything(t *testing.T) {
 			}
 		})
 	}
-	fill(t, l, 900)
+	fill(t, l, 450)
 	close(done)
 	wg.Wait()
 	whole(t, l, 1)
-	if l.First() < 500 {
+	if l.First() < 200 {
 		t.Errorf("first is %d", l.First())
 	}
 }
