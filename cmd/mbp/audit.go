@@ -24,7 +24,7 @@ func (p *platform) openJournal(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
-	p.journal, err = file.Open(file.Config{Dir: notary.Journal(p.cfg.Data), Holds: holds, Logger: p.log})
+	p.journal, err = file.Open(file.Config{Dir: notary.Journal(p.cfg.Data), Archive: p.cfg.Archive, Holds: holds, Logger: p.log})
 	if err != nil {
 		return notary.Explain(err, p.cfg.Data, holds)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
@@ -31,6 +32,8 @@ type Config struct {
 	Listen         string        // address of the HTTP listener, host:port; port 0 takes a free one
 	AllowRemote    bool          // listen on an address that other machines reach, in plain HTTP
 	Data           string        // folder of journal, audit tree, lake and admin.key; made if absent
+	Archive        string        // folder of released segments of the journal, made if absent; empty: all stay in the journal
+	ArchiveAfter   uint64        // decisions that stay in the journal in any case
 	Env            string        // name of this installation in metrics of the panel
 	RUMURL         string        // where the panel sends its vitals; empty: nowhere
 	DbtResults     string        // run_results.json of the dbt project, read at scrape time; empty: no metric
@@ -55,7 +58,7 @@ type Config struct {
 
 func defaultConfig() Config {
 	return Config{
-		Listen: "127.0.0.1:8420", Data: "./mbp-data", Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
+		Listen: "127.0.0.1:8420", Data: "./mbp-data", ArchiveAfter: 1 << 20, Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
 		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
 		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
@@ -71,6 +74,8 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", c.Listen, "address of the HTTP listener, `host:port`; port 0 takes a free one")
 	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP, so put TLS in front")
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the audit tree, the lake and admin.key; made if absent")
+	f.StringVar(&c.Archive, "archive", c.Archive, "`folder` that takes the segments of the journal which a snapshot covers and every reader has read; none are released while there is no snapshot; empty: all stay")
+	f.Uint64Var(&c.ArchiveAfter, "archive-after", c.ArchiveAfter, "newest decisions that stay in the journal in any case")
 	f.StringVar(&c.Env, "env", c.Env, "`name` of this installation in the panel's metrics")
 	f.StringVar(&c.RUMURL, "rum-url", c.RUMURL, "`URL` to which the panel sends its vitals; empty: nowhere")
 	f.StringVar(&c.DbtResults, "dbt-results", c.DbtResults, "run_results.json `file` of the dbt project, read at scrape time; empty: no metric")
@@ -190,6 +195,7 @@ func (c *Config) Validate() error {
 	fault(err == nil && !loopback(host) && !c.AllowRemote,
 		"listen: other machines reach %q and this is plain HTTP; say allow-remote if something in front speaks TLS", c.Listen)
 	fault(c.Data == "", "data: the folder is missing")
+	fault(c.Archive != "" && within(c.Archive, notary.Journal(c.Data)), "archive: it lies within the journal itself")
 	fault(len(c.Env) < 1 || len(c.Env) > 32 || strings.Trim(c.Env, "abcdefghijklmnopqrstuvwxyz0123456789-") != "",
 		"env: 1..32 characters a-z, 0-9, -")
 	_, err = fe.Policy(c.RUMURL)
@@ -211,6 +217,12 @@ func (c *Config) Validate() error {
 	fault(c.CDCFlush < 10*time.Millisecond || c.CDCFlush > time.Minute, "cdc-flush: 10ms..1m")
 	fault(c.Shutdown < time.Second || c.Shutdown > 5*time.Minute, "shutdown: 1s..5m")
 	return errors.Join(errs...)
+}
+
+// within reports whether a path is a folder or lies in it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func (c *Config) traders() rate.Limit { return limit(c.TraderRate, c.TraderBurst) }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/cmd/mbp/machine"
+	"github.com/mbp-market/mbp/cmd/mbp/retain"
 	"github.com/mbp-market/mbp/data/cdc"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/data/contracts"
@@ -50,6 +51,9 @@ type platform struct {
 	server   *http.Server
 	conns    int // most connections at once
 	listener *sockets.Listener
+
+	keeper   *retain.Keeper // nil if there is no archive
+	snapshot func() uint64  // the sequence after what the oldest snapshot covers, 0: none; nil: nobody makes any
 
 	writer atomic.Pointer[error] // why the writer takes no decisions
 	lake   atomic.Pointer[error] // why no rows move into the lake
@@ -96,6 +100,9 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		FlushEvery: p.cfg.CDCFlush, Head: p.seq.Durable,
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.keepJournal(metrics); err != nil {
 		return err
 	}
 	if p.cfg.DbtResults != "" {
@@ -174,6 +181,9 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		}
 		return nil
 	})
+	if keeper := p.keeper; keeper != nil {
+		g.Go(func() error { return keeper.Run(life) })
+	}
 	g.Go(func() error { return p.api.Run(life) })
 	p.listener = sockets.Limit(l, p.conns)
 	g.Go(func() error {

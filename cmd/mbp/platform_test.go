@@ -105,24 +105,30 @@ type running struct {
 	*platform
 	flaky *flaky
 	dir   string
+	addr  string
 	shut  func(grace time.Duration) error // once; at the end of the test at the latest
 }
 
-func runPlatform(t *testing.T) *running {
+func runPlatform(t *testing.T, change ...func(*Config)) *running {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := defaultConfig()
+	cfg.Listen = l.Addr().String()
 	cfg.Data, cfg.DbtResults, cfg.CDCFlush = filepath.Join(t.TempDir(), "data"), "", 10*time.Millisecond
 	cfg.AuditEvery = 100 * time.Millisecond
+	for _, f := range change {
+		f(&cfg)
+	}
 	p, err := open(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &running{platform: p, flaky: &flaky{Reader: p.journal}, dir: cfg.Data}
 	p.source = follow(r.flaky)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.addr = cfg.Listen
 	life, end := context.WithCancel(context.Background())
 	g, failed := errgroup.WithContext(context.Background())
 	if err := p.start(life, failed, g, l); err != nil {

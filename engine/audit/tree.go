@@ -267,14 +267,15 @@ func (t *Tree) resume(ctx context.Context) error {
 		t.grew(edge)
 		return err
 	}
-	if first := t.cfg.Log.First(); first > 1 {
-		return fmt.Errorf("the tree is damaged or absent, and the journal begins at %d: bring back the file from a copy: %w", first, journal.ErrArchived)
-	}
 	if c.Size > 0 {
 		t.cfg.Logger.Warn("the audit tree is damaged or absent and is hashed again", "records", c.Size)
 	}
 	t.grew(frontier{})
-	if err := t.catchUp(ctx, c.Size+1); err != nil {
+	err := t.catchUp(ctx, c.Size+1)
+	if errors.Is(err, journal.ErrArchived) {
+		return fmt.Errorf("the tree is damaged or absent, and the journal begins at %d: bring back the file from a copy: %w", t.cfg.Log.First(), err)
+	}
+	if err != nil {
 		return err
 	}
 	if c.Size > 0 && t.edge.root() != c.Root {

@@ -30,7 +30,7 @@ func (p *plate) open(_ int, g *gate) (journal.Log, file.FS, error) {
 	if p.w.cfg.FS != nil {
 		fs = p.w.cfg.FS(fs)
 	}
-	log, err := file.Open(file.Config{Dir: "journal", FS: fs, SegmentSize: p.segment, Salt: func() uint64 { p.salt++; return p.salt }})
+	log, err := file.Open(file.Config{Dir: "journal", Archive: "archive", FS: fs, SegmentSize: p.segment, Salt: func() uint64 { p.salt++; return p.salt }})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,18 +109,25 @@ func (p *plate) injected(err error) bool {
 	return false
 }
 
-// actions has segments made ahead of use. Both that and an append may need the
-// lock of the spare segments, so nothing is made while an append waits.
+// actions has segments made ahead of use, and released into the archive. Both of
+// that and an append may need the lock of the spare segments, so nothing is done
+// while an append waits.
 func (p *plate) actions() []action {
 	idle := func(m *machine) bool { return up(m) && !m.life.gate.held() }
-	return []action{p.w.on("prepare", 1, idle, func(m *machine) string {
-		m.life.gate.open()
-		defer m.life.gate.hold()
-		if err := p.log.Prepare(); err != nil && !p.injected(err) {
-			p.w.fault(fmt.Errorf("prepare a segment: %w", err))
-		}
-		return ""
-	})}
+	keep := func(name string, do func() error) action {
+		return p.w.on(name, 1, idle, func(m *machine) string {
+			m.life.gate.open()
+			defer m.life.gate.hold()
+			if err := do(); err != nil && !p.injected(err) {
+				p.w.fault(fmt.Errorf("%s a segment: %w", name, err))
+			}
+			return fmt.Sprint(p.log.First())
+		})
+	}
+	return []action{
+		keep("prepare", func() error { return p.log.Prepare() }),
+		keep("release", func() error { return p.log.Release(1 + p.w.rng.Uint64N(p.log.Next())) }),
+	}
 }
 
 func (p *plate) inspect() error { return nil }
