@@ -89,6 +89,13 @@ micro: ## benchmarks of the decision path against their limits (tests/perf/micro
 bench.limits: ## the durable path against the bare disk and a bare HTTP handler (tests/perf/limits/limits.csv)
 	@$(GO) run ./tests/perf/limits
 
+# What is made up comes from a pinned seed; the reports are in out/contract.
+CONTRACT_TIME ?= 90s
+.PHONY: schemathesis
+schemathesis: tools ## hold a running server against its OpenAPI document (CONTRACT_TIME=90s)
+	$(call say,check: schemathesis for $(CONTRACT_TIME))
+	@$(GO) run ./tests/contract -time $(CONTRACT_TIME)
+
 ##@ While working
 
 .PHONY: check
@@ -147,7 +154,7 @@ types:
 	@$(NODE_BIN)/tsc --noEmit -p fe/web
 
 .PHONY: check.long
-check.long: check ## the long suites too: races everywhere, simulations, kills, broken clones
+check.long: check schemathesis ## the long suites too: races everywhere, simulations, kills, broken clones
 	$(call say,check: long suites)
 	@MBP_LONG=1 CGO_ENABLED=1 $(GO) test -race -timeout 60m $$($(GO) list ./... | grep -v '/tests/faults$$')
 	@$(MAKE) sim kills

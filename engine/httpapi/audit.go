@@ -90,7 +90,7 @@ func (a *API) consistency(c *call) (any, error) {
 	}
 	g, err := a.cfg.Audit.Grow(from, to)
 	if errors.Is(err, audit.ErrRange) {
-		return nil, &problem.Refusal{Code: problem.Malformed, Detail: "from is 1 or more, and not above to", Cause: err}
+		return nil, &problem.Refusal{Code: engine.InvalidCommand.String(), Detail: "from is 1 or more, and not above to", Cause: err}
 	}
 	return g, a.auditError(err)
 }

@@ -45,7 +45,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 	refused := grant("c", `{"amount_micros":-1}`)
 	again = grant("c", `{"amount_micros":-1}`)
-	if refused.status != http.StatusBadRequest || again.body != refused.body || again.header.Get("Idempotency-Replayed") != "true" {
+	if refused.status != http.StatusUnprocessableEntity || again.body != refused.body || again.header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("a rejection is replayed, too: %s %s", refused.body, again.body)
 	}
 	if r := e.post("/v1/accounts", e.key("ops", engine.RoleOperator, 0), `{}`, "Idempotency-Key", "a"); r.status != http.StatusCreated || r.header.Get("Idempotency-Replayed") != "" {

@@ -204,14 +204,22 @@ func TestQueriesAreStrict(t *testing.T) {
 		"/v1/markets?limit=0": "limit", "/v1/markets?limit=501": "limit", "/v1/markets?limit=a": "limit", "/v1/markets?after=3": "after",
 		"/v1/decisions?limit=1001": "limit", "/v1/decisions?after=-1": "after", "/v1/decisions?after=x": "after", "/v1/decisions/0": "seq", "/v1/decisions/01": "seq",
 		"/v1/decisions/-1": "seq", "/v1/orders/5": "order", "/v1/accounts/x": "account", "/v1/markets/x": "market",
-		quote: "exactly one", quote + "&amount_micros=0": "amount_micros", quote + "&amount_micros=1&shares_micros=1": "exactly one",
+		quote + "&amount_micros=0":               "amount_micros",
 		quote + "&amount_micros=1&account=acc_1": "account", quote + "&amount_micros=1&post_only=yes": "post_only", quote + "&amount_micros=1&expires_at=0": "expires_at",
 		"/v1/orders?account=x": "account", "/v1/orders": "account", "/v1/markets/mkt_1/book": "outcome", "/v1/markets/mkt_1/book?outcome=YES&depth=101": "depth",
-		"/v1/markets/mkt_1/book?outcome=O1": "outcome", "/v1/orders/ord_5.0": "order", "/v1/orders/ord_5.50": "order", "/v1/quotes?outcome=YES&side=buy&amount_micros=1": "market",
+		"/v1/orders/ord_5.0": "order", "/v1/orders/ord_5.50": "order", "/v1/quotes?outcome=YES&side=buy&amount_micros=1": "market",
 		"/v1/quotes?market=mkt_1&side=buy&amount_micros=1": "outcome", "/v1/quotes?market=mkt_1&outcome=YES&amount_micros=1": "side",
 	} {
 		r := e.get(path, e.admin)
 		if detail, _ := r.doc(t)["detail"].(string); r.status != http.StatusBadRequest || !strings.Contains(detail, name) {
+			t.Errorf("%s: %d %s, want a detail with %q", path, r.status, r.body, name)
+		}
+	}
+	for path, name := range map[string]string{ // each parameter is well-formed, and together they mean nothing
+		quote: "exactly one", quote + "&amount_micros=1&shares_micros=1": "exactly one", "/v1/markets/mkt_1/book?outcome=O1": "outcome",
+	} {
+		r := e.get(path, e.admin)
+		if detail, _ := r.doc(t)["detail"].(string); r.status != http.StatusUnprocessableEntity || r.code(t) != "invalid_command" || !strings.Contains(detail, name) {
 			t.Errorf("%s: %d %s, want a detail with %q", path, r.status, r.body, name)
 		}
 	}

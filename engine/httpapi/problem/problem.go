@@ -72,7 +72,7 @@ var kinds = []Kind{
 	{NotLeader, http.StatusServiceUnavailable, "This server takes no decisions now"},
 	{Failed, http.StatusServiceUnavailable, "The outcome is unknown"},
 	{Internal, http.StatusInternalServerError, "Internal error"},
-	{engine.InvalidCommand.String(), http.StatusBadRequest, "A field is out of range"},
+	{engine.InvalidCommand.String(), http.StatusUnprocessableEntity, "A field is out of range"},
 	{engine.AccountNotFound.String(), http.StatusNotFound, "There is no such account"},
 	{engine.MarketNotFound.String(), http.StatusNotFound, "There is no such market"},
 	{engine.TemplateNotFound.String(), http.StatusNotFound, "There is no such template version"},
