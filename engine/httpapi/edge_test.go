@@ -26,7 +26,7 @@ import (
 
 // edge is a running server over a real journal, with keys for every role.
 type edge struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	api     *API
 	seq     *sequencer.Sequencer
@@ -72,7 +72,7 @@ type options struct {
 	idle bool // the writer and the streams do not run
 }
 
-func start(t *testing.T, o options) *edge {
+func start(t testing.TB, o options) *edge {
 	t.Helper()
 	l, err := file.Open(file.Config{Dir: t.TempDir(), SegmentSize: 1 << 20})
 	if err != nil {
