@@ -50,6 +50,7 @@ test: build ## build everything and run every test (the README's second command)
 	$(call say,test: Node)
 	@node --test fe/rum/*.test.js
 	@$(NODE_BIN)/vitest run --root fe/web --passWithNoTests
+	@$(NODE_BIN)/vitest run --root fe/client
 	$(call say,test: Python)
 	@cd scripts && ../.tools/py/bin/python -m unittest discover -p '*_test.py'
 
@@ -152,6 +153,7 @@ rules:
 types:
 	$(call say,check: TypeScript)
 	@$(NODE_BIN)/tsc --noEmit -p fe/web
+	@$(NODE_BIN)/tsc --noEmit -p fe/client
 
 .PHONY: check.long
 check.long: check schemathesis ## the long suites too: races everywhere, simulations, kills, broken clones
