@@ -55,6 +55,7 @@ var importRules = []importRule{
 	{"obs/telemetry", nil, "everybody logs, so it may need nobody"},
 	{"gate", []string{"gate"}, "the gate judges any system; a gate that imports what it judges is no judge"},
 	{"fe", nil, "the panel is embedded bytes"},
+	{"docs/examples", []string{"engine", "engine/httpapi/client"}, "an example shows what anybody can do from outside"},
 	{"sim", []string{"sim", "engine", "engine/core", "engine/httpapi/client"}, "simulated traders use the engine's public face"},
 	{"tests", nil, "what all tests stand on must not need what they test"},
 	{"tests/linear", []string{"engine", "engine/core", "engine/httpapi/client"}, "a history is judged by what clients saw and by what the engine says it means, never by how it was made"},
