@@ -31,9 +31,10 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("MBP_REWRITE") != "",
 		Setup: func(e *testscript.Env) error {
-			for _, name := range []string{"MBP_URL", "MBP_KEY", "MBP_KEY_FILE"} {
+			for _, name := range []string{"MBP_URL", "MBP_KEY", "MBP_KEY_FILE", "MBP_PROFILE"} {
 				e.Setenv(name, "")
 			}
+			e.Setenv("MBP_PROFILES", filepath.Join(e.WorkDir, "config", "profiles.yaml"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

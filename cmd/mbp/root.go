@@ -53,6 +53,10 @@ func rootCommand(started func()) *cobra.Command {
 Amounts and shares are in credits with up to six decimals (10.5), prices are
 probabilities between 0 and 1 with up to six decimals (0.55). Both are exact.
 
+A server and a key come from --url and --key-file, from MBP_URL and MBP_KEY_FILE, or
+from a profile (mbp profile). Shells complete verbs, flags, markets and profiles:
+mbp completion bash|zsh|fish --help says how.
+
 Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -64,6 +68,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 			return nil
 		},
 	}
+	root.AddCommand(careCommands()...)
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run the platform:"},
 		&cobra.Group{ID: "trade", Title: "Talk to a server:"},

@@ -15,6 +15,9 @@ import (
 	"syscall"
 )
 
+// maxSecret bounds the file of a secret, which has some 60 bytes.
+const maxSecret = 1024
+
 // DataFolder makes the data folder, with its parents, for its owner alone, and
 // refuses one in which anybody may write.
 //
@@ -71,7 +74,10 @@ func syncDir(name string) error {
 
 // ReadOwn reads a small file that holds a secret of this user. It refuses one
 // that somebody else may have put there or may know.
-func ReadOwn(name string) ([]byte, error) {
+func ReadOwn(name string) ([]byte, error) { return ReadOwnUpTo(name, maxSecret) }
+
+// ReadOwnUpTo reads a file as ReadOwn does, and refuses one of more bytes.
+func ReadOwnUpTo(name string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
 		return nil, foreign(name, "a symbolic link")
@@ -87,7 +93,11 @@ func ReadOwn(name string) ([]byte, error) {
 	if why := notOwn(info, os.Geteuid()); why != "" {
 		return nil, foreign(name, why)
 	}
-	return io.ReadAll(io.LimitReader(f, 1024)) // a secret has 48 bytes
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return b, err
 }
 
 // notOwn says why a file is not one that only this user can read and write.
@@ -120,12 +130,16 @@ func Connections(want int) int {
 
 // WriteSecret makes a new file of mode 0600 that holds a secret, durable when it
 // returns. It refuses a name that is taken.
-func WriteSecret(name, secret string) error {
+func WriteSecret(name, secret string) error { return WriteOwn(name, []byte(secret+"\n")) }
+
+// WriteOwn makes a new file for its owner alone, durable when it returns. It
+// refuses a name that is taken.
+func WriteOwn(name string, content []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(secret + "\n")
+	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -236,4 +237,33 @@ func marketCancelCommand(c *Connection) *cobra.Command {
 	e.bind(cmd)
 	e.require(cmd)
 	return cmd
+}
+
+// ResolveCommand gathers what resolves a market; the verbs are those of `mbp
+// market`.
+func ResolveCommand() *cobra.Command {
+	c := &Connection{}
+	cmd := &cobra.Command{
+		Use:   "resolve",
+		Short: "Resolve markets: propose an outcome, approve, dispute",
+		Long: `Resolve markets: one principal proposes the outcome with its evidence, another one
+approves; within the window that the template gives, who holds something of the
+market may dispute. The same verbs are below mbp market.`,
+	}
+	c.Bind(cmd)
+	cmd.AddCommand(
+		marketProposeCommand(c), marketApproveCommand(c), marketRejectCommand(c), marketDisputeCommand(c), marketReportCommand(c), marketCancelCommand(c),
+	)
+	for _, sub := range cmd.Commands() {
+		sub.Example = strings.ReplaceAll(sub.Example, "mbp market ", "mbp resolve ")
+	}
+	return cmd
+}
+
+func marketApproveCommand(c *Connection) *cobra.Command {
+	return c.onMarket("approve", "Accept the proposed outcome; needs another principal than the proposer", (*client.Client).Approve)
+}
+
+func marketRejectCommand(c *Connection) *cobra.Command {
+	return c.onMarket("reject", "Drop the proposed outcome; the market is paused or closed then", (*client.Client).Reject)
 }

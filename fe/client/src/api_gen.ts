@@ -350,18 +350,30 @@ export type CancelAll = {
 };
 
 export type Batch = {
-  items: (OrderFields & {
-    type: "place_order";
-  } | AmendFields & {
-    type: "amend_order";
-    order: OrderID;
-  } | {
-    type: "cancel_order";
-    order: OrderID;
-  } | {
-    type: "cancel_all";
-    market?: MarketID | null;
-  })[];
+  items: BatchItem[];
+};
+
+export type Batches = {
+  items: BatchItem[];
+};
+
+export type BatchesDecided = {
+  /** of the last decision */
+  seq: Seq;
+  decisions: Decision[];
+};
+
+export type BatchItem = OrderFields & {
+  type: "place_order";
+} | AmendFields & {
+  type: "amend_order";
+  order: OrderID;
+} | {
+  type: "cancel_order";
+  order: OrderID;
+} | {
+  type: "cancel_all";
+  market?: MarketID | null;
 };
 
 export type Me = {
@@ -879,6 +891,16 @@ export interface Operations {
    */
   batch: { path: Record<never, never>; query: Record<never, never>; body: Batch; answer: Decision };
   /**
+   * Up to 200 orders, cancellations and amendments in several decisions. Roles: trader. What batch does,
+   * for more items: they are decided in their order, 50 to a decision, with nothing of others in
+   * between, and the answer has all decisions in that order, each with the verdicts on its items in
+   * results. Like a batch it is not atomic. All items enter or none (429). There is one Idempotency-Key
+   * for all: with another body it conflicts (409), and nothing is decided. After 503 failed some of the
+   * decisions may be taken and others not; the same request with the same key gets the answers of those
+   * and has the others decided. Idempotency-Replayed says that all of them had been decided before.
+   */
+  batches: { path: Record<never, never>; query: Record<never, never>; body: Batches; answer: BatchesDecided };
+  /**
    * Take all orders out of the book, or those of one market. Roles: trader. Where none waits the
    * decision is ok and has no events.
    */
@@ -966,6 +988,7 @@ export const routes = {
   listOrders: { method: "GET", path: "/v1/orders" },
   placeOrder: { method: "POST", path: "/v1/orders" },
   batch: { method: "POST", path: "/v1/orders/batch" },
+  batches: { method: "POST", path: "/v1/orders/batches" },
   cancelAll: { method: "POST", path: "/v1/orders/cancel-all" },
   getOrder: { method: "GET", path: "/v1/orders/{order}" },
   amendOrder: { method: "POST", path: "/v1/orders/{order}/amend" },

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/cmd/mbp/bench"
+	"github.com/mbp-market/mbp/cmd/mbp/profile"
+	"github.com/mbp-market/mbp/cmd/mbp/remote"
+)
+
+// careCommands make an installation, look after it, measure it, name it, and watch
+// and resolve its markets.
+func careCommands() []*cobra.Command {
+	var all []*cobra.Command
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			all = append(all, c)
+		}
+	}
+	add("run", initCommand(), doctorCommand())
+	add("trade", profile.Command(), remote.WatchCommand(), remote.ResolveCommand())
+	add("load", bench.Command())
+	return all
+}

@@ -1,0 +1,173 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/cmd/mbp/exact"
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+)
+
+// watching is what `mbp watch` was told.
+type watching struct {
+	after   uint64
+	most    int
+	span    time.Duration
+	markets []engine.MarketID // none: all
+	seen    int               // lines written
+	last    engine.Seq        // where it resumes
+}
+
+// errSeen ends a watch that has seen as much as it was told to.
+var errSeen = errors.New("enough was seen")
+
+// patience is how a watch meets a server that is away: half a minute without any
+// event, then it gives up.
+var patience = client.Retry{Attempts: 12, Base: 200 * time.Millisecond, Max: 5 * time.Second, Limited: true}
+
+// WatchCommand follows the stream.
+func WatchCommand() *cobra.Command {
+	c, w := &Connection{}, &watching{}
+	cmd := &cobra.Command{
+		Use:   "watch [MARKET…]",
+		Short: "Follow trades, prices and markets as they happen",
+		Long: `Follow trades, prices and states of all markets, or of some, as they happen, until
+Ctrl-C. A connection that breaks is made again from the last event, so that nothing
+is missed and nothing comes twice; --after goes on where an earlier watch ended, as
+long as the server remembers.
+
+With --json each line is an event as the server sent it, with its kind.`,
+		Example: "  mbp watch\n  mbp watch mkt_1 mkt_2 --for 1m\n  mbp watch --json --after 1200 | jq .data",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, a := range args {
+				id, err := idArg[engine.MarketID]([]string{a})
+				if err != nil {
+					return err
+				}
+				w.markets = append(w.markets, id)
+			}
+			if w.most < 0 || w.span < 0 {
+				return usage(errors.New("--count and --for are not negative"))
+			}
+			cl, err := c.Open()
+			if err != nil {
+				return err
+			}
+			return w.run(cmd.Context(), cl.With(patience), c.json, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ctx, stop := context.WithTimeout(cmd.Context(), completeAfter)
+		defer stop()
+		return c.markets(ctx, args), cobra.ShellCompDirectiveNoFileComp
+	}
+	c.Bind(cmd)
+	f := cmd.Flags()
+	f.Uint64Var(&w.after, "after", 0, "go on after this `sequence`; 0: from now on, with the markets as they are first")
+	f.IntVar(&w.most, "count", 0, "end after so many `events`; 0: never")
+	f.DurationVar(&w.span, "for", 0, "end after this time; 0: never")
+	return cmd
+}
+
+func (w *watching) run(ctx context.Context, cl *client.Client, asJSON bool, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if w.span > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, w.span)
+		defer cancel()
+	}
+	err := cl.Stream(ctx, engine.Seq(w.after), func(e client.Event) error {
+		w.last = max(w.last, e.Seq)
+		return w.see(e, asJSON, stdout)
+	})
+	if w.last > 0 {
+		fmt.Fprintf(stderr, "the last event was at %d: mbp watch --after %d goes on\n", w.last, w.last)
+	}
+	if errors.Is(err, errSeen) || ctx.Err() != nil {
+		return nil // it was asked to end
+	}
+	return err
+}
+
+// see writes an event, unless it is about a market that nobody asked for.
+func (w *watching) see(e client.Event, asJSON bool, out io.Writer) error {
+	if e.Kind == "heartbeat" {
+		return nil
+	}
+	var head struct {
+		Market engine.MarketID `json:"market"`
+	}
+	if err := e.Decode(&head); err != nil {
+		return err
+	}
+	if head.Market != 0 && len(w.markets) > 0 && !slices.Contains(w.markets, head.Market) {
+		return nil
+	}
+	var err error
+	if asJSON {
+		err = json.NewEncoder(out).Encode(struct {
+			Event string          `json:"event"`
+			Seq   engine.Seq      `json:"seq"`
+			Data  json.RawMessage `json:"data"`
+		}{e.Kind, e.Seq, e.Data})
+	} else {
+		err = w.tell(e, out)
+	}
+	if w.seen++; err == nil && w.most > 0 && w.seen >= w.most {
+		return errSeen
+	}
+	return err
+}
+
+// tell writes an event as a person reads it.
+func (w *watching) tell(e client.Event, out io.Writer) error {
+	switch e.Kind {
+	case "snapshot":
+		var s client.Snapshot
+		if err := e.Decode(&s); err != nil {
+			return err
+		}
+		for _, m := range s.Markets {
+			if len(w.markets) == 0 || slices.Contains(w.markets, m.Market) {
+				fmt.Fprintf(out, "%s %s %s: %s\n", m.Market, m.State, pricesNow(m.Outcomes), m.Title)
+			}
+		}
+	case "trade":
+		var t client.TradeEvent
+		if err := e.Decode(&t); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s %s %s %s %s for %s credits, average %s\n", t.At, t.Market, t.Side, exact.Format(t.Shares), t.Outcome, exact.Format(t.Amount), exact.Format(t.Average))
+	case "quote":
+		var q client.PriceEvent
+		if err := e.Decode(&q); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s %s %s\n", q.At, q.Market, pricesNow(q.Outcomes))
+	case "market":
+		var m client.Market
+		if err := e.Decode(&m); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s is %s: %s\n", m.Market.Market, m.State, m.Title)
+	}
+	return nil
+}
+
+// pricesNow is where the outcomes of a market stand, in a few words.
+func pricesNow(all []engine.OutcomeState) string {
+	return strings.TrimSuffix(prices(all), ", …")
+}
