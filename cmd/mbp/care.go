@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/bench"
 	"github.com/mbp-market/mbp/cmd/mbp/profile"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
+	"github.com/mbp-market/mbp/cmd/mbp/watch"
 )
 
 // careCommands make an installation, look after it, measure it, name it, and watch
@@ -19,7 +20,7 @@ func careCommands() []*cobra.Command {
 		}
 	}
 	add("run", initCommand(), doctorCommand())
-	add("trade", profile.Command(), remote.WatchCommand(), remote.ResolveCommand())
+	add("trade", profile.Command(), watch.Command(), remote.ResolveCommand())
 	add("load", bench.Command())
 	return all
 }

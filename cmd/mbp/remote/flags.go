@@ -111,6 +111,15 @@ func complete(cmd *cobra.Command, by ...completion) {
 	}
 }
 
+// CompleteMarkets lets the shell complete any number of markets.
+func (c *Connection) CompleteMarkets(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ctx, stop := context.WithTimeout(cmd.Context(), completeAfter)
+		defer stop()
+		return c.markets(ctx, args), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
 // markets completes a market with what the server has.
 func (c *Connection) markets(ctx context.Context, _ []string) (out []string) {
 	cl, err := c.Open()

@@ -519,6 +519,153 @@ export type OpenOrder = {
   expires_at?: Time;
 };
 
+export type Candles = {
+  seq: Seq;
+  market: MarketID;
+  outcome: Outcome;
+  interval: "1m" | "5m" | "1h" | "1d";
+  candles: Candle[];
+  /** the value of before that goes on; absent at the end */
+  next?: number;
+};
+
+export type Candle = {
+  start: Time;
+  open_micros: Price;
+  high_micros: Price;
+  low_micros: Price;
+  close_micros: Price;
+  /** credits that changed hands */
+  volume_micros: Micros;
+  trades: number;
+};
+
+export type Trades = {
+  seq: Seq;
+  /** whose trades these are */
+  account?: AccountID;
+  /** on which these were made */
+  market?: MarketID;
+  trades: PastTrade[];
+  /** the value of before that goes on; absent at the end */
+  next?: number;
+};
+
+export type PastTrade = {
+  seq: Seq;
+  decided_at: Time;
+  /** of the account's own trades */
+  order?: OrderID;
+  market: MarketID;
+  outcome: Outcome;
+  side: Side;
+  /** of the account's own trades */
+  role?: "taker" | "maker";
+  /** paid or received without the fee */
+  amount_micros: Micros;
+  shares_micros: Size;
+  fee_micros: Micros;
+  /** of the outcome */
+  price_after_micros: Price;
+};
+
+export type PastOrders = {
+  seq: Seq;
+  account: AccountID;
+  orders: PastOrder[];
+  /** the value of before that goes on; absent at the end */
+  next?: number;
+};
+
+export type PastOrder = {
+  order: OrderID;
+  market: MarketID;
+  outcome: Outcome;
+  side: Side;
+  tif: TIF;
+  limit_price_micros?: Price;
+  /** credits to spend; such an order asks for no number of shares */
+  spend_micros?: Size;
+  /** shares */
+  asked_micros?: Size;
+  /** shares */
+  filled_micros: Micros;
+  /** paid or received for them without the fee */
+  amount_micros: Micros;
+  fee_micros: Micros;
+  placed_at: Time;
+  ended_at: Time;
+  /**
+   * filled: all of it; done: what could trade at once has; the others: why what was left went out of the
+   * book
+   */
+  end: "filled" | "done" | "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade";
+};
+
+export type Portfolio = {
+  seq: Seq;
+  account: AccountID;
+  /** credits ever issued to it */
+  granted_micros: Micros;
+  /** credits into it, fees included */
+  paid_micros: Micros;
+  /** credits out of it */
+  received_micros: Micros;
+  /** of what was paid */
+  fees_micros: Micros;
+  /** of what is held */
+  cost_micros: Micros;
+  /** of what is held, at the pool's prices or what it is paid */
+  value_micros: Micros;
+  /** millionths of a credit */
+  realised_micros: number;
+  /** millionths of a credit */
+  unrealised_micros: number;
+  /** the sum of the two */
+  profit_micros: number;
+  markets: PortfolioMarket[];
+  /** the value of before that goes on; absent at the end */
+  next?: number;
+};
+
+export type PortfolioMarket = {
+  market: MarketID;
+  state: MarketState;
+  /** credits into it, fees included */
+  paid_micros: Micros;
+  /** credits out of it */
+  received_micros: Micros;
+  /** of what was paid */
+  fees_micros: Micros;
+  /** of what is held */
+  cost_micros: Micros;
+  /** of what is held, at the pool's prices or what it is paid */
+  value_micros: Micros;
+  /** millionths of a credit */
+  realised_micros: number;
+  /** millionths of a credit */
+  unrealised_micros: number;
+  /** the sum of the two */
+  profit_micros: number;
+  positions: PortfolioPosition[];
+  liquidity?: PortfolioLiquidity;
+};
+
+export type PortfolioPosition = {
+  outcome: Outcome;
+  shares_micros: Size;
+  cost_micros: Micros;
+  /** of the pool; while the market pays out, what a share is paid */
+  price_micros: number;
+  value_micros: Micros;
+};
+
+export type PortfolioLiquidity = {
+  units_micros: Size;
+  cost_micros: Micros;
+  value_micros: Micros;
+};
+
 export type Quote = {
   seq: Seq;
   market: MarketID;
@@ -728,6 +875,28 @@ export interface Operations {
   /** Issue credits to an account. Roles: operator, admin. */
   grantCredits: { path: { account: AccountID }; query: Record<never, never>; body: Grant; answer: Decision };
   /**
+   * What an account traded, the newest first, as taker and as maker. Roles: operator, auditor, admin.
+   * Without a role: the key's own account. A trade of an order that met several others has one row for
+   * its taker, and one for each resting order on that maker's account; nobody sees the other side. Of
+   * all accounts and markets together the last 524288 rows are kept; older ones are in exports.
+   */
+  listAccountTrades: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
+  /**
+   * Orders of an account that are over, the last to end first. Roles: operator, auditor, admin. Without
+   * a role: the key's own account. What still waits is at /v1/orders. Of all accounts together the last
+   * 262144 are kept. from and until are of the time at which they ended.
+   */
+  listAccountOrders: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: PastOrders };
+  /**
+   * What an account made of its markets. Roles: operator, auditor, admin. Without a role: the key's own
+   * account. Realised is what came out of a market less what went in, plus the cost of what is still
+   * held, by the method of average cost; unrealised is what that is worth at the pool's prices less its
+   * cost. The sums are of all markets that the account ever touched; the list is a page of them, the one
+   * touched last first. While a market that is voided or refunded pays out, what is held of it counts at
+   * its last prices.
+   */
+  getPortfolio: { path: { account: AccountID }; query: { open?: boolean; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Portfolio };
+  /**
    * Register an API key by the digest of its secret. Roles: admin. The secret is made by whoever will
    * use it: mbp_ and 43 characters of base64url of 32 random bytes. Only its SHA-256 travels.
    */
@@ -794,6 +963,19 @@ export interface Operations {
   getMarket: { path: { market: MarketID }; query: { min_seq?: Seq }; body: undefined; answer: MarketAt };
   /** The best levels of an outcome's book. */
   getBook: { path: { market: MarketID }; query: { outcome: Outcome; depth?: number; min_seq?: Seq }; body: undefined; answer: Book };
+  /**
+   * How the price of an outcome moved, the newest candle first. A candle opens at the price that the
+   * outcome had when its interval began, and an interval in which nothing happened has none: the price
+   * stayed at the close of the one before. volume_micros and trades count both outcomes of a binary or
+   * scalar market, and the one outcome of a categorical one. Of all outcomes together the last 524288
+   * candles of a minute are kept, and 262144 of each other interval.
+   */
+  listCandles: { path: { market: MarketID }; query: { outcome: Outcome; interval?: "1m" | "5m" | "1h" | "1d"; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Candles };
+  /**
+   * What was traded on a market, the newest first. One row for each order that traded, and not whose it
+   * was.
+   */
+  listMarketTrades: { path: { market: MarketID }; query: { outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
   /** Open a draft. Roles: operator, admin. */
   activateMarket: { path: { market: MarketID }; query: Record<never, never>; body: Nothing; answer: Decision };
   /**
@@ -953,6 +1135,9 @@ export const routes = {
   openAccount: { method: "POST", path: "/v1/accounts" },
   getAccount: { method: "GET", path: "/v1/accounts/{account}" },
   grantCredits: { method: "POST", path: "/v1/accounts/{account}/grants" },
+  listAccountTrades: { method: "GET", path: "/v1/accounts/{account}/trades" },
+  listAccountOrders: { method: "GET", path: "/v1/accounts/{account}/orders" },
+  getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
   getPolicy: { method: "GET", path: "/v1/policy" },
@@ -969,6 +1154,8 @@ export const routes = {
   openMarket: { method: "POST", path: "/v1/markets" },
   getMarket: { method: "GET", path: "/v1/markets/{market}" },
   getBook: { method: "GET", path: "/v1/markets/{market}/book" },
+  listCandles: { method: "GET", path: "/v1/markets/{market}/candles" },
+  listMarketTrades: { method: "GET", path: "/v1/markets/{market}/trades" },
   activateMarket: { method: "POST", path: "/v1/markets/{market}/activate" },
   pauseMarket: { method: "POST", path: "/v1/markets/{market}/pause" },
   resumeMarket: { method: "POST", path: "/v1/markets/{market}/resume" },

@@ -1,4 +1,11 @@
-package remote
+// Package watch follows what happens on the markets of a server, for people and for
+// programs.
+//
+// It promises that nothing is missed and nothing comes twice over however many broken
+// lines, as long as the server remembers; and it says where to go on when it ends. It
+// refuses to guess what it missed: where the server remembers no more, the markets
+// come as they are. It follows the WHATWG definition of server-sent events.
+package watch
 
 import (
 	"context"
@@ -16,6 +23,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exact"
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/remote"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
@@ -37,9 +46,9 @@ var errSeen = errors.New("enough was seen")
 // event, then it gives up.
 var patience = client.Retry{Attempts: 12, Base: 200 * time.Millisecond, Max: 5 * time.Second, Limited: true}
 
-// WatchCommand follows the stream.
-func WatchCommand() *cobra.Command {
-	c, w := &Connection{}, &watching{}
+// Command follows the stream.
+func Command() *cobra.Command {
+	c, w := &remote.Connection{}, &watching{}
 	cmd := &cobra.Command{
 		Use:   "watch [MARKET…]",
 		Short: "Follow trades, prices and markets as they happen",
@@ -52,28 +61,24 @@ With --json each line is an event as the server sent it, with its kind.`,
 		Example: "  mbp watch\n  mbp watch mkt_1 mkt_2 --for 1m\n  mbp watch --json --after 1200 | jq .data",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, a := range args {
-				id, err := idArg[engine.MarketID]([]string{a})
-				if err != nil {
-					return err
+				var id engine.MarketID
+				if err := id.UnmarshalText([]byte(a)); err != nil {
+					return exit.BadUsage(err)
 				}
 				w.markets = append(w.markets, id)
 			}
 			if w.most < 0 || w.span < 0 {
-				return usage(errors.New("--count and --for are not negative"))
+				return exit.BadUsage(errors.New("--count and --for are not negative"))
 			}
 			cl, err := c.Open()
 			if err != nil {
 				return err
 			}
-			return w.run(cmd.Context(), cl.With(patience), c.json, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return w.run(cmd.Context(), cl.With(patience), c.JSON(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		ctx, stop := context.WithTimeout(cmd.Context(), completeAfter)
-		defer stop()
-		return c.markets(ctx, args), cobra.ShellCompDirectiveNoFileComp
-	}
 	c.Bind(cmd)
+	c.CompleteMarkets(cmd)
 	f := cmd.Flags()
 	f.Uint64Var(&w.after, "after", 0, "go on after this `sequence`; 0: from now on, with the markets as they are first")
 	f.IntVar(&w.most, "count", 0, "end after so many `events`; 0: never")
@@ -167,7 +172,17 @@ func (w *watching) tell(e client.Event, out io.Writer) error {
 	return nil
 }
 
+// shown is how many outcomes a line tells of: the first ones.
+const shown = 4
+
 // pricesNow is where the outcomes of a market stand, in a few words.
 func pricesNow(all []engine.OutcomeState) string {
-	return strings.TrimSuffix(prices(all), ", …")
+	var words []string
+	for _, o := range all[:min(shown, len(all))] {
+		words = append(words, exact.Format(o.Price)+" "+o.Outcome.String())
+	}
+	if len(all) > shown {
+		words = append(words, "…")
+	}
+	return strings.Join(words, ", ")
 }
