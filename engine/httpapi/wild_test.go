@@ -23,7 +23,7 @@ import (
 
 // internals are what no answer may show: stacks, files, addresses of memory,
 // and the words of the libraries that were used.
-var internals = regexp.MustCompile(`goroutine |\.go:\d|panic|runtime error|/(root|home|tmp|usr|work)/|github\.com|net/http|encoding/|strconv\.|json: |EOF|i/o timeout|0x[0-9a-f]{6}|mbp_[A-Za-z0-9_-]{43}`)
+var internals = regexp.MustCompile(`goroutine \d|\.go:\d|panic:|runtime error|/(root|home|tmp|usr|work)/|github\.com|net/http|encoding/|strconv\.|json: |EOF|i/o timeout|0x[0-9a-f]{6}|mbp_[A-Za-z0-9_-]{43}`)
 
 // wildWait bounds one exchange of a test.
 const wildWait = 10 * time.Second

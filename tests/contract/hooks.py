@@ -37,6 +37,17 @@ def settle(value):
     return value
 
 
+TEXTS = {"reason": 128, "title": 512, "template": 96}
+
+
+def fit(text, most):
+    """The other thing that JSON Schema cannot say: the length of a text is that of its
+    bytes. One that is too long in characters, too, stays as it is."""
+    if isinstance(text, str) and len(text) <= most:
+        return text.encode("utf-8", "surrogatepass")[:most].decode("utf-8", "ignore")
+    return text
+
+
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
     return settle(path_parameters)
@@ -50,6 +61,12 @@ def map_query(context, query):
 @schemathesis.hook
 def map_body(context, body):
     body = settle(body)
+    if isinstance(body, dict):
+        for name, most in TEXTS.items():
+            if name in body:
+                body[name] = fit(body[name], most)
+        if isinstance(body.get("outcomes"), list):
+            body["outcomes"] = [fit(label, 128) for label in body["outcomes"]]
     if isinstance(body, dict) and isinstance(body.get("template"), str) and len(body["template"]) % 2:
         body["template"] = "binary@1.0.0"
     return body

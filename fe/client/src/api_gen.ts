@@ -61,7 +61,7 @@ export type Principal = string;
 
 export type MarketState = "open" | "paused" | "proposed" | "settling" | "resolved" | "draft" | "frozen" | "closed" | "disputed" | "canceled";
 
-export type Code = "ok" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "not_found" | "draining";
+export type Code = "ok" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "not_found" | "draining" | "market_changed";
 
 /** RFC 9457; type is urn:mbp:problem:<code> */
 export type Problem = {
@@ -69,7 +69,7 @@ export type Problem = {
   title: string;
   status: number;
   detail?: string;
-  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining";
+  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
   seq?: Seq;
   /** where the decision that refused can be read */
   instance?: string;
@@ -126,6 +126,10 @@ export type House = {
   engine_version: number;
   /** of the rules that this binary knows */
   newest_engine_version: number;
+  /** now */
+  engine_time: Time;
+  /** until an operator confirms the time */
+  deadlines_held: boolean;
   /** ever granted */
   issued_micros: Whole;
   /** of traders, available or reserved */
@@ -142,6 +146,12 @@ export type House = {
 
 export type NewMode = {
   mode: Mode;
+  reason: string;
+};
+
+export type NewDeadlines = {
+  /** false: the time is right, and they go on */
+  held: boolean;
   reason: string;
 };
 
@@ -330,6 +340,8 @@ export type OrderFields = {
   /** gtd needs one */
   expires_at?: Moment | null;
   post_only?: boolean | null;
+  /** the seq of a quote: refused with market_changed if pools, books or rules were changed since */
+  if_seq?: number | null;
   self_trade?: SelfTrade | null;
 };
 
@@ -707,7 +719,7 @@ export type Decision = {
   detail?: string;
   principal: Principal;
   command: {
-    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "malformed";
+    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "malformed";
     [member: string]: unknown;
   };
   events: Event[];
@@ -720,7 +732,7 @@ export type Decision = {
   }[];
 };
 
-export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "moderated" | "moderation_undone" | "engine_upgraded"; [member: string]: unknown }) & { type: string };
+export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded"; [member: string]: unknown }) & { type: string };
 
 export type OrderFilled = {
   type: "order_filled";
@@ -848,6 +860,8 @@ export type Ready = {
   status: "ready";
   seq: Seq;
   mode: Mode;
+  /** until an operator confirms the time */
+  deadlines_held: boolean;
 };
 
 export type NotReady = {
@@ -862,7 +876,7 @@ export type PanelConfig = {
 };
 
 /** The stable codes of a refusal. */
-export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining";
+export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
 
 /** What each operation takes and answers. */
 export interface Operations {
@@ -880,13 +894,13 @@ export interface Operations {
    * its taker, and one for each resting order on that maker's account; nobody sees the other side. Of
    * all accounts and markets together the last 524288 rows are kept; older ones are in exports.
    */
-  listAccountTrades: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
+  listAccountTrades: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
   /**
    * Orders of an account that are over, the last to end first. Roles: operator, auditor, admin. Without
    * a role: the key's own account. What still waits is at /v1/orders. Of all accounts together the last
    * 262144 are kept. from and until are of the time at which they ended.
    */
-  listAccountOrders: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: PastOrders };
+  listAccountOrders: { path: { account: AccountID }; query: { market?: MarketID; outcome?: Outcome; side?: Side; from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: PastOrders };
   /**
    * What an account made of its markets. Roles: operator, auditor, admin. Without a role: the key's own
    * account. Realised is what came out of a market less what went in, plus the cost of what is still
@@ -926,6 +940,14 @@ export interface Operations {
    * trades, and orders can still be cancelled.
    */
   setMode: { path: Record<never, never>; query: Record<never, never>; body: NewMode; answer: Decision };
+  /**
+   * Hold deadlines, or confirm the time and let them go on. Roles: operator, admin. While deadlines are
+   * held nothing expires, closes, reopens, becomes final or is overdue, and trading goes on: an order
+   * whose time is over stays in the book and can be met. The engine holds them when its wall clock is
+   * more than a second behind the journal at a start, or jumps ahead by more than a minute. With held
+   * false engine time goes on at the wall clock, and what is due by then happens at once, in order.
+   */
+  setDeadlines: { path: Record<never, never>; query: Record<never, never>; body: NewDeadlines; answer: Decision };
   /**
    * Limit an account for a time, or dismiss an abuse event. Roles: moderator, admin. limit takes account
    * and until, dismiss takes abuse, the decision that raised it. A market is paused by its own route.
@@ -970,12 +992,12 @@ export interface Operations {
    * scalar market, and the one outcome of a categorical one. Of all outcomes together the last 524288
    * candles of a minute are kept, and 262144 of each other interval.
    */
-  listCandles: { path: { market: MarketID }; query: { outcome: Outcome; interval?: "1m" | "5m" | "1h" | "1d"; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Candles };
+  listCandles: { path: { market: MarketID }; query: { outcome: Outcome; interval?: "1m" | "5m" | "1h" | "1d"; from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Candles };
   /**
    * What was traded on a market, the newest first. One row for each order that traded, and not whose it
    * was.
    */
-  listMarketTrades: { path: { market: MarketID }; query: { outcome?: Outcome; side?: Side; from?: string; until?: string; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
+  listMarketTrades: { path: { market: MarketID }; query: { outcome?: Outcome; side?: Side; from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
   /** Open a draft. Roles: operator, admin. */
   activateMarket: { path: { market: MarketID }; query: Record<never, never>; body: Nothing; answer: Decision };
   /**
@@ -1060,9 +1082,12 @@ export interface Operations {
    * that the order may reach. ioc fills what the limit allows, fok all or nothing; what is left of gtc
    * and gtd waits in the book at the limit, of gtd until expires_at. post_only is refused if it would
    * trade at once. self_trade says what happens on meeting an order of the same account: cancel_newest
-   * (the default) stops, cancel_oldest cancels that one, decrement takes the smaller size off both. An
-   * account may order ten times a second on average; a refusal says in Retry-After when the next order
-   * may come, and needs a new idempotency key.
+   * (the default) stops, cancel_oldest cancels that one, decrement takes the smaller size off both.
+   * if_seq pins the order to the seq of a quote: it is refused with market_changed if a later decision
+   * changed the pools or the books of the market, or the policy, so it executes what was quoted or not
+   * at all; the limits on the account and orders of its own in the way are apart from that. An account
+   * may order ten times a second on average; a refusal says in Retry-After when the next order may come,
+   * and needs a new idempotency key.
    */
   placeOrder: { path: Record<never, never>; query: Record<never, never>; body: Order; answer: Decision };
   /**
@@ -1119,6 +1144,14 @@ export interface Operations {
   proveConsistency: { path: Record<never, never>; query: { from: number; to?: number; min_seq?: Seq }; body: undefined; answer: AuditGrowth };
   /** The public key of the checkpoints. */
   getVerifier: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: AuditVerifier };
+  /**
+   * A table of what the journal holds, as a file. Roles: operator, auditor, admin. trades has a row for
+   * each side of each trade, decisions one for each decision with its document, positions one for each
+   * holding of each account as it is now. The range is that of sequences and times together; a range
+   * without rows has the head alone. A file that cannot be finished ends with its connection. Two are
+   * written at once; more get too_many_requests.
+   */
+  exportTable: { path: { table: "trades" | "positions" | "decisions" }; query: { format?: "csv" | "parquet"; first?: number; last?: number; from?: Moment; until?: Moment }; body: undefined; answer: string };
   /** The process answers. */
   health: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: Health };
   /** Requests are welcome. */
@@ -1146,6 +1179,7 @@ export const routes = {
   getHouse: { method: "GET", path: "/v1/house" },
   upgradeEngine: { method: "POST", path: "/v1/house/upgrade" },
   setMode: { method: "POST", path: "/v1/mode" },
+  setDeadlines: { method: "POST", path: "/v1/deadlines" },
   moderate: { method: "POST", path: "/v1/moderation" },
   undoModeration: { method: "POST", path: "/v1/moderation/undo" },
   listTemplates: { method: "GET", path: "/v1/templates" },
@@ -1186,6 +1220,7 @@ export const routes = {
   proveDecision: { method: "GET", path: "/v1/audit/proof/{seq}" },
   proveConsistency: { method: "GET", path: "/v1/audit/consistency" },
   getVerifier: { method: "GET", path: "/audit/verifier" },
+  exportTable: { method: "GET", path: "/v1/exports/{table}" },
   health: { method: "GET", path: "/healthz" },
   ready: { method: "GET", path: "/readyz" },
   metrics: { method: "GET", path: "/metrics" },
