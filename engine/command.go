@@ -120,12 +120,19 @@ type ReopenMarket struct {
 	Market MarketID `json:"market"`
 }
 
-// CloseMarket ends trading before or without a close time. It is not a
-// resolution.
+// CloseMarket ends trading before or without a close time. It is no resolution.
 //
 //wire:command 36 close_market
 type CloseMarket struct {
 	Market MarketID `json:"market"`
+}
+
+// ChangeClose moves the time at which a market closes, to one that is not over.
+//
+//wire:command 48 change_close
+type ChangeClose struct {
+	Market  MarketID `json:"market"`
+	CloseAt Time     `json:"close_at,omitzero"` // 0: never by itself
 }
 
 // PlaceOrder trades against the maker's pool and the book. A buy names either
@@ -382,14 +389,15 @@ type Moderation uint8
 const (
 	LimitAccount Moderation = 1 // the account places no orders until a time
 	DismissAbuse Moderation = 2 // an abuse event was a false alarm
+	Freeze       Moderation = 3 // the account places no orders until that is undone
 )
 
-var moderationNames = []string{"", "limit", "dismiss"}
+var moderationNames = []string{"", "limit", "dismiss", "freeze"}
 
-// MarshalText writes limit or dismiss.
+// MarshalText writes limit, dismiss or freeze.
 func (m Moderation) MarshalText() ([]byte, error) { return []byte(name(moderationNames, int(m))), nil }
 
-// UnmarshalText reads limit or dismiss.
+// UnmarshalText reads limit, dismiss or freeze.
 func (m *Moderation) UnmarshalText(b []byte) error {
 	i, err := index(moderationNames, "action", string(b))
 	*m = Moderation(i)
@@ -402,7 +410,7 @@ func (m *Moderation) UnmarshalText(b []byte) error {
 //wire:command 31 moderate
 type Moderate struct {
 	Action         Moderation `json:"action"`
-	Account        AccountID  `json:"account,omitempty"` // limit
+	Account        AccountID  `json:"account,omitempty"` // limit, freeze
 	Until          Time       `json:"until,omitzero"`    // limit
 	Abuse          Seq        `json:"abuse,omitempty"`   // the decision that raised it
 	EvidenceURI    string     `json:"evidence_uri" wire:"512"`

@@ -84,6 +84,15 @@ type MarketStateChanged struct {
 	Drain  bool        `json:"drain,omitempty"` // the resting orders are being cancelled
 }
 
+// CloseChanged says when a market closes from now on.
+//
+//wire:event 48 close_changed
+type CloseChanged struct {
+	Market MarketID `json:"market"`
+	From   Time     `json:"from,omitzero"` // 0: never by itself, as in To
+	To     Time     `json:"to,omitzero"`
+}
+
 // OrderFilled says what an order traded at once, with the pool and with resting
 // orders. Prices are the published prices of the traded outcome.
 //

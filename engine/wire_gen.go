@@ -419,6 +419,16 @@ func (x *SetDeadlines) fields(c *wire.Codec) {
 	c.Text(&x.Reason, 128)
 }
 
+// Type implements Command.
+func (*ChangeClose) Type() string { return "change_close" }
+
+func (*ChangeClose) commandKind() uint8 { return 48 }
+
+func (x *ChangeClose) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	wire.Signed(c, &x.CloseAt)
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -498,6 +508,8 @@ func newCommand(kind uint8) Command {
 		return &NoteRefusals{}
 	case 39:
 		return &SetDeadlines{}
+	case 48:
+		return &ChangeClose{}
 	}
 	return nil
 }
@@ -543,6 +555,7 @@ func commandTypes() []string {
 		"upgrade_engine",
 		"note_refusals",
 		"set_deadlines",
+		"change_close",
 	}
 }
 
@@ -983,6 +996,17 @@ func (x *DeadlinesSet) fields(c *wire.Codec) {
 	c.Text(&x.Reason, 128)
 }
 
+// Type implements Event.
+func (*CloseChanged) Type() string { return "close_changed" }
+
+func (*CloseChanged) eventKind() uint8 { return 48 }
+
+func (x *CloseChanged) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	wire.Signed(c, &x.From)
+	wire.Signed(c, &x.To)
+}
+
 // newEvent returns an empty event of a kind, nil if there is no such kind.
 func newEvent(kind uint8) Event {
 	switch kind {
@@ -1050,6 +1074,8 @@ func newEvent(kind uint8) Event {
 		return &Cooled{}
 	case 34:
 		return &DeadlinesSet{}
+	case 48:
+		return &CloseChanged{}
 	}
 	return nil
 }
@@ -1089,6 +1115,7 @@ func eventTypes() []string {
 		"engine_upgraded",
 		"cooled",
 		"deadlines_set",
+		"close_changed",
 	}
 }
 

@@ -122,6 +122,8 @@ func (f *fold) event(t *touched, e engine.Event) error {
 		f.told[x.Market] = &told{seed: x.Liquidity}
 		note(&t.markets, x.Market, "c", x)
 		note(&t.prices, x.Market, "c", x)
+	case *engine.CloseChanged:
+		note(&t.markets, x.Market, "u", x)
 	case *engine.MarketStateChanged:
 		note(&t.markets, x.Market, "u", x)
 	case *engine.OrderFilled:

@@ -306,6 +306,9 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 	case 6, 7:
 		return &engine.ReopenMarket{Market: m}
 	case 8:
+		if k := w.now % 4; k != 0 { // not drawn: that would change what all histories come to
+			return &engine.ChangeClose{Market: m, CloseAt: [4]engine.Time{1: 0, 2: w.now - sec, 3: w.now + w.now%2000*sec}[k]}
+		}
 		return &engine.CloseMarket{Market: m}
 	case 9, 10, 11, 12:
 		at := w.now - engine.Time(r.pick(40))*20*sec

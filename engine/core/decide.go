@@ -144,6 +144,8 @@ func (s *State) dispatchMarket(d *engine.Decision, c engine.Command) {
 		s.reopen(d, x.Market, x)
 	case *engine.ReopenMarket:
 		s.reopen(d, x.Market, x)
+	case *engine.ChangeClose:
+		s.changeClose(d, x)
 	case *engine.CloseMarket:
 		s.closeMarket(d, x)
 	case *engine.ReportFact:

@@ -143,19 +143,29 @@ func (s *State) setDeadlines(d *engine.Decision, x *engine.SetDeadlines) {
 // found.
 const forgotten = "there is none at that sequence, or it is older than what is remembered and stands in the log alone"
 
+// forever is until when a frozen account is limited: the last second of the year
+// 9999, which every reader of RFC 3339 knows.
+const forever engine.Time = 253_402_300_799_000_000
+
 func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 	if fault := evidence(x.EvidenceURI, x.EvidenceSHA256); fault != "" {
 		d.Reject(engine.InvalidCommand, fault)
 		return
 	}
+	until := x.Until
 	switch x.Action {
-	case engine.LimitAccount:
-		a := s.f.Account(x.Account)
+	case engine.LimitAccount, engine.Freeze:
+		if x.Action == engine.Freeze {
+			if until = forever; x.Until != 0 {
+				d.Reject(engine.InvalidCommand, "until is of limit alone")
+				return
+			}
+		}
 		switch {
-		case x.Until <= d.At:
+		case until <= d.At:
 			d.Reject(engine.InvalidCommand, "until is not in the future")
 			return
-		case a == nil:
+		case s.f.Account(x.Account) == nil:
 			d.Reject(engine.AccountNotFound, "")
 			return
 		}
@@ -168,11 +178,11 @@ func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 			return
 		}
 	default:
-		d.Reject(engine.InvalidCommand, "action is limit or dismiss")
+		d.Reject(engine.InvalidCommand, "action is limit, freeze or dismiss")
 		return
 	}
 	d.Add(&engine.Moderated{
-		Action: x.Action, Account: x.Account, Until: x.Until, Abuse: x.Abuse,
+		Action: x.Action, Account: x.Account, Until: until, Abuse: x.Abuse,
 		EvidenceURI: x.EvidenceURI, EvidenceSHA256: x.EvidenceSHA256,
 	})
 }

@@ -15,6 +15,7 @@ var allowed = map[string][]engine.MarketState{
 	"pause_market":       {engine.Open, engine.Frozen},
 	"resume_market":      {engine.Paused},
 	"reopen_market":      {engine.Frozen},
+	"change_close":       {engine.Draft, engine.Open, engine.Paused, engine.Frozen},
 	"close_market":       {engine.Open, engine.Paused, engine.Frozen},
 	"report_fact":        {engine.Open, engine.Paused, engine.Frozen, engine.Closed},
 	"propose_resolution": {engine.Open, engine.Paused, engine.Frozen, engine.Closed, engine.Disputed},
@@ -157,6 +158,25 @@ func (s *State) reopen(d *engine.Decision, id engine.MarketID, c engine.Command)
 func (s *State) closeMarket(d *engine.Decision, x *engine.CloseMarket) {
 	if m := s.in(d, x.Market, x); m != nil {
 		m.Move(d, engine.Closed, true)
+	}
+}
+
+// changeClose moves a close time that is not over to one that is not, within the
+// template's bound on the whole life of a market.
+func (s *State) changeClose(d *engine.Decision, x *engine.ChangeClose) {
+	m := s.in(d, x.Market, x)
+	switch {
+	case m == nil:
+	case m.Over(d.At):
+		d.Reject(engine.MarketClosed, "")
+	case x.CloseAt < 0 || x.CloseAt != 0 && x.CloseAt <= d.At:
+		d.Reject(engine.InvalidCommand, "close_at is not in the future")
+	case m.Template.MaxDuration != 0 && (x.CloseAt == 0 || int64(x.CloseAt-m.OpenedAt) > m.Template.MaxDuration):
+		d.Reject(engine.TemplateBounds, "close_at lies within max_duration_us")
+	case x.CloseAt == m.CloseAt:
+		d.Reject(engine.WrongState, "")
+	default:
+		d.Add(&engine.CloseChanged{Market: x.Market, From: m.CloseAt, To: x.CloseAt})
 	}
 }
 

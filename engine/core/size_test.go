@@ -56,6 +56,8 @@ func carries(c engine.Command) []event {
 		return of(&engine.MarketOpened{})
 	case *engine.ActivateMarket, *engine.PauseMarket, *engine.ResumeMarket, *engine.ReopenMarket, *engine.CloseMarket:
 		return of(&engine.MarketStateChanged{})
+	case *engine.ChangeClose:
+		return of(&engine.CloseChanged{})
 	case *engine.PlaceOrder:
 		return ofOrder()
 	case *engine.AmendOrder:

@@ -196,6 +196,8 @@ func (w *world) lived(d *engine.Decision, e engine.Event) bool {
 			drain = ", its orders are cancelled"
 		}
 		w.say("%s %s → %s%s", w.where(x.Market), x.From, x.To, drain)
+	case *engine.CloseChanged:
+		w.say("%s closes %s, before %s", w.where(x.Market), closing(x.To), closing(x.From))
 	case *engine.GuardTripped:
 		kind, _ := x.Kind.MarshalText()
 		w.say("%s guard tripped on %s by %s: %d ppm over %d from %s", w.where(x.Market), w.label(x.Market, x.Outcome), kind, x.Observed, x.Bound, num(x.TWAP))
@@ -406,4 +408,12 @@ func (w *world) openOrders(a *args, _ []string) error {
 		w.say("%s %s %s %s at %s, %s filled", w.number(o.Order), o.Side, num(o.Shares), w.label(o.Market, o.Outcome), num(o.Limit), num(o.Filled))
 	}
 	return nil
+}
+
+// closing is when a market closes by itself.
+func closing(t engine.Time) string {
+	if t == 0 {
+		return "never"
+	}
+	return clock(t)
 }

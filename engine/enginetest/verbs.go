@@ -339,6 +339,12 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 		return &engine.SetDeadlines{Held: heldOf(a), Reason: "a script"}, a.text("by", "operator")
 	case "rollback-policy":
 		return &engine.RollbackPolicy{}, "admin"
+	case "change-close":
+		return &engine.ChangeClose{Market: a.market(), CloseAt: a.at("to")}, a.text("by", "operator")
+	case "freeze":
+		x := &engine.Moderate{Action: engine.Freeze, Account: a.account("account"), Until: a.at("until")}
+		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()
+		return x, a.text("by", "moderator")
 	case "limit":
 		x := &engine.Moderate{Action: engine.LimitAccount, Account: a.account("account"), Until: a.at("until")}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()

@@ -62,6 +62,7 @@ var bodies = []body{
 	{path: "/v1/markets/mkt_1/pause", members: set("cancel_orders", `true`), optional: "cancel_orders"},
 	{path: "/v1/markets/mkt_1/resume"},
 	{path: "/v1/markets/mkt_1/reopen"},
+	{path: "/v1/markets/mkt_1/close-time", members: set("close_at", later), optional: "close_at"},
 	{path: "/v1/markets/mkt_1/close"},
 	{path: "/v1/markets/mkt_1/cancel", members: evidence("kind", `"refund"`)},
 	{path: "/v1/markets/mkt_1/split", members: set("amount_micros", `5`)},
@@ -105,6 +106,7 @@ var bodies = []body{
 	{path: "/v1/deadlines", members: set("held", `true`, "reason", `"drill"`)},
 	{path: "/v1/house/upgrade", members: set("version", `2`)},
 	{path: "/v1/moderation", members: evidence("action", `"limit"`, "account", `"acc_1"`, "until", later), optional: "account until"},
+	{path: "/v1/moderation", members: evidence("action", `"freeze"`, "account", `"acc_1"`), optional: "account"},
 	{path: "/v1/moderation", members: evidence("action", `"dismiss"`, "abuse", `5`), optional: "abuse"},
 	{path: "/v1/moderation/undo", members: set("decision", `5`)},
 }

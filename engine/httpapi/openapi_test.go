@@ -409,6 +409,7 @@ func driveHouse(t *testing.T, e *edge, see sees, ana string) {
 	limited := e.post("/v1/moderation", e.admin, bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation", "/v1/moderation", bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation/undo", "/v1/moderation/undo", fmt.Sprintf(`{"decision":%.0f}`, limited.doc(t)["seq"]))
+	post("/v1/moderation", "/v1/moderation", `{"action":"freeze","account":"acc_2","evidence_uri":"https://example.org/x","evidence_sha256":`+digest+`}`)
 	open := func(with, value string) string {
 		t.Helper()
 		r := e.post("/v1/markets", e.admin, bodyOf("/v1/markets").with(with, value))
@@ -417,6 +418,8 @@ func driveHouse(t *testing.T, e *edge, see sees, ana string) {
 	draft := open("draft", "true")
 	post("/v1/markets/{market}/activate", "/v1/markets/"+draft+"/activate", `{}`)
 	post("/v1/markets/{market}/reopen", "/v1/markets/"+draft+"/reopen", `{}`)
+	post("/v1/markets/{market}/close-time", "/v1/markets/"+draft+"/close-time", `{}`)
+	post("/v1/markets/{market}/close-time", "/v1/markets/"+draft+"/close-time", `{"close_at":`+later+`}`)
 	post("/v1/markets/{market}/close", "/v1/markets/"+draft+"/close", `{}`)
 	post("/v1/markets/{market}/cancel", "/v1/markets/"+draft+"/cancel", bodyOf("/v1/markets/mkt_1/cancel").with("", ""))
 	r := e.post("/v1/markets", e.admin, `{"template":"slow@1.0.0","title":"Told","creator":"acc_1","liquidity_micros":5000000,"price_micros":500000}`)

@@ -43,6 +43,7 @@ var allowed = map[string]string{
 	"POST /v1/markets/{market}/pause":              "operator moderator admin",
 	"POST /v1/markets/{market}/resume":             "operator moderator admin",
 	"POST /v1/markets/{market}/reopen":             "operator moderator admin",
+	"POST /v1/markets/{market}/close-time":         "operator admin",
 	"POST /v1/markets/{market}/close":              "operator admin",
 	"POST /v1/markets/{market}/cancel":             "operator admin",
 	"POST /v1/markets/{market}/split":              "trader",

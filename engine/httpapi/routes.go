@@ -104,6 +104,7 @@ func (a *API) marketRoutes() []route {
 		{method: post, path: one + "/pause", roles: wardens, command: wire.PauseMarket},
 		{method: post, path: one + "/resume", roles: wardens, command: wire.ResumeMarket},
 		{method: post, path: one + "/reopen", roles: wardens, command: wire.ReopenMarket},
+		{method: post, path: one + "/close-time", roles: operators, command: wire.ChangeClose},
 		{method: post, path: one + "/close", roles: operators, command: wire.CloseMarket},
 		{method: post, path: one + "/cancel", roles: operators, command: wire.CancelMarket},
 		{method: post, path: one + "/split", roles: engine.RoleTrader, command: wire.SplitSets},

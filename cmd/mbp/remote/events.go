@@ -61,6 +61,12 @@ var lines = map[string]func(json.RawMessage) string{
 		}
 		return fmt.Sprintf("%s %s at %s with %s credits: %s", e.Market, how, strings.Join(prices, ", "), exact.Format(e.Liquidity), e.Title)
 	}),
+	"close_changed": line(func(e *engine.CloseChanged) string {
+		if e.To == 0 {
+			return fmt.Sprintf("%s stays open until somebody closes it", e.Market)
+		}
+		return fmt.Sprintf("%s closes at %s", e.Market, e.To)
+	}),
 	"market_state_changed": line(func(e *engine.MarketStateChanged) string {
 		return fmt.Sprintf("%s went from %s to %s", e.Market, e.From, e.To)
 	}),
@@ -122,6 +128,9 @@ var lines = map[string]func(json.RawMessage) string{
 	"moderated": line(func(e *engine.Moderated) string {
 		if e.Action == engine.DismissAbuse {
 			return fmt.Sprintf("the abuse event of decision %d is dismissed", e.Abuse)
+		}
+		if e.Action == engine.Freeze {
+			return fmt.Sprintf("%s places no orders until that is undone", e.Account)
 		}
 		return fmt.Sprintf("%s places no orders before %s", e.Account, e.Until)
 	}),

@@ -206,7 +206,7 @@ func moderateCommand() *cobra.Command {
 	c := &Connection{}
 	cmd := &cobra.Command{
 		Use:   "moderate",
-		Short: "Limit accounts, dismiss abuse events, and undo it",
+		Short: "Limit and freeze accounts, dismiss abuse events, and undo it",
 		Long: `Act on accounts and abuse events, with evidence. Each act is a decision, and its
 sequence is what undo takes. Markets are paused by mbp market pause.`,
 	}
@@ -223,7 +223,7 @@ sequence is what undo takes. Markets are paused by mbp market pause.`,
 		}, showDecision),
 	}
 	c.bindKey(undo)
-	cmd.AddCommand(moderateLimitCommand(c), moderateDismissCommand(c), undo)
+	cmd.AddCommand(moderateLimitCommand(c), moderateFreezeCommand(c), moderateDismissCommand(c), undo)
 	return cmd
 }
 
@@ -252,6 +252,29 @@ func moderateLimitCommand(c *Connection) *cobra.Command {
 	f.DurationVar(&span, "for", 0, "for this long, such as 24h")
 	cmd.MarkFlagsOneRequired("until", "for")
 	cmd.MarkFlagsMutuallyExclusive("until", "for")
+	e.bind(cmd)
+	e.require(cmd)
+	c.bindKey(cmd)
+	return cmd
+}
+
+func moderateFreezeCommand(c *Connection) *cobra.Command {
+	e := &evidence{}
+	cmd := &cobra.Command{
+		Use: "freeze ACCOUNT", Short: "Let an account place no orders until that is undone; it may still cancel", Args: cobra.ExactArgs(1),
+		Example: "  mbp moderate freeze acc_7 --evidence-uri https://example.org/case-12 --evidence case-12.txt",
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			x := engine.Moderate{Action: engine.Freeze}
+			var err error
+			if x.Account, err = idArg[engine.AccountID](args); err != nil {
+				return nil, err
+			}
+			if x.EvidenceURI, x.EvidenceSHA256, err = e.read(); err != nil {
+				return nil, err
+			}
+			return cl.Moderate(ctx, x, c.calls()...)
+		}, showDecision),
+	}
 	e.bind(cmd)
 	e.require(cmd)
 	c.bindKey(cmd)

@@ -39,6 +39,7 @@ or disputed; then it settles and is resolved, or it is cancelled.`,
 		marketPauseCommand(c),
 		c.onMarket("resume", "Reopen a paused market", (*client.Client).Resume),
 		c.onMarket("reopen", "Reopen a market that its price guard froze", (*client.Client).Reopen),
+		marketCloseTimeCommand(c),
 		c.onMarket("close", "End trading for good; it is not a resolution", (*client.Client).Close),
 		marketCancelCommand(c), marketProposeCommand(c),
 		marketApproveCommand(c), marketRejectCommand(c), marketDisputeCommand(c), marketReportCommand(c),
@@ -46,6 +47,29 @@ or disputed; then it settles and is resolved, or it is cancelled.`,
 		setsCommand(c, "merge", "Turn complete sets back into credits", (*client.Client).Merge),
 		liquidityCommand(c),
 	)
+	return cmd
+}
+
+func marketCloseTimeCommand(c *Connection) *cobra.Command {
+	var at engine.Time
+	never := false
+	cmd := &cobra.Command{
+		Use: "close-time MARKET (--at TIME | --never)", Short: "Move the time at which a market closes by itself, or take it away", Args: cobra.ExactArgs(1),
+		Example: "  mbp market close-time mkt_1 --at 2027-12-24T00:00:00Z",
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
+			id, err := idArg[engine.MarketID](args)
+			if err != nil {
+				return nil, err
+			}
+			return cl.ChangeClose(ctx, id, at, c.calls()...)
+		}, showDecision),
+	}
+	complete(cmd, c.markets)
+	wordVar(cmd.Flags(), &at, "at", "close at this RFC 3339 `time`, which is not over")
+	cmd.Flags().BoolVar(&never, "never", false, "let it stay open until somebody closes it")
+	cmd.MarkFlagsOneRequired("at", "never")
+	cmd.MarkFlagsMutuallyExclusive("at", "never")
+	c.bindKey(cmd)
 	return cmd
 }
 

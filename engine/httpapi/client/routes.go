@@ -135,6 +135,15 @@ func (c *Client) Reopen(ctx context.Context, id engine.MarketID, calls ...Call) 
 	return c.post(ctx, marketPath(id, "reopen"), nothing{}, calls)
 }
 
+// ChangeClose moves the time at which a market closes; zero is never by itself.
+// Roles: operator, admin.
+func (c *Client) ChangeClose(ctx context.Context, id engine.MarketID, at engine.Time, calls ...Call) (*Decision, error) {
+	body := struct {
+		CloseAt engine.Time `json:"close_at,omitzero"`
+	}{at}
+	return c.post(ctx, marketPath(id, "close-time"), body, calls)
+}
+
 // Close ends trading for good. Roles: operator, admin.
 func (c *Client) Close(ctx context.Context, id engine.MarketID, calls ...Call) (*Decision, error) {
 	return c.post(ctx, marketPath(id, "close"), nothing{}, calls)

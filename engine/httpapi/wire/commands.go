@@ -113,6 +113,11 @@ func ResumeMarket(r *Request) engine.Command { return &engine.ResumeMarket{Marke
 // ReopenMarket reads nothing but the path.
 func ReopenMarket(r *Request) engine.Command { return &engine.ReopenMarket{Market: r.market()} }
 
+// ChangeClose reads a time, or that there is none.
+func ChangeClose(r *Request) engine.Command {
+	return &engine.ChangeClose{Market: r.market(), CloseAt: r.Moment("close_at", false)}
+}
+
 // CloseMarket reads nothing but the path.
 func CloseMarket(r *Request) engine.Command { return &engine.CloseMarket{Market: r.market()} }
 

@@ -210,7 +210,7 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 	case *engine.Moderated:
 		c := *x
 		s.Moderations.add(d.Seq, 0, &c)
-		if a := s.Account(x.Account); x.Action == engine.LimitAccount && a != nil {
+		if a := s.Account(x.Account); x.Action != engine.DismissAbuse && a != nil {
 			a.Limited, a.by = x.Until, d.Seq
 		} else if x.Action == engine.DismissAbuse {
 			s.Abuses.set(x.Abuse, true)
@@ -229,7 +229,7 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 		return fmt.Errorf("there is no moderation at sequence %d", x.Decision)
 	}
 	s.Moderations.drop(x.Decision)
-	if a := s.Account(m.Account); m.Action == engine.LimitAccount && a != nil && a.by == x.Decision {
+	if a := s.Account(m.Account); m.Action != engine.DismissAbuse && a != nil && a.by == x.Decision {
 		a.Limited, a.by = s.limited(m.Account)
 	} else if m.Action == engine.DismissAbuse {
 		s.Abuses.set(m.Abuse, false)
@@ -241,7 +241,7 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 // latest that is remembered and was not taken back.
 func (s *State) limited(id engine.AccountID) (until engine.Time, by engine.Seq) {
 	s.Moderations.Each(func(seq engine.Seq, m *engine.Moderated) {
-		if m.Action == engine.LimitAccount && m.Account == id {
+		if m.Action != engine.DismissAbuse && m.Account == id {
 			until, by = m.Until, seq
 		}
 	})
@@ -301,10 +301,16 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 			return fmt.Errorf("market %s has an empty pool", x.Market)
 		}
 	}
-	if m.CloseAt != 0 {
-		s.Due.Set(due.Entry{At: int64(m.CloseAt), Kind: DueClose, ID: uint64(m.ID)})
-	}
+	s.closes(m, m.CloseAt)
 	return nil
+}
+
+// closes sets when a market closes by itself, 0 for never.
+func (s *State) closes(m *Market, at engine.Time) {
+	s.Due.Drop(DueClose, uint64(m.ID))
+	if m.CloseAt = at; at != 0 {
+		s.Due.Set(due.Entry{At: int64(at), Kind: DueClose, ID: uint64(m.ID)})
+	}
 }
 
 func (s *State) stateChanged(d *engine.Decision, m *Market, x *engine.MarketStateChanged) error {
@@ -354,9 +360,7 @@ func (s *State) entered(d *engine.Decision, m *Market, from engine.MarketState) 
 			s.Due.Set(due.Entry{At: int64(d.At) + t.SLA, Kind: DueSLA, ID: id})
 		}
 	case engine.Paused:
-		if m.CloseAt != 0 {
-			s.Due.Set(due.Entry{At: int64(m.CloseAt), Kind: DueClose, ID: id})
-		}
+		s.closes(m, m.CloseAt)
 	case engine.Proposed:
 		s.Due.Drop(DueClose, id)
 	case engine.Disputed:

@@ -172,6 +172,11 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 		if m := s.Market(x.Market); m != nil {
 			return s.stateChanged(d, m, x)
 		}
+	case *engine.CloseChanged:
+		if m := s.Market(x.Market); m != nil && m.CloseAt == x.From {
+			s.closes(m, x.To)
+			return nil
+		}
 	case *engine.SetsSplit:
 		if m := s.Market(x.Market); m != nil {
 			return s.apply(d, m, s.setsMoved(m, x.Account, x.Amount))
