@@ -46,13 +46,18 @@ type reading struct {
 // if deadlines are held: then the wall clock counts for nothing yet.
 func startClock(wall func() time.Time, mono func() time.Duration, last engine.Time, held bool) *clock {
 	c := &clock{wall: wall, mono: mono, origin: wall()}
+	c.start(last, held)
+	return c
+}
+
+// start begins anew, as by a writer that has stood by.
+func (c *clock) start(last engine.Time, held bool) {
 	r := c.read()
 	c.behind = max(0, between(r.wall, last))
 	if r.engine = max(r.wall, last); held {
 		r.engine = last
 	}
 	c.at.Store(&r)
-	return c
 }
 
 // read returns what the clocks say, without engine time.

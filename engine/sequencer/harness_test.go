@@ -17,6 +17,7 @@ import (
 	"github.com/mbp-market/mbp/engine/journal/faultfs"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/tests/pg"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1) // a child ends by being killed, or wrongly
 	}
-	os.Exit(m.Run())
+	os.Exit(pg.Main(m))
 }
 
 // hall is a writer that runs over a log.

@@ -17,10 +17,17 @@ type intake struct {
 
 	mu      sync.Mutex
 	waiting []*ticket // guarded by mu
-	closed  bool      // guarded by mu
+	refusal error     // of every request; nil: they are taken; guarded by mu
 }
 
-func newIntake(limit int) *intake { return &intake{limit: limit, wake: make(chan struct{}, 1)} }
+// newIntake is closed with ErrStandby for a writer that stands by.
+func newIntake(limit int, standby bool) *intake {
+	in := &intake{limit: limit, wake: make(chan struct{}, 1)}
+	if standby {
+		in.refusal = ErrStandby
+	}
+	return in
+}
 
 // put lets requests wait, all of them and with no other in between, or says why
 // none of them does.
@@ -28,9 +35,10 @@ func (in *intake) put(ts ...*ticket) error {
 	in.mu.Lock()
 	n := len(in.waiting)
 	switch {
-	case in.closed:
+	case in.refusal != nil:
+		err := in.refusal
 		in.mu.Unlock()
-		return ErrStopped
+		return err
 	case n+int(in.taken.Load())+len(ts) > in.limit:
 		in.mu.Unlock()
 		return ErrOverloaded
@@ -57,11 +65,18 @@ func (in *intake) take(room []*ticket) []*ticket {
 	return all
 }
 
+// open takes what comes from now on.
+func (in *intake) open() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.refusal = nil
+}
+
 // close refuses what comes from now on. What waits still waits.
 func (in *intake) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.closed = true
+	in.refusal = ErrStopped
 }
 
 // len is how many requests wait.

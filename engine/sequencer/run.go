@@ -11,14 +11,23 @@ import (
 	"github.com/mbp-market/mbp/engine"
 )
 
-// Run decides until ctx ends. Then it refuses what comes, decides and answers
-// what has entered, and returns nil; chains that the engine gives itself are cut
-// between two decisions and go on after the next start. An error means that the
-// writer has stopped for good: everything in flight got ErrUnknown, and the
-// journal must be opened again and folded.
+// Run decides until ctx ends; first it stands by, if Config.Standby says so. Then it
+// refuses what comes, decides and answers what has entered, and returns nil; chains
+// that the engine gives itself are cut between two decisions and go on after the
+// next start. An error means that the writer has stopped for good: everything in
+// flight got ErrUnknown, and the journal must be opened again and folded.
 func (q *Sequencer) Run(ctx context.Context) (err error) {
 	if !q.started.CompareAndSwap(false, true) {
 		return errors.New("sequencer: it runs only once")
+	}
+	if q.cfg.Standby {
+		if err := q.standBy(ctx); err != nil || ctx.Err() != nil {
+			q.intake.close()
+			if err != nil {
+				err = fmt.Errorf("sequencer: stand by: %w", err)
+			}
+			return err
+		}
 	}
 	c := committer{q: q, in: make(chan *batch), idle: make(chan struct{}, 1), failed: make(chan struct{})}
 	var committing sync.WaitGroup

@@ -63,8 +63,13 @@ const (
 
 // Config of a Sequencer. Only Log is required.
 type Config struct {
-	// Log is where decisions become durable. Nobody else appends to it.
+	// Log is where decisions become durable. Nobody else appends to it while this
+	// process holds it.
 	Log journal.Log
+	// Standby starts without holding Log, which is a journal.Shared then: Run folds
+	// what the holder appends, and decides once it holds the log itself. Until then
+	// requests get ErrStandby, and readers see the fold.
+	Standby bool
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	// Mono is the monotonic clock, from any origin; that of Now by default. Engine time
@@ -86,6 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	if c.Log == nil {
 		errs = append(errs, errors.New("the journal is missing"))
+	}
+	if _, shared := c.Log.(journal.Shared); c.Standby && !shared {
+		errs = append(errs, errors.New("a standby needs a journal that processes share"))
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -156,6 +164,9 @@ var (
 	// ErrStopped: the writer takes no requests and nothing was decided; try again
 	// later, or elsewhere.
 	ErrStopped = errors.New("the writer has stopped; try again later")
+	// ErrStandby: another process decides, and nothing was decided here; ask that one,
+	// or try again later.
+	ErrStandby = fmt.Errorf("%w: another process decides", ErrStopped)
 	// ErrNotFound: there is no durable decision with that sequence.
 	ErrNotFound = errors.New("no such decision")
 )
@@ -168,6 +179,7 @@ type Sequencer struct {
 	intake  *intake
 	tickets sync.Pool // of *ticket
 	started atomic.Bool
+	leading chan struct{} // closed once this process decides
 
 	clock   *clock          // its behind is owned by the deciding stage
 	writer  *core.State     // what was decided, durable or not; owned by the deciding stage
@@ -194,13 +206,17 @@ func New(cfg Config) (*Sequencer, error) {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	q := &Sequencer{
-		cfg: cfg, intake: newIntake(cfg.Queue), writer: core.New(), view: core.New(), watch: newWatch(),
+		cfg: cfg, intake: newIntake(cfg.Queue, cfg.Standby), leading: make(chan struct{}),
+		writer: core.New(), view: core.New(), watch: newWatch(),
 	}
 	q.line = line{in: q.intake, expect: func(key engine.Tag) uint64 { return q.writer.Expect(key) }}
 	if err := q.fold(); err != nil {
 		return nil, fmt.Errorf("sequencer: fold the journal: %w", err)
 	}
 	q.clock = startClock(cfg.Now, cfg.Mono, q.view.At(), q.view.DeadlinesHeld())
+	if !cfg.Standby {
+		close(q.leading)
+	}
 	q.feed.start(q.view.Seq() + 1)
 	if q.metrics, err = newMetrics(cfg.Registerer, q.gauges()); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)

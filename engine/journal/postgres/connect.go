@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +28,8 @@ var session = map[string]string{
 }
 
 // parse reads a connection string.
-func parse(url, holder string) (*pgx.ConnConfig, error) {
-	c, err := pgx.ParseConfig(url)
+func parse(text, holder string) (*pgx.ConnConfig, error) {
+	c, err := pgx.ParseConfig(text)
 	if err != nil {
 		return nil, errParse
 	}
@@ -46,8 +47,8 @@ func parse(url, holder string) (*pgx.ConnConfig, error) {
 
 // Place says where a connection string leads, without its password, for logs. It
 // is empty if the string does not parse.
-func Place(url string) string {
-	c, err := pgx.ParseConfig(url)
+func Place(s string) string {
+	c, err := pgx.ParseConfig(s)
 	if err != nil {
 		return ""
 	}
@@ -58,6 +59,24 @@ func Place(url string) string {
 		}
 	}
 	return place
+}
+
+// Redact returns a connection string without its password. One that is no URL
+// comes back as the place it leads to, one that does not parse as nothing.
+func Redact(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || Place(s) == "" {
+		return Place(s)
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
+		q.Del("password")
+		q.Del("sslpassword")
+		u.RawQuery = q.Encode()
+	}
+	return u.String()
 }
 
 // newPool makes the connections of who reads, on demand.

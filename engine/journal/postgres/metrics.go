@@ -29,6 +29,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(errs...)
 }
 
+// Alone registers the same series for a process whose journal is another one: it
+// holds that for as long as it runs, and knows of no replica.
+func Alone(reg prometheus.Registerer) error {
+	m, err := newMetrics(reg)
+	m.leader.Set(1)
+	return err
+}
+
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.leader, m.epoch, m.replicas}
 }

@@ -71,13 +71,16 @@ type Config struct {
 	// several hosts; the one that takes writes is used. The password may come from
 	// PGPASSWORD or a passfile. It is never logged and in no error.
 	URL string
+	// Existing refuses a database without the journal's tables, which are made
+	// otherwise.
+	Existing bool
 	// Holder is what the lease says about who has it; host and process by default.
 	Holder string
 	// Lease is how long the lease holds without being renewed, DefaultLease by
 	// default, 1 s..1 min.
 	Lease time.Duration
-	// Patience is how long an append may take before it counts as failed,
-	// DefaultPatience by default, at least Lease.
+	// Patience is how long an append may take, and how long a read is tried again,
+	// before it counts as failed; DefaultPatience by default, at least Lease.
 	Patience time.Duration
 	// Registerer takes the metrics; nobody sees them by default.
 	Registerer prometheus.Registerer
@@ -130,6 +133,7 @@ type Log struct {
 	metrics *metrics
 	pool    *pgxpool.Pool
 	taken   chan struct{} // closed by the first Take that succeeds
+	ended   chan struct{} // closed by Close
 
 	appendMu sync.Mutex     // held for one append, renewal, Take, or Close
 	conn     *pgconn.PgConn // of the writer; nil before Take; owned by appendMu
@@ -178,7 +182,7 @@ func Follow(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	l := &Log{cfg: cfg, taken: make(chan struct{}), first: 1, next: 1}
+	l := &Log{cfg: cfg, taken: make(chan struct{}), ended: make(chan struct{}), first: 1, next: 1}
 	if err := l.prepare(); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -204,7 +208,7 @@ func (l *Log) prepare() error {
 	if _, err := settings(ctx, conn); err != nil {
 		return err
 	}
-	if err := migrate(ctx, conn); err != nil {
+	if err := migrate(ctx, conn, l.cfg.Existing); err != nil {
 		return fmt.Errorf("tables: %w", err)
 	}
 	if _, err := l.look(ctx, conn); err != nil {
@@ -246,6 +250,7 @@ func (l *Log) Close() error {
 	if was {
 		return nil
 	}
+	close(l.ended)
 	l.part()
 	if l.pool != nil {
 		l.pool.Close()

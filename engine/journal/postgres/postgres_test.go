@@ -341,9 +341,14 @@ func TestPasswordIsInNoError(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", url, err)
 		}
-		if strings.Contains(postgres.Place(url), "hunter2") {
-			t.Errorf("the place of %s is %s", url, postgres.Place(url))
+		for _, shown := range []string{postgres.Place(url), postgres.Redact(url)} {
+			if strings.Contains(shown, "hunter2") {
+				t.Errorf("%s is shown as %s", url, shown)
+			}
 		}
+	}
+	if got := postgres.Redact("postgres://u:hunter2@a:1,b:2/db?password=hunter2&sslmode=disable"); got != "postgres://u@a:1,b:2/db?sslmode=disable" {
+		t.Errorf("redacted: %s", got)
 	}
 	if got := postgres.Place("postgres://u:hunter2@a:1,b:2/db?sslmode=disable"); got != "postgres://u@a:1/db or b:2" {
 		t.Errorf("the place is %s", got)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,6 +21,8 @@ const (
 	fullPage  = 4096
 	// pageBytes bounds the payloads of a page in memory; a page that is longer is cut.
 	pageBytes = journal.MaxBatchBytes
+	// readRetry is the time between two attempts to read.
+	readRetry = 100 * time.Millisecond
 )
 
 // The types of array elements in the binary protocol.
@@ -140,8 +143,24 @@ func (l *Log) saw(m mark) {
 	}
 }
 
-// fetch fills the page with the records from a sequence on.
+// fetch fills the page with the records from a sequence on. A database that is away
+// for a while, because a replica of it is promoted, is waited for: readers are many,
+// and each would have to.
 func (l *Log) fetch(p *page, from, next uint64) error {
+	for end := time.Now().Add(l.cfg.Patience); ; {
+		err := l.fetchOnce(p, from, next)
+		if err == nil || errors.Is(err, journal.ErrClosed) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-l.ended:
+			return journal.ErrClosed
+		case <-time.After(readRetry):
+		}
+	}
+}
+
+func (l *Log) fetchOnce(p *page, from, next uint64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
 	conn, err := l.pool.Acquire(ctx)

@@ -48,15 +48,21 @@ INSERT INTO mbp.lease (epoch, next, holder, until) VALUES (0, 1, '', '-infinity'
 // oldest is the first server version that the journal is tested with.
 const oldest = 140000
 
-// errNewer: a newer program has changed the tables.
-var errNewer = errors.New("the tables are of a newer version of this program")
+// What is wrong with tables.
+var (
+	errNewer  = errors.New("the tables are of a newer version of this program")
+	errAbsent = errors.New("this database holds no journal of this version")
+)
 
 // migrate brings the tables to the newest version. Several processes may do so at
 // once; who finds nothing to do needs no right to do it.
-func migrate(ctx context.Context, conn *pgx.Conn) error {
+func migrate(ctx context.Context, conn *pgx.Conn, existing bool) error {
 	have, err := version(ctx, conn)
-	if err != nil || have == len(migrations) {
+	switch {
+	case err != nil || have == len(migrations):
 		return err
+	case existing:
+		return errAbsent
 	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// One at a time, and the others find it done.
