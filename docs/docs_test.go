@@ -31,7 +31,7 @@ var watchers = map[string]string{
 	"SchemaDrift": "schema_registry_drift", "DataContractBreak": "data_contract_break", "DbtTestFailure": "dbt_test_failure",
 	"ResolutionSLA": "mbp_resolution_sla", "TwapDivergence": "mbp_price_spike_divergence",
 	"WebCWVRegression": "web_cwv_regression", "DecisionGapHigh": "metrics_decision_hook_gap",
-	"AuditTreeBehind": "audit_tree", "DeadlinesHeld": "deadlines_held",
+	"AuditTreeBehind": "audit_tree", "DeadlinesHeld": "deadlines_held", "NoLeader": "ha", "NoSynchronousReplica": "ha",
 	"Watchdog": "watchdog", "TargetDown": "watchdog", "TargetMissing": "watchdog", "SeriesAbsent": "watchdog", "SeriesLate": "watchdog",
 }
 

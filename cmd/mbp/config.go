@@ -20,6 +20,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+	"github.com/mbp-market/mbp/engine/journal/postgres"
 	"github.com/mbp-market/mbp/fe"
 )
 
@@ -34,6 +35,8 @@ type Config struct {
 	Data           string        // folder of journal, audit tree, lake and admin.key; made if absent
 	Archive        string        // folder of released segments of the journal, made if absent; empty: all stay in the journal
 	ArchiveAfter   uint64        // decisions that stay in the journal in any case
+	Journal        secretURL     // PostgreSQL database of the journal; empty: the folder of Data
+	JournalLease   time.Duration // how long this process may be silent before another one takes that journal
 	Env            string        // name of this installation in metrics of the panel
 	RUMURL         string        // where the panel sends its vitals; empty: nowhere
 	DbtResults     string        // run_results.json of the dbt project, read at scrape time; empty: no metric
@@ -58,7 +61,7 @@ type Config struct {
 
 func defaultConfig() Config {
 	return Config{
-		Listen: "127.0.0.1:8420", Data: "./mbp-data", ArchiveAfter: 1 << 20, Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
+		Listen: "127.0.0.1:8420", Data: "./mbp-data", ArchiveAfter: 1 << 20, JournalLease: postgres.DefaultLease, Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
 		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
 		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
@@ -76,6 +79,8 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the audit tree, the lake and admin.key; made if absent")
 	f.StringVar(&c.Archive, "archive", c.Archive, "`folder` that takes the segments of the journal which a snapshot covers and every reader has read; none are released while there is no snapshot; empty: all stay")
 	f.Uint64Var(&c.ArchiveAfter, "archive-after", c.ArchiveAfter, "newest decisions that stay in the journal in any case")
+	f.Var(&c.Journal, "journal", "`URL` of the PostgreSQL database that holds the journal, postgres://user@host/database; the password is better in PGPASSWORD or a passfile; empty: a folder in data")
+	f.DurationVar(&c.JournalLease, "journal-lease", c.JournalLease, "how long this process may be silent before another one takes the journal in PostgreSQL")
 	f.StringVar(&c.Env, "env", c.Env, "`name` of this installation in the panel's metrics")
 	f.StringVar(&c.RUMURL, "rum-url", c.RUMURL, "`URL` to which the panel sends its vitals; empty: nowhere")
 	f.StringVar(&c.DbtResults, "dbt-results", c.DbtResults, "run_results.json `file` of the dbt project, read at scrape time; empty: no metric")
@@ -196,6 +201,9 @@ func (c *Config) Validate() error {
 		"listen: other machines reach %q and this is plain HTTP; say allow-remote if something in front speaks TLS", c.Listen)
 	fault(c.Data == "", "data: the folder is missing")
 	fault(c.Archive != "" && within(c.Archive, notary.Journal(c.Data)), "archive: it lies within the journal itself")
+	fault(c.Archive != "" && c.Journal != "", "archive: the journal in PostgreSQL has no segments to release")
+	fault(c.Journal != "" && c.Journal.String() == "", "journal: it is not a connection string of PostgreSQL (postgres://user@host:5432/database?sslmode=verify-full)")
+	fault(c.JournalLease < time.Second || c.JournalLease > time.Minute, "journal-lease: 1s..1m")
 	fault(len(c.Env) < 1 || len(c.Env) > 32 || strings.Trim(c.Env, "abcdefghijklmnopqrstuvwxyz0123456789-") != "",
 		"env: 1..32 characters a-z, 0-9, -")
 	_, err = fe.Policy(c.RUMURL)
@@ -224,6 +232,27 @@ func within(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
 }
+
+// secretURL is a connection string, which may hold a password. It is shown without
+// one: by --print-config, in errors, and wherever a value is formatted.
+type secretURL string
+
+// String is the string without its password; empty if it is not understood.
+func (u secretURL) String() string {
+	if u == "" {
+		return ""
+	}
+	return postgres.Redact(string(u))
+}
+
+// Set implements pflag.Value. Faults are found by Validate, which says nothing of it.
+func (u *secretURL) Set(value string) error {
+	*u = secretURL(value)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (u *secretURL) Type() string { return "string" }
 
 func (c *Config) traders() rate.Limit { return limit(c.TraderRate, c.TraderBurst) }
 func (c *Config) staff() rate.Limit   { return limit(c.StaffRate, c.StaffBurst) }

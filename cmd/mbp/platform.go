@@ -42,7 +42,9 @@ import (
 type platform struct {
 	log      *slog.Logger
 	cfg      Config
-	journal  *file.Log
+	journal  runningLog
+	files    *file.Log   // the journal, if it is the embedded one
+	lock     io.Closer   // of the data folder, if the journal is not in it
 	tree     *audit.Tree // nil if it is turned off
 	seq      *sequencer.Sequencer
 	source   *source
@@ -61,7 +63,16 @@ type platform struct {
 	writerDone, lakeDone, auditDone chan struct{}
 }
 
-var errStarting error = httpapi.NotReady("starting")
+// runningLog is a journal that has something to do beside appends.
+type runningLog interface {
+	journal.Log
+	Run(ctx context.Context) error
+}
+
+var (
+	errStarting error = httpapi.NotReady("starting")
+	errStandby  error = httpapi.NotReady("standing by: another process decides")
+)
 
 // open makes every part and starts none. Opening the journal checks every
 // record of it; making the writer folds them.
@@ -89,7 +100,7 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 
 func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	p.seq, err = sequencer.New(sequencer.Config{
-		Log: p.journal, Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
+		Log: p.journal, Standby: p.cfg.Journal != "", Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
 	})
 	if err != nil {
 		return err
@@ -165,10 +176,18 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		p.writer.Store(&stopped)
 		return err
 	})
-	if err := bootstrap(failed, p.seq, p.cfg.Data); err != nil {
+	if err := p.begin(failed); err != nil {
 		return err
 	}
-	p.writer.CompareAndSwap(&errStarting, nil)
+	p.writer.CompareAndSwap(&errStarting, &errStandby)
+	g.Go(func() error {
+		select {
+		case <-p.seq.Leading():
+			p.writer.CompareAndSwap(&errStandby, nil)
+		case <-life.Done():
+		}
+		return nil
+	})
 	g.Go(func() error {
 		defer close(p.lakeDone)
 		p.runLake(life)
@@ -193,6 +212,21 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		return nil
 	})
 	return nil
+}
+
+// begin waits until the journal has its first decision: from this process, if it
+// leads, else from the one that does.
+func (p *platform) begin(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	known := make(chan error, 1)
+	go func() { known <- p.seq.Wait(ctx, 1) }()
+	select {
+	case <-p.seq.Leading():
+		return bootstrap(ctx, p.seq, p.cfg.Data)
+	case err := <-known:
+		return err
+	}
 }
 
 // The change capture is tried again after firstRetry, doubling up to lastRetry:
@@ -318,6 +352,11 @@ func (p *platform) close() {
 	}
 	if err := p.journal.Close(); err != nil {
 		p.log.Error("close the journal", "err", err)
+	}
+	if p.lock != nil {
+		if err := p.lock.Close(); err != nil {
+			p.log.Error("unlock the data folder", "err", err)
+		}
 	}
 }
 

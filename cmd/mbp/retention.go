@@ -21,7 +21,7 @@ func (p *platform) keepJournal(metrics prometheus.Registerer) (err error) {
 		p.log.Warn("nothing of the journal is released, because there are no snapshots to start from", "archive", p.cfg.Archive)
 	}
 	p.keeper, err = retain.New(retain.Config{
-		Log: p.journal, Snapshot: p.snapshot, Readers: readers, Keep: p.cfg.ArchiveAfter, Registerer: metrics, Logger: p.log,
+		Log: p.files, Snapshot: p.snapshot, Readers: readers, Keep: p.cfg.ArchiveAfter, Registerer: metrics, Logger: p.log,
 	})
 	return err
 }

@@ -30,6 +30,11 @@ change capture into the lake. In an empty data folder it makes the first API key
 whose secret it writes to admin.key there, and the key that signs checkpoints,
 audit/signing.key: keep copies of both.
 
+With --journal the decisions are in a PostgreSQL database, which several processes
+may name, each with a data folder of its own: one decides, the others follow, answer
+reads, and the first that finds the lease of the one expired goes on deciding. See
+docs/runbooks/ha.md.
+
 Each flag can also be set in the environment (--data as MBP_DATA) or in the YAML
 file of --config (data: …). A flag wins over the environment, the environment
 over the file. SIGTERM or SIGINT shuts down gracefully; a second one ends at
@@ -91,7 +96,11 @@ func serve(ctx context.Context, cfg Config, signals <-chan os.Signal, stdout, st
 		end()
 		return errors.Join(err, g.Wait())
 	}
-	fmt.Fprintf(stdout, "mbp serves http://%s data=%s\n", listener.Addr(), cfg.Data)
+	place := ""
+	if cfg.Journal != "" {
+		place = " journal=" + cfg.Journal.String()
+	}
+	fmt.Fprintf(stdout, "mbp serves http://%s data=%s%s\n", listener.Addr(), cfg.Data, place)
 	select {
 	case <-failed.Done(): // the caller's context, or a part that failed
 	case s := <-signals:

@@ -107,13 +107,16 @@ func TestSettingsFaults(t *testing.T) {
 func TestValidateReportsEverything(t *testing.T) {
 	c := Config{
 		Listen: "x", RUMURL: "ftp://x", DbtResults: "results.json", LogFormat: "xml", LogLevel: "loud",
-		TraderRate: -1, StaffRate: 1, StaffBurst: -1, ReadRate: 2_000_000, ReadBurst: 1,
+		Journal: "postgres://mbp:hunter2@[", TraderRate: -1, StaffRate: 1, StaffBurst: -1, ReadRate: 2_000_000, ReadBurst: 1,
 	}
 	err := c.Validate()
-	for _, name := range []string{"listen", "data", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "max-connections", "trader-rate", "staff-rate", "read-rate", "cdc-flush", "shutdown"} {
+	for _, name := range []string{"listen", "data", "journal", "journal-lease", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "max-connections", "trader-rate", "staff-rate", "read-rate", "cdc-flush", "shutdown"} {
 		if err == nil || !strings.Contains(err.Error(), name+":") {
 			t.Errorf("%s is not in %v", name, err)
 		}
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the password is in %v", err)
 	}
 	for listen, remote := range map[string]bool{"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "127.9.9.9:1": false, ":8420": true, "0.0.0.0:1": true, "[::]:1": true, "10.0.0.1:1": true, "example.org:1": true} {
 		c := defaultConfig()
@@ -134,6 +137,7 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 		Listen: "127.0.0.1:1", AllowRemote: true, Data: "a b: #c", Env: "x-1", RUMURL: "", DbtResults: "x/run_results.json", LogFormat: "json",
 		LogLevel: "warn", Queue: 5, MaxBatch: 6, MaxBody: 2048, MaxStreams: 3, CDCFlush: 1500 * time.Millisecond, Shutdown: time.Minute,
 		MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6,
+		Journal: "postgres://mbp@db1:5432,db2:5433/mbp?sslmode=verify-full", JournalLease: 2 * time.Second,
 	}
 	c := want
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)

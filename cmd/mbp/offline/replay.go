@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +20,17 @@ import (
 type again struct {
 	replay.Options
 	place
-	want   string
-	asJSON bool
+	journal string // a database; empty: place
+	want    string
+	asJSON  bool
+}
+
+func (x *again) source() (source, func() error, error) {
+	if x.journal != "" {
+		return openSource(x.journal)
+	}
+	log, _, err := x.open(nil)
+	return log, func() error { return nil }, err
 }
 
 // ReplayCommand folds a journal again.
@@ -44,7 +54,7 @@ With --records the digest must be that of a copy: nothing was added at the end, 
 is gone from there.
 
 Exit codes: 0 all of it holds, 1 it does not, 2 wrong usage or no journal there.`,
-		Example: "  mbp replay --data mbp-data --verify\n  mbp replay --data mbp-data --json | jq -r .records_sha256",
+		Example: "  mbp replay --data mbp-data --verify\n  mbp replay --journal postgres://mbp@db.example/mbp\n  mbp replay --data mbp-data --json | jq -r .records_sha256",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -55,22 +65,24 @@ Exit codes: 0 all of it holds, 1 it does not, 2 wrong usage or no journal there.
 	}
 	f := cmd.Flags()
 	x.bind(f)
+	f.StringVar(&x.journal, "journal", "", "`URL` of the PostgreSQL database that holds the journal; the data folder is not looked at then")
 	f.BoolVar(&x.Verify, "verify", false, "decide every command again and compare")
 	f.StringVar(&x.want, "records", "", "the `digest` that all records must have together")
 	f.BoolVar(&x.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (x *again) run(ctx context.Context, stdout io.Writer) error {
+func (x *again) run(ctx context.Context, stdout io.Writer) (err error) {
 	if x.want != "" {
 		if err := x.Want.UnmarshalText([]byte(x.want)); err != nil {
 			return exit.BadUsage(err)
 		}
 	}
-	log, _, err := x.open(nil)
+	log, end, err := x.source()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, end()) }()
 	out, err := replay.Run(ctx, log, x.Options)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
