@@ -142,6 +142,17 @@ kills: ## kill the writer, and mbp serve over HTTP, under load; judge what was a
 	@$(GO) test -count=1 -timeout 60m -v -run 'TestKilledWriterLosesNothing$$' ./engine/sequencer -kills $(KILLS)
 	@$(GO) test -count=1 -timeout 60m -v -run 'TestKilledPlatform$$' ./tests/linear -kills $(KILLS)
 
+# `make test` makes one fault of each kind.
+FAULTS ?= 50
+.PHONY: ha
+ha: tools ## kill, stop and fence the engine, lose the database under load; judge what was answered (FAULTS=50)
+	$(call say,check: $(FAULTS) faults of two mbp serve on a replicated PostgreSQL)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestTakeovers$$' ./tests/ha -faults $(FAULTS) -lease 3s
+
+.PHONY: bench.pg
+bench.pg: tools ## the writer on the journal in PostgreSQL against a bare loop of INSERTs, in one run
+	@$(GO) run ./tests/perf/pgjournal
+
 .PHONY: rules
 rules:
 	$(call say,check: Prometheus rules)
@@ -159,7 +170,7 @@ types:
 check.long: check schemathesis ## the long suites too: races everywhere, simulations, kills, broken clones
 	$(call say,check: long suites)
 	@MBP_LONG=1 CGO_ENABLED=1 $(GO) test -race -timeout 60m $$($(GO) list ./... | grep -v '/tests/faults$$')
-	@$(MAKE) sim kills
+	@$(MAKE) sim kills ha
 	@$(MAKE) faults
 
 # The gate measures time, so nothing runs beside it.

@@ -136,7 +136,7 @@ func Shared(t testing.TB) *Server {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if shared.server == nil {
-		s, err := start(bin, nil)
+		s, err := launch(bin, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func Shared(t testing.TB) *Server {
 func Main(m *testing.M) int {
 	defer func() {
 		if shared.server != nil {
-			shared.server.remove()
+			shared.server.Remove()
 		}
 	}()
 	return m.Run()
@@ -161,15 +161,24 @@ func Main(m *testing.M) int {
 // name=value.
 func Start(t testing.TB, conf ...string) *Server {
 	t.Helper()
-	s, err := start(Bin(t), conf)
+	s, err := launch(Bin(t), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.tell(t); s.remove() })
+	t.Cleanup(func() { s.tell(t); s.Remove() })
 	return s
 }
 
-func start(bin string, conf []string) (*Server, error) {
+// Launch is Start outside a test: whoever calls it calls Remove in the end.
+func Launch(conf ...string) (*Server, error) {
+	bin, err := find()
+	if err != nil {
+		return nil, fmt.Errorf("no PostgreSQL here (make tools installs it): %w", err)
+	}
+	return launch(bin, conf)
+}
+
+func launch(bin string, conf []string) (*Server, error) {
 	s, err := home(bin, conf)
 	if err != nil {
 		return nil, err
@@ -179,7 +188,7 @@ func start(bin string, conf []string) (*Server, error) {
 		return nil, errors.Join(err, os.RemoveAll(s.home))
 	}
 	if err := s.Run(); err != nil {
-		s.remove()
+		s.Remove()
 		return nil, err
 	}
 	return s, nil
@@ -317,6 +326,12 @@ func (s *Server) Database(t testing.TB) string {
 	return s.URL(name)
 }
 
+// NameOf is the database that a URL of Database names.
+func NameOf(url string) string {
+	name, _, _ := strings.Cut(url[strings.LastIndex(url, "/")+1:], "?")
+	return name
+}
+
 // Exec runs statements as the superuser.
 func (s *Server) Exec(t testing.TB, database string, statements ...string) {
 	t.Helper()
@@ -350,16 +365,26 @@ func (s *Server) Replica(t testing.TB, name string, conf ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.tell(t); r.remove() })
-	link := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=%s", s.Port, name)
-	if err := r.program("pg_basebackup", "-D", r.data(), "-d", link, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Run(); err != nil {
-		t.Fatal(err)
-	}
-	s.Await(t, fmt.Sprintf("EXISTS (SELECT FROM pg_stat_replication WHERE application_name = '%s' AND state = 'streaming')", name))
+	t.Cleanup(func() { r.tell(t); r.Remove() })
+	r.Rejoin(t, s, name)
 	return r
+}
+
+// Rejoin makes a server that does not run a replica of another one, on the port it
+// had. What it held is gone.
+func (s *Server) Rejoin(t testing.TB, primary *Server, name string) {
+	t.Helper()
+	if err := os.RemoveAll(s.data()); err != nil {
+		t.Fatal(err)
+	}
+	link := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=%s", primary.Port, name)
+	if err := s.program("pg_basebackup", "-D", s.data(), "-d", link, "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(); err != nil {
+		t.Fatal(err)
+	}
+	primary.Await(t, fmt.Sprintf("EXISTS (SELECT FROM pg_stat_replication WHERE application_name = '%s' AND state = 'streaming')", name))
 }
 
 // Promote makes a replica a primary that takes writes, and waits until it is one.
@@ -425,8 +450,8 @@ func (s *Server) signal(sig syscall.Signal) error {
 	}
 }
 
-// remove ends the server, if it runs, and removes its folder.
-func (s *Server) remove() {
+// Remove ends the server, if it runs, and removes its folder.
+func (s *Server) Remove() {
 	if s.signal(syscall.SIGQUIT) != nil {
 		_ = s.signal(syscall.SIGKILL)
 	}
