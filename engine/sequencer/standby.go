@@ -70,8 +70,8 @@ func (q *Sequencer) watchOnce(ctx context.Context, log journal.Shared) (held boo
 		return true, fmt.Errorf("the journal continues at %d after decision %d", next, seq)
 	}
 	q.clock.start(q.view.At(), q.view.DeadlinesHeld())
-	close(q.leading)
 	q.intake.open()
+	close(q.leading)
 	q.cfg.Logger.Info("this process decides from here on", "seq", q.durable.Load(), "seconds", time.Since(begin).Seconds())
 	return true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -251,4 +252,32 @@ func TestSilentDatabase(t *testing.T) {
 		t.Errorf("the append got %v", err)
 	}
 	p.exec("ROLLBACK")
+}
+
+// TestSilentHost: of several hosts one takes connections and says nothing, as a machine
+// that hangs. The other one is used, for everything.
+func TestSilentHost(t *testing.T) {
+	if os.Getenv("MBP_LONG") == "" {
+		t.Skip("each connection waits two seconds for the silent host; MBP_LONG=1 runs it")
+	}
+	p := fresh(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	config := p.config()
+	config.URL = strings.Replace(p.url, "@", "@"+silent.Addr().String()+",", 1)
+	holder, standby := held(t)(postgres.Open(config)), held(t)(postgres.Follow(config))
+	grow(t, holder, 3)
+	if _, err := standby.Await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustEnd(t, standby, 3)
+	if err := holder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Take(); err != nil {
+		t.Fatal(err)
+	}
 }

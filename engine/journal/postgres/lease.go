@@ -290,7 +290,7 @@ func (l *Log) glance(ctx context.Context) (state, error) {
 }
 
 func (l *Log) listen(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	config, err := parse(l.cfg.URL, l.cfg.Holder)
 	if err != nil {

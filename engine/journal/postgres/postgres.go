@@ -55,9 +55,11 @@ const (
 	// manager needs to drop a synchronous replica that is gone, because until then
 	// every commit waits.
 	DefaultPatience = 20 * time.Second
-	// dialTime bounds one attempt to connect, and lookTime one query of a reader: a
-	// database that is gone without a word is noticed after it.
-	dialTime = 3 * time.Second
+	// dialTime bounds one attempt to connect to one host, and the look of a standby: a
+	// host that is gone without a word is noticed after it. lookTime bounds what begins
+	// with a connection, for which several hosts may be tried, and one query of a
+	// reader.
+	dialTime = 2 * time.Second
 	lookTime = 10 * time.Second
 	// partTime bounds the return of the lease when the journal is closed.
 	partTime = 2 * time.Second
