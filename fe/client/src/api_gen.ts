@@ -96,6 +96,10 @@ export type Units = {
   units_micros: Size;
 };
 
+export type CloseTime = {
+  close_at?: string | null;
+};
+
 export type Pause = {
   cancel_orders?: boolean | null;
 };
@@ -156,7 +160,11 @@ export type NewDeadlines = {
 };
 
 export type Moderation = {
-  action: "limit" | "dismiss";
+  /**
+   * freeze: no orders until it is undone, which is limit without an end; the latest act on an account
+   * counts
+   */
+  action: "limit" | "dismiss" | "freeze";
   account?: AccountID | null;
   until?: Moment | null;
   /** the decision that raised it */
@@ -719,7 +727,7 @@ export type Decision = {
   detail?: string;
   principal: Principal;
   command: {
-    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "malformed";
+    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "malformed";
     [member: string]: unknown;
   };
   events: Event[];
@@ -732,7 +740,7 @@ export type Decision = {
   }[];
 };
 
-export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded"; [member: string]: unknown }) & { type: string };
+export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded"; [member: string]: unknown }) & { type: string };
 
 export type OrderFilled = {
   type: "order_filled";
@@ -1010,6 +1018,12 @@ export interface Operations {
   /** Reopen a market that its price guard froze. Roles: operator, moderator, admin. */
   reopenMarket: { path: { market: MarketID }; query: Record<never, never>; body: Nothing; answer: Decision };
   /**
+   * Move the time at which a market closes, or take it away. Roles: operator, admin. Without close_at
+   * the market never closes by itself. The time is not one that is over, and moves only until it has
+   * come; it lies within the template's max_duration_us of the market's opening.
+   */
+  changeClose: { path: { market: MarketID }; query: Record<never, never>; body: CloseTime; answer: Decision };
+  /**
    * End trading before or without a close time. Roles: operator, admin. The orders in its book are
    * cancelled. It is not a resolution.
    */
@@ -1194,6 +1208,7 @@ export const routes = {
   pauseMarket: { method: "POST", path: "/v1/markets/{market}/pause" },
   resumeMarket: { method: "POST", path: "/v1/markets/{market}/resume" },
   reopenMarket: { method: "POST", path: "/v1/markets/{market}/reopen" },
+  changeClose: { method: "POST", path: "/v1/markets/{market}/close-time" },
   closeMarket: { method: "POST", path: "/v1/markets/{market}/close" },
   cancelMarket: { method: "POST", path: "/v1/markets/{market}/cancel" },
   splitSets: { method: "POST", path: "/v1/markets/{market}/split" },
