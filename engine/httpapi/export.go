@@ -108,9 +108,9 @@ func (a *API) exportQuery(c *call) (q ExportQuery, err error) {
 	case q.Last > durable:
 		return q, &problem.Refusal{Code: problem.Behind, Detail: "last is not reached yet", Seq: durable}
 	case q.First > q.Last || q.From != 0 && q.Until != 0 && q.From > q.Until:
-		return q, wire.Malformed("the range ends before it begins")
+		return q, &problem.Refusal{Code: engine.InvalidCommand.String(), Detail: "the range ends before it begins", Seq: durable}
 	case q.Table == "positions" && (form.Given("first") || form.Given("last") || q.From != 0 || q.Until != 0):
-		return q, wire.Malformed("positions are those of now; mbp export --data reads those of any time")
+		return q, &problem.Refusal{Code: engine.InvalidCommand.String(), Detail: "positions are those of now; mbp export --data reads those of any time", Seq: durable}
 	}
 	return q, nil
 }

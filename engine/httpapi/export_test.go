@@ -40,9 +40,9 @@ func TestExportQueries(t *testing.T) {
 		}
 	}
 	for query, code := range map[string]string{
-		"accounts": problem.NotFound, "trades?format=xls": problem.Malformed, "trades?last=4": problem.Behind, "trades?first=3&last=2": problem.Malformed,
-		"trades?first=0": problem.Malformed, "trades?from=2024-01-01T00:00:00Z&until=2023-01-01T00:00:00Z": problem.Malformed,
-		"positions?last=2": problem.Malformed, "positions?from=2024-01-01T00:00:00Z": problem.Malformed, "trades?min_seq=1": problem.Malformed,
+		"accounts": problem.NotFound, "trades?format=xls": problem.Malformed, "trades?last=4": problem.Behind, "trades?first=3&last=2": engine.InvalidCommand.String(),
+		"trades?first=0": problem.Malformed, "trades?from=2024-01-01T00:00:00Z&until=2023-01-01T00:00:00Z": engine.InvalidCommand.String(),
+		"positions?last=2": engine.InvalidCommand.String(), "positions?from=2024-01-01T00:00:00Z": engine.InvalidCommand.String(), "trades?min_seq=1": problem.Malformed,
 	} {
 		r := e.get("/v1/exports/"+query, e.admin)
 		if c.check(route, r); r.code(t) != code {

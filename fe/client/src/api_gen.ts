@@ -97,7 +97,7 @@ export type Units = {
 };
 
 export type CloseTime = {
-  close_at?: string | null;
+  close_at?: Moment | null;
 };
 
 export type Pause = {
