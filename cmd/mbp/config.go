@@ -21,6 +21,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal/postgres"
+	"github.com/mbp-market/mbp/engine/snapshot"
 	"github.com/mbp-market/mbp/fe"
 )
 
@@ -54,6 +55,7 @@ type Config struct {
 	ReadRate       int           // reads a second of one key; 0: no limit
 	ReadBurst      int           // of them at once
 	Audit          bool          // keep the audit tree
+	SnapshotEvery  uint64        // decisions between two snapshots of the state; 0: none are written
 	AuditEvery     time.Duration // between two signed checkpoints while the journal grows
 	CDCFlush       time.Duration // longest time that a row waits for its file in the lake
 	Shutdown       time.Duration // how long a graceful shutdown may take
@@ -67,7 +69,7 @@ func defaultConfig() Config {
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
 		StaffRate: rate.Staff.PerSecond, StaffBurst: rate.Staff.Burst,
 		ReadRate: rate.Reads.PerSecond, ReadBurst: rate.Reads.Burst,
-		Audit: true, AuditEvery: audit.DefaultEvery, CDCFlush: time.Second, Shutdown: 15 * time.Second,
+		SnapshotEvery: snapshot.DefaultEvery, Audit: true, AuditEvery: audit.DefaultEvery, CDCFlush: time.Second, Shutdown: 15 * time.Second,
 	}
 }
 
@@ -97,6 +99,7 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.IntVar(&c.StaffBurst, "staff-burst", c.StaffBurst, "of them at once")
 	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key, a dear one counting as several; 0: no limit")
 	f.IntVar(&c.ReadBurst, "read-burst", c.ReadBurst, "of them at once")
+	f.Uint64Var(&c.SnapshotEvery, "snapshot-every", c.SnapshotEvery, "decisions between two snapshots, which shorten the next start; 0: none are written, and memory is compared with nothing")
 	f.BoolVar(&c.Audit, "audit", c.Audit, "keep the audit tree, which proves what the journal holds")
 	f.DurationVar(&c.AuditEvery, "audit-every", c.AuditEvery, "longest time that a decision waits for a signed checkpoint")
 	f.DurationVar(&c.CDCFlush, "cdc-flush", c.CDCFlush, "longest time that a row waits for its file in the lake")
@@ -221,6 +224,7 @@ func (c *Config) Validate() error {
 		err := r.Validate()
 		fault(err != nil, "%s: %v", name, err)
 	}
+	fault(c.SnapshotEvery != 0 && c.SnapshotEvery < 1000, "snapshot-every: 0, or at least 1000")
 	fault(c.AuditEvery < 100*time.Millisecond || c.AuditEvery > time.Hour, "audit-every: 100ms..1h")
 	fault(c.CDCFlush < 10*time.Millisecond || c.CDCFlush > time.Minute, "cdc-flush: 10ms..1m")
 	fault(c.Shutdown < time.Second || c.Shutdown > 5*time.Minute, "shutdown: 1s..5m")

@@ -39,13 +39,14 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": scriptServer, "exit": scriptExit, "shutdown": scriptShutdown, "now": scriptNow,
-			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage,
+			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage, "spoil": scriptSpoil,
 		},
 	})
 }
 
 // scriptServer starts a server in this process on a free port, sets MBP_URL and
-// stops it, gracefully, when the script ends: `server [FLAG…]`.
+// stops it, gracefully, when the script ends: `server [FLAG…]`. What it logged is in
+// server.log then.
 func scriptServer(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()
@@ -68,6 +69,7 @@ func scriptServer(ts *testscript.TestScript, neg bool, args []string) {
 		if err := <-done; err != nil {
 			ts.Fatalf("the server ended with %v\n%s", err, logs.String())
 		}
+		ts.Check(os.WriteFile(ts.MkAbs("server.log"), logs.Bytes(), 0o600))
 	})
 	stops.Store(ts, stop)
 	ts.Defer(stop)

@@ -34,19 +34,24 @@ import (
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/engine/snapshot"
 	"github.com/mbp-market/mbp/fe"
 	"github.com/mbp-market/mbp/schemas"
 )
 
 // platform is everything that mbp serve wires together.
 type platform struct {
-	log      *slog.Logger
-	cfg      Config
-	journal  runningLog
-	files    *file.Log   // the journal, if it is the embedded one
-	lock     io.Closer   // of the data folder, if the journal is not in it
-	tree     *audit.Tree // nil if it is turned off
-	seq      *sequencer.Sequencer
+	log     *slog.Logger
+	cfg     Config
+	journal runningLog
+	files   *file.Log   // the journal, if it is the embedded one
+	lock    io.Closer   // of the data folder, if the journal is not in it
+	tree    *audit.Tree // nil if it is turned off
+	seq     *sequencer.Sequencer
+
+	snapshots *snapshot.Store
+	follower  *snapshot.Follower // nil if it is turned off
+
 	source   *source
 	pipeline *cdc.Pipeline
 	api      *httpapi.API
@@ -99,10 +104,17 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 }
 
 func (p *platform) wire(metrics *prometheus.Registry) (err error) {
+	start, err := p.startState()
+	if err != nil {
+		return err
+	}
 	p.seq, err = sequencer.New(sequencer.Config{
-		Log: p.journal, Standby: p.cfg.Journal != "", Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
+		Log: p.journal, Start: start, Standby: p.cfg.Journal != "", Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.follow(metrics); err != nil {
 		return err
 	}
 	p.source = follow(p.journal)
@@ -188,6 +200,9 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		}
 		return nil
 	})
+	if p.follower != nil {
+		g.Go(func() error { return p.follower.Run(life) })
+	}
 	g.Go(func() error {
 		defer close(p.lakeDone)
 		p.runLake(life)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/backup"
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/cmd/mbp/offline"
@@ -81,7 +82,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 		}
 	}
 	add("load", offline.FsckCommand())
-	add("run", serveCommand())
+	add("run", serveCommand(), backup.SnapshotCommand())
 	add("trade", remote.Commands()...)
 	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.JournalCommand(), offline.RuleCommand(), notary.Command())
 	return root

@@ -120,7 +120,7 @@ func serve(ctx context.Context, cfg Config, signals <-chan os.Signal, stdout, st
 	if err := p.shutdown(grace, end); err != nil {
 		return fmt.Errorf("shutdown: %w", err)
 	}
-	if err := g.Wait(); err != nil {
+	if err := errors.Join(g.Wait(), p.compare()); err != nil {
 		return err
 	}
 	log.Info("shut down", "seq", uint64(p.seq.Durable()))

@@ -80,7 +80,7 @@ func TestDumpForgetsNothing(t *testing.T) {
 
 // neverFilled are the fields that nothing fills: fees of more than a credit for
 // each unit of liquidity, and an owner of moderations.
-var neverFilled = []string{"fixed.U128.Hi", "fold.kept[*github.com/mbp-market/mbp/engine.Moderated].owner"}
+var neverFilled = []string{"fixed.U128.Hi", "recent.kept[*github.com/mbp-market/mbp/engine.Moderated].owner"}
 
 // rarities plays what drawn histories hardly come to: episodes of abuse, reports
 // that cancel, a dispute, a mode, deadlines that are held, and a market that is voided
@@ -314,5 +314,95 @@ func TestDumpOfNothing(t *testing.T) {
 	}
 	if reflect.DeepEqual(s.f.Seq, New().f.Seq) {
 		t.Fatal("it did not go on")
+	}
+}
+
+// What waits for people follows from the state alone: it is what the events say.
+func TestWaitingIsWhatEventsSay(t *testing.T) {
+	both := [2]int{}
+	look := func(w *world, _ dice) {
+		t.Helper()
+		overdue, frozen := map[engine.MarketID]bool{}, map[engine.MarketID]bool{}
+		for i, b := range w.log {
+			d, err := engine.Decode(engine.Seq(i+1), b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range d.Events {
+				switch x := e.(type) {
+				case *engine.SLABreached:
+					overdue[x.Market] = true
+				case *engine.MarketStateChanged:
+					if x.To != engine.Disputed {
+						delete(overdue, x.Market)
+					}
+					if delete(frozen, x.Market); x.To == engine.Frozen {
+						frozen[x.Market] = true
+					}
+				}
+			}
+		}
+		both[0], both[1] = both[0]+len(frozen), both[1]+len(overdue)
+		w.s.Waiting(func(m engine.MarketID, f, o bool) {
+			if f != frozen[m] || o != overdue[m] {
+				t.Fatalf("market %d: frozen %t, overdue %t; by its events %t and %t", m, f, o, frozen[m], overdue[m])
+			}
+			delete(frozen, m)
+			delete(overdue, m)
+		})
+		if len(frozen)+len(overdue) != 0 {
+			t.Fatalf("frozen %v and overdue %v are not told", frozen, overdue)
+		}
+	}
+	histories(t, 400, look)
+	w := small(t)
+	w.watch = nil
+	for range 20 { // market 2 has a guard and an SLA
+		w.now += 20 * sec
+		w.do("ops", buy(2, 2, engine.Yes, 20*one))
+		look(w, nil)
+	}
+	w.do("ops", &engine.ReopenMarket{Market: 2})
+	w.ok("ops", &engine.CloseMarket{Market: 2})
+	for range 3 {
+		w.now += 200 * sec
+		w.ticks()
+		look(w, nil)
+	}
+	w.ok("ana", propose(2, engine.Yes, 0))
+	look(w, nil)
+	if both[0] == 0 || both[1] == 0 {
+		t.Errorf("%d frozen and %d overdue markets: the histories say nothing", both[0], both[1])
+	}
+}
+
+// A print changes with whatever a decision did to its account or its market, and
+// two states of one journal have the same.
+func TestPrints(t *testing.T) {
+	w := small(t)
+	r := seeded{rand.New(rand.NewPCG(11, 3))}
+	for range 200 {
+		w.turn(r)
+	}
+	twin := reloaded(t, w.s)
+	for a := range engine.AccountID(8) {
+		for m := range engine.MarketID(8) {
+			if p, q := w.s.Print(a, m), twin.Print(a, m); p != q {
+				t.Fatalf("account %d, market %d: %x and %x", a, m, p.Sum, q.Sum)
+			}
+		}
+	}
+	w.settle()
+	w.do("ops", &engine.SetMode{Reason: "as it was"})
+	m := w.open(engine.OpenMarket{Price: 500_000})
+	for _, c := range []engine.Command{
+		&engine.GrantCredits{Account: 1, Amount: 1000 * one}, &engine.SplitSets{Account: 1, Market: m, Amount: one},
+		rest(1, m, engine.Yes, engine.Buy, 1_000_000, 20_000), buy(1, m, engine.Yes, one),
+	} {
+		before, other := w.s.Print(1, m), w.s.Print(2, 3)
+		w.ok("ops", c)
+		if w.s.Print(1, m) == before || w.s.Print(2, 3) != other {
+			t.Errorf("%s: its own print stays: %t, another changes: %t", c.Type(), w.s.Print(1, m) == before, w.s.Print(2, 3) != other)
+		}
 	}
 }

@@ -72,6 +72,29 @@ func (s *State) Dump(w io.Writer) error { return s.f.Dump(w) }
 // state that was folded, one that decided and one that was loaded.
 func (s *State) Hash() engine.Digest { return s.f.Hash() }
 
+// Print is a digest of some of a state, cheap to take: see State.Print.
+type Print = fold.Print
+
+// Prints are those of some accounts and markets right after a decision.
+type Prints struct {
+	Seq engine.Seq
+	Of  []Print
+}
+
+// Print takes the print of an account, a market, and what the account has there. Two
+// states of one journal and sequence have the same.
+func (s *State) Print(a engine.AccountID, m engine.MarketID) Print { return s.f.Print(a, m) }
+
+// Waiting calls fn for each market that waits for people: frozen by its price guard,
+// or longer for its outcome than its template allows.
+func (s *State) Waiting(fn func(m engine.MarketID, frozen, overdue bool)) {
+	for _, m := range s.f.Markets {
+		if frozen, overdue := m.State == engine.Frozen, s.f.Overdue(m); frozen || overdue {
+			fn(m.ID, frozen, overdue)
+		}
+	}
+}
+
 // Check looks at everything and says what does not hold: the ledger is conserved,
 // what is reserved is what the open orders need, credits back the complete sets,
 // the best bid is not above the pool's price nor that above the best ask where

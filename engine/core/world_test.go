@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
 )
 
@@ -293,7 +294,7 @@ func (s *State) bare(orders bool) engine.Digest {
 	if !orders {
 		return c.Hash()
 	}
-	c.Abuses, c.Accounts, c.Markets = &fold.Recent[bool]{}, nil, nil
+	c.Abuses, c.Accounts, c.Markets = &recent.Set[engine.Seq, bool]{}, nil, nil
 	for i := range s.f.Accounts {
 		a := s.f.Accounts[i]
 		a.Orders, a.Flags, a.Attempts = 0, 0, fold.Account{}.Attempts

@@ -54,9 +54,11 @@ func (q *Sequencer) Run(ctx context.Context) (err error) {
 func (q *Sequencer) compare() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w, v := q.writer.Hash(), q.view.Hash(); w != v {
+	w, v := q.writer.Hash(), q.view.Hash()
+	if w != v {
 		return fmt.Errorf("at decision %d the writer's state %x is not the durable one %x", q.writer.Seq(), w[:8], v[:8])
 	}
+	q.final.Store(&v)
 	return nil
 }
 
@@ -106,6 +108,7 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 			}
 			continue
 		}
+		q.print(b)
 		more := q.intake.wake
 		if b.full(q.cfg.MaxBatch) {
 			more = nil

@@ -17,7 +17,7 @@
 // It refuses at once when its intake is full, and everything after a failed
 // append, a panic, or a decision that does not fold: then it stops for good, what
 // was in flight is unknown, and the caller tries again with the same key after a
-// restart, which folds the journal from the start.
+// restart, which folds the journal from a snapshot or from the start.
 //
 // The shape is group commit (Gray and Reuter, 1992, 9.4.7) in front of a
 // deterministic state machine (Schneider, 1990), in two stages: while one batch
@@ -36,6 +36,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/catchup"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 )
@@ -70,6 +71,9 @@ type Config struct {
 	// what the holder appends, and decides once it holds the log itself. Until then
 	// requests get ErrStandby, and readers see the fold.
 	Standby bool
+	// Start is the state to fold from, of a snapshot; nobody else uses it from then
+	// on. The empty one by default.
+	Start *core.State
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	// Mono is the monotonic clock, from any origin; that of Now by default. Engine time
@@ -94,6 +98,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if _, shared := c.Log.(journal.Shared); c.Standby && !shared {
 		errs = append(errs, errors.New("a standby needs a journal that processes share"))
+	}
+	if c.Start == nil {
+		c.Start = core.New()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -185,6 +192,7 @@ type Sequencer struct {
 	writer  *core.State     // what was decided, durable or not; owned by the deciding stage
 	scratch engine.Decision // owned by the deciding stage
 	sent    uint64          // batches handed over; owned by the deciding stage
+	printed engine.Time     // when prints were taken last; owned by the deciding stage
 	bulkAt  uint64          // the last of them with bulk work; owned by the deciding stage
 	shown   atomic.Uint64   // batches that are committed
 	line    line            // requests on their way from the intake; owned by the deciding stage
@@ -197,17 +205,19 @@ type Sequencer struct {
 	durable atomic.Uint64 // sequence of the last decision in view
 	last    atomic.Int64  // its time, µs
 	feed    feed
+	prints  prints
+
+	final atomic.Pointer[engine.Digest] // of the state at the end, once Run has returned nil
 }
 
-// New folds the whole journal. It starts nothing.
+// New folds the journal from the state that it starts with. It starts nothing.
 func New(cfg Config) (*Sequencer, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
 	}
 	q := &Sequencer{
-		cfg: cfg, intake: newIntake(cfg.Queue, cfg.Standby), leading: make(chan struct{}),
-		writer: core.New(), view: core.New(), watch: newWatch(),
+		cfg: cfg, intake: newIntake(cfg.Queue, cfg.Standby), leading: make(chan struct{}), view: cfg.Start,
 	}
 	q.line = line{in: q.intake, expect: func(key engine.Tag) uint64 { return q.writer.Expect(key) }}
 	if err := q.fold(); err != nil {
@@ -217,6 +227,7 @@ func New(cfg Config) (*Sequencer, error) {
 	if !cfg.Standby {
 		close(q.leading)
 	}
+	q.watch = newWatch(q.view)
 	q.feed.start(q.view.Seq() + 1)
 	if q.metrics, err = newMetrics(cfg.Registerer, q.gauges()); err != nil {
 		return nil, fmt.Errorf("sequencer: %w", err)
@@ -224,41 +235,35 @@ func New(cfg Config) (*Sequencer, error) {
 	return q, nil
 }
 
-// fold brings both states to the end of the journal. Decisions that the engine
-// owes itself, because a crash cut a chain, are due in the folded state and are
-// given by Run.
+// fold brings one state to the end of the journal, and makes the other one of it.
+// Decisions that the engine owes itself, because a crash cut a chain, are due in the
+// folded state and are given by Run. What a holder appends meanwhile, a standby folds
+// later.
 func (q *Sequencer) fold() (err error) {
-	defer recovered(&err, "fold")
-	begin := q.cfg.Now()
-	told := begin
-	end := q.cfg.Log.Next()
-	err = q.cfg.Log.Read(uint64(q.view.Seq())+1, func(r journal.Record) error {
-		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
-		if err != nil {
-			return err
-		}
-		if r.Seq%4096 == 0 {
+	begin, from := q.cfg.Now(), q.view.Seq()
+	told, end := begin, q.cfg.Log.Next()
+	_, err = catchup.Fold(q.cfg.Log, q.view, end-1, func(d *engine.Decision, _ int64) error {
+		if d.Seq%4096 == 0 {
 			if now := q.cfg.Now(); now.Sub(told) >= progressEvery {
 				told = now
-				q.cfg.Logger.Info("folding the journal", "seq", r.Seq, "of", end-1)
+				q.cfg.Logger.Info("folding the journal", "seq", uint64(d.Seq), "of", end-1)
 			}
 		}
-		if err := q.writer.Evolve(d); err != nil {
-			return err
-		}
-		q.watch.see(d)
-		return q.view.Evolve(d)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
 	seq := q.view.Seq()
-	if next := q.cfg.Log.Next(); next != uint64(seq)+1 {
+	if next := q.cfg.Log.Next(); next != uint64(seq)+1 && !(q.cfg.Standby && next > uint64(seq)) {
 		return fmt.Errorf("the journal continues at %d after decision %d", next, seq)
+	}
+	if q.writer, err = catchup.Clone(q.view); err != nil {
+		return err
 	}
 	q.durable.Store(uint64(seq))
 	q.last.Store(int64(q.view.At()))
-	q.cfg.Logger.Info("journal folded", "seq", uint64(seq), "seconds", q.cfg.Now().Sub(begin).Seconds())
+	q.cfg.Logger.Info("journal folded", "from", uint64(from), "seq", uint64(seq), "seconds", q.cfg.Now().Sub(begin).Seconds())
 	return nil
 }
 
@@ -270,6 +275,15 @@ func (q *Sequencer) Now() engine.Time {
 // Durable returns the sequence of the last durable decision. View shows at least
 // that one.
 func (q *Sequencer) Durable() engine.Seq { return engine.Seq(q.durable.Load()) }
+
+// Ended returns the last decision and the hash of the state after it, once Run has
+// returned nil; false before that, or if it failed.
+func (q *Sequencer) Ended() (engine.Seq, engine.Digest, bool) {
+	if h := q.final.Load(); h != nil {
+		return q.Durable(), *h, true
+	}
+	return 0, engine.Digest{}, false
+}
 
 // View calls fn with the durable state. fn is short, because the next batch
 // waits for it; it neither changes nor keeps the state, does not call View, and

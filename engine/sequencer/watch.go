@@ -7,15 +7,25 @@ import (
 	"github.com/mbp-market/mbp/engine/core"
 )
 
-// watch keeps what the fold says about markets that wait for people. It is a
-// fold itself, so that a restart forgets nothing.
+// watch keeps what the state says about markets that wait for people, so that a
+// scrape need not look at all of them.
 type watch struct {
 	overdue map[engine.MarketID]bool // a breach of their SLA is not answered
 	frozen  map[engine.MarketID]bool
 }
 
-func newWatch() watch {
-	return watch{overdue: map[engine.MarketID]bool{}, frozen: map[engine.MarketID]bool{}}
+// newWatch looks at all markets once.
+func newWatch(s *core.State) watch {
+	w := watch{overdue: map[engine.MarketID]bool{}, frozen: map[engine.MarketID]bool{}}
+	s.Waiting(func(m engine.MarketID, frozen, overdue bool) {
+		if frozen {
+			w.frozen[m] = true
+		}
+		if overdue {
+			w.overdue[m] = true
+		}
+	})
+	return w
 }
 
 // see folds a durable decision. A breach is answered by whatever moves the market

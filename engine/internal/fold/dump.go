@@ -232,42 +232,11 @@ func (c coder) orders() {
 }
 
 func (c coder) recent() {
-	codeRecent(c, c.s.Moderations, func(m **engine.Moderated) {
+	c.s.Moderations.Code(c.Codec, c.s.Seq, func(m **engine.Moderated) {
 		if c.Decoding {
 			*m = &engine.Moderated{}
 		}
 		c.event(*m)
 	})
-	codeRecent(c, c.s.Abuses, func(dismissed *bool) { c.Flag(dismissed) })
-}
-
-func codeRecent[T any](c coder, r *Recent[T], value func(*T)) {
-	n := c.Len(len(r.kept), r.most)
-	before := engine.Seq(0)
-	one := func(seq engine.Seq, owner uint32, v T) (engine.Seq, uint32, T) {
-		c.Next()
-		seq -= before
-		num(c, &seq)
-		num(c, &owner)
-		value(&v)
-		seq += before
-		return seq, owner, v
-	}
-	if !c.Decoding {
-		r.Each(func(seq engine.Seq, v T) {
-			one(seq, r.kept[seq].owner, v)
-			before = seq
-		})
-		return
-	}
-	for i := 0; i < n && c.Err == nil; i++ {
-		var none T
-		seq, owner, v := one(before, 0, none)
-		if i > 0 && seq <= before || seq > c.s.Seq || len(r.of[owner]) == r.each {
-			c.Fail("what is remembered of sequence %d is out of order, or one too many", seq)
-			return
-		}
-		r.add(seq, owner, v)
-		before = seq
-	}
+	c.s.Abuses.Code(c.Codec, c.s.Seq, func(dismissed *bool) { c.Flag(dismissed) })
 }

@@ -209,11 +209,11 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		s.Version = x.Version
 	case *engine.Moderated:
 		c := *x
-		s.Moderations.add(d.Seq, 0, &c)
+		s.Moderations.Add(d.Seq, 0, &c)
 		if a := s.Account(x.Account); x.Action != engine.DismissAbuse && a != nil {
 			a.Limited, a.by = x.Until, d.Seq
 		} else if x.Action == engine.DismissAbuse {
-			s.Abuses.set(x.Abuse, true)
+			s.Abuses.Put(x.Abuse, true)
 		}
 	case *engine.ModerationUndone:
 		return true, s.undone(x)
@@ -228,11 +228,11 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 	if !known {
 		return fmt.Errorf("there is no moderation at sequence %d", x.Decision)
 	}
-	s.Moderations.drop(x.Decision)
+	s.Moderations.Drop(x.Decision)
 	if a := s.Account(m.Account); m.Action != engine.DismissAbuse && a != nil && a.by == x.Decision {
 		a.Limited, a.by = s.limited(m.Account)
 	} else if m.Action == engine.DismissAbuse {
-		s.Abuses.set(m.Abuse, false)
+		s.Abuses.Put(m.Abuse, false)
 	}
 	return nil
 }
@@ -254,7 +254,7 @@ func (s *State) abuseRaised(d *engine.Decision, x *engine.AbuseRaised) error {
 	if m == nil {
 		of = 0 // a refused order may name any market
 	}
-	s.Abuses.add(d.Seq, uint32(of), false)
+	s.Abuses.Add(d.Seq, uint32(of), false)
 	switch {
 	case x.Rule == engine.RuleOrderRate && a != nil:
 		a.Flags |= OrderRateOn

@@ -15,6 +15,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
 	"github.com/mbp-market/mbp/engine/internal/twap"
 )
@@ -42,8 +43,8 @@ type State struct {
 	Due         *due.Queue
 	Ruled       engine.Seq        // the last decision that changed what rules all markets
 	Work        []engine.MarketID // markets with orders to cancel or holders to pay, in order
-	Moderations *Recent[*engine.Moderated]
-	Abuses      *Recent[bool] // decisions that raised abuse; true: dismissed
+	Moderations *recent.Set[engine.Seq, *engine.Moderated]
+	Abuses      *recent.Set[engine.Seq, bool] // decisions that raised abuse; true: dismissed
 	Repeats     *repeat.Set
 
 	scratch entry
@@ -173,7 +174,7 @@ func New() *State {
 		Version: 1,
 		Keys:    map[engine.Digest]*engine.Key{}, Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
 		// All moderations are of one owner, so both of their limits are one.
-		Moderations: newRecent[*engine.Moderated](MaxModerations, MaxModerations), Abuses: newRecent[bool](MaxAbuses, MaxAbusesOfMarket),
+		Moderations: recent.New[engine.Seq, *engine.Moderated](MaxModerations, MaxModerations), Abuses: recent.New[engine.Seq, bool](MaxAbuses, MaxAbusesOfMarket),
 		Repeats: repeat.New(int64(RepeatWindow), RepeatLimit),
 	}
 }
@@ -259,4 +260,17 @@ func (m *Market) Held(a engine.AccountID, outcome int) (free, reserved engine.Sh
 const (
 	RepeatWindow = engine.Time(24 * 3600 * 1_000_000) // µs
 	RepeatLimit  = 1_000_000
+)
+
+// How much of what moderators look at is remembered. What is older stands in the
+// log, where it can be read and not acted on.
+const (
+	// MaxAbuses bounds the decisions that raised abuse, in all: a few megabytes.
+	MaxAbuses = 100_000
+	// MaxAbusesOfMarket bounds those of one market, and of none, so that a flood on
+	// one does not push out what a hundred others have raised. It is more than a
+	// moderator can look at.
+	MaxAbusesOfMarket = 1000
+	// MaxModerations bounds the acts that can be taken back: a year of 27 a day.
+	MaxModerations = 10_000
 )

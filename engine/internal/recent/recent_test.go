@@ -1,22 +1,25 @@
-package fold
+package recent
 
 import (
+	"bytes"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
-	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/dump"
+	"github.com/mbp-market/mbp/engine/internal/wire"
 )
 
 type entryOf struct {
-	seq   engine.Seq
+	seq   uint64
 	owner uint32
 	value int
 }
 
-// naive is Recent as a list.
+// naive is a set as a list.
 type naive struct {
 	most, each int
 	list       []entryOf
@@ -44,12 +47,26 @@ func (n *naive) add(e entryOf) {
 	n.list = append(slices.Clone(n.list), e)
 }
 
-// TestRecent holds Recent to the list, and its memory to what it remembers.
-func TestRecent(t *testing.T) {
+// reread goes on with what is read from a dump.
+func reread(t *rapid.T, r *Set[uint64, int]) *Set[uint64, int] {
+	code := func(c *dump.Codec, r *Set[uint64, int]) error {
+		r.Code(c, 1000, func(v *int) { u := uint64(*v); wire.Num(&c.Codec, &u); *v = int(u) })
+		return c.Close()
+	}
+	var b bytes.Buffer
+	again := New[uint64, int](r.most, r.each)
+	if err := errors.Join(code(dump.To(&b), r), code(dump.From(&b), again)); err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+// TestSet holds a set to the list, and its memory to what it remembers.
+func TestSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := &naive{most: rapid.IntRange(1, 8).Draw(t, "most"), each: rapid.IntRange(1, 8).Draw(t, "each")}
-		r := newRecent[int](n.most, n.each)
-		seq := engine.Seq(1)
+		r := New[uint64, int](n.most, n.each)
+		seq := uint64(1)
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 5).Draw(t, "what") {
 			default:
@@ -57,23 +74,25 @@ func TestRecent(t *testing.T) {
 					seq++
 				}
 				e := entryOf{seq, uint32(rapid.IntRange(0, 3).Draw(t, "owner")), rapid.Int().Draw(t, "value")}
-				r.add(e.seq, e.owner, e.value)
+				r.Add(e.seq, e.owner, e.value)
 				n.add(e)
+			case 3:
+				r = reread(t, r)
 			case 1:
-				q := engine.Seq(rapid.IntRange(1, int(seq)).Draw(t, "set"))
-				r.set(q, 7)
+				q := uint64(rapid.IntRange(1, int(seq)).Draw(t, "set"))
+				r.Put(q, 7)
 				for i := range n.list {
 					if n.list[i].seq == q {
 						n.list[i].value = 7
 					}
 				}
 			case 2:
-				q := engine.Seq(rapid.IntRange(1, int(seq)).Draw(t, "drop"))
-				r.drop(q)
+				q := uint64(rapid.IntRange(1, int(seq)).Draw(t, "drop"))
+				r.Drop(q)
 				n.list = slices.DeleteFunc(slices.Clone(n.list), func(e entryOf) bool { return e.seq == q })
 			}
 			var got []entryOf
-			r.Each(func(q engine.Seq, v int) { got = append(got, entryOf{q, r.kept[q].owner, v}) })
+			r.Each(func(q uint64, v int) { got = append(got, entryOf{q, r.kept[q].owner, v}) })
 			if len(got)+len(n.list) != 0 && !reflect.DeepEqual(got, n.list) {
 				t.Fatalf("%+v, want %+v", got, n.list)
 			}
