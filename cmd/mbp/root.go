@@ -82,7 +82,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 		}
 	}
 	add("load", offline.FsckCommand())
-	add("run", serveCommand(), backup.SnapshotCommand())
+	add("run", serveCommand(), backup.SnapshotCommand(), backup.BackupCommand(), backup.RestoreCommand())
 	add("trade", remote.Commands()...)
 	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.JournalCommand(), offline.RuleCommand(), notary.Command())
 	return root

@@ -54,6 +54,11 @@ func openSource(data, archive string) (*file.Reader, error) {
 	return log, nil
 }
 
+// openCopy opens the journal of a backup, or of a folder that is being restored.
+func openCopy(dir string) (*file.Reader, error) {
+	return file.OpenReader(file.ReaderConfig{Dir: notary.Journal(dir)})
+}
+
 // foldOn folds up to a decision, which must be there, and checks every invariant.
 func foldOn(ctx context.Context, log catchup.Log, state *core.State, last uint64) error {
 	if uint64(state.Seq()) < last {

@@ -102,6 +102,40 @@ func Damage(err error) bool {
 	return errors.As(err, &corrupt) || errors.Is(err, audit.ErrLost)
 }
 
+// CopySigned copies the checkpoints of a data folder, or of a backup, that cover at most
+// so many records. It returns the verifier of the key that signed them, empty if the
+// key is not there. The key stays where it is.
+func CopySigned(from, to string, records uint64) (verifier string, err error) {
+	if _, err := os.Stat(Dir(from)); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if key, err := Open(from, false); err == nil && key != nil {
+		verifier = key.Verifier().String()
+	}
+	_, err = audit.CopyCheckpoints(file.OS{}, Dir(from), Dir(to), records)
+	return verifier, err
+}
+
+// Bring puts a copy of the key into a data folder. It must be the one that a
+// verifier is of, if that is known.
+func Bring(data, from, verifier string) error {
+	b, err := machine.ReadOwn(from)
+	if err != nil {
+		return err
+	}
+	key, err := audit.ParseKey(strings.TrimSpace(string(b)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	if got := key.Verifier().String(); verifier != "" && got != verifier {
+		return fmt.Errorf("%s is the key of %s, and the checkpoints were signed by %s", from, got, verifier)
+	}
+	if err := machine.DataFolder(Dir(data)); err != nil {
+		return err
+	}
+	return machine.WriteSecret(filepath.Join(Dir(data), keyName), strings.TrimSpace(string(b)))
+}
+
 // Check compares the journal of a data folder with its audit tree, and both with
 // every checkpoint; ErrNone if there is no tree. log is as for audit.Check. It
 // writes nothing.

@@ -1,0 +1,211 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/notary"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/journal/file"
+	"github.com/mbp-market/mbp/engine/snapshot"
+)
+
+// segmentSize is that of a backup's journal: the largest batch fits, and the last
+// segment wastes little.
+const segmentSize = 16 << 20
+
+// BackupCommand makes a backup.
+func BackupCommand() *cobra.Command {
+	var data, archive, to string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Copy the journal of a server up to one decision",
+		Long: `Write a backup into a new folder: the journal up to one decision, the newest
+snapshot up to it, a snapshot of the state after it, the signed checkpoints of the
+audit tree up to it, and a manifest with the SHA-256 of each file. The server may
+run meanwhile. What is copied is decoded and folded, so that a backup is made only
+of a journal that holds.
+
+Beside a running server the cut is the newest checkpoint of its audit tree.
+
+No secret is in a backup: keep copies of admin.key and audit/signing.key elsewhere.
+The lake is not in it, either; it is made again from the journal.
+
+Exit codes: 0 the backup is complete, 1 it is not, 2 wrong usage or no journal there.`,
+		Example: "  mbp backup --data mbp-data --to /mnt/backup/2026-11-30",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			m, err := write(ctx, data, archive, to, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			if err != nil {
+				return fmt.Errorf("backup: %w", err)
+			}
+			return m.tell(cmd.OutOrStdout(), "backup", asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&data, "data", "mbp-data", "`folder` of a server, running or not")
+	f.StringVar(&archive, "archive", "", "`folder` of its released segments; empty: it released none")
+	f.StringVar(&to, "to", "", "`folder` for the backup, which is not there yet")
+	f.BoolVar(&asJSON, "json", false, "print the manifest without its files as JSON")
+	_ = cmd.MarkFlagRequired("to") // it exists
+	return cmd
+}
+
+func (m *manifest) tell(w io.Writer, what string, asJSON bool) error {
+	if asJSON {
+		short := *m
+		short.Files = nil
+		return json.NewEncoder(w).Encode(short)
+	}
+	_, err := fmt.Fprintf(w, "%s of %d decisions, the last at %s; state %s\n", what, m.Seq, m.At, m.State)
+	return err
+}
+
+// write writes a backup.
+func write(ctx context.Context, data, archive, to string, logger *slog.Logger) (*manifest, error) {
+	log, err := openSource(data, archive)
+	if err != nil {
+		return nil, err
+	}
+	last := log.Next() - 1
+	if last == 0 {
+		return nil, exit.BadUsage(errors.New("the journal is empty"))
+	}
+	if log.First() != 1 && archive == "" {
+		return nil, exit.BadUsage(fmt.Errorf("the journal begins at decision %d: name the archive that has those before it", log.First()))
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return nil, exit.BadUsage(err)
+	}
+	if err := rewrite(ctx, log, notary.Journal(to), last); err != nil {
+		return nil, fmt.Errorf("copy the journal: %w", err)
+	}
+	state, err := copySnapshots(ctx, data, to, last, logger)
+	if err != nil {
+		return nil, fmt.Errorf("copy the snapshot: %w", err)
+	}
+	m := &manifest{Version: manifestVersion, Seq: last, At: state.At(), EngineVersion: state.Version(), State: state.Hash()}
+	if m.Verifier, err = notary.CopySigned(data, to, last); err != nil {
+		return nil, fmt.Errorf("copy the checkpoints: %w", err)
+	}
+	for _, dir := range []string{notary.Journal(to), Snapshots(to)} {
+		if err := dropLock(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.seal(to); err != nil {
+		return nil, err
+	}
+	return m, m.check(to)
+}
+
+// rewrite appends the records of a log up to a sequence to a journal in a new
+// folder. Records that shared an append share one again, as far as a batch goes: what
+// is read of them is the same, to the time of their append.
+func rewrite(ctx context.Context, from interface {
+	Read(from uint64, fn func(journal.Record) error) error
+}, dir string, last uint64) (err error) {
+	to, err := file.Open(file.Config{Dir: dir, SegmentSize: segmentSize})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	w := writer{log: to}
+	err = from.Read(1, func(r journal.Record) error {
+		switch {
+		case r.Seq > last:
+			return journal.ErrStop
+		case r.Seq != w.next():
+			return fmt.Errorf("record %d comes where %d belongs; older ones may be in the archive", r.Seq, w.next())
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		return w.add(r)
+	})
+	if err = errors.Join(err, w.flush()); err == nil && w.next() != last+1 {
+		err = fmt.Errorf("the journal ends at %d, before %d", w.next()-1, last)
+	}
+	return err
+}
+
+// writer gathers records into batches.
+type writer struct {
+	log   journal.Log
+	at    int64
+	batch [][]byte
+	bytes int
+}
+
+// next is the sequence of the next record.
+func (w *writer) next() uint64 { return w.log.Next() + uint64(len(w.batch)) }
+
+func (w *writer) add(r journal.Record) error {
+	if len(w.batch) > 0 && (r.At != w.at || len(w.batch) == journal.MaxBatchRecords || w.bytes+len(r.Payload) > journal.MaxBatchBytes) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.at, w.bytes = r.At, w.bytes+len(r.Payload)
+	w.batch = append(w.batch, append([]byte(nil), r.Payload...))
+	return nil
+}
+
+func (w *writer) flush() error {
+	if len(w.batch) == 0 {
+		return nil
+	}
+	err := w.log.Append(w.log.Next(), w.at, w.batch)
+	w.batch, w.bytes = w.batch[:0], 0
+	return err
+}
+
+// dropLock removes the lock file of a journal that is closed: it is no part of it.
+func dropLock(dir string) error {
+	err := os.Remove(filepath.Join(dir, "LOCK"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// copySnapshots writes the newest snapshot up to a sequence and one of the state at
+// it, which it folds from the backup's own journal.
+func copySnapshots(ctx context.Context, data, to string, last uint64, logger *slog.Logger) (*core.State, error) {
+	state, err := before(snapshot.ReadStore(file.ReadOnly{}, Snapshots(data)), last, logger)
+	if err != nil {
+		return nil, err
+	}
+	store, err := snapshot.OpenStore(file.OS{}, Snapshots(to))
+	if err != nil {
+		return nil, err
+	}
+	if state.Seq() != 0 {
+		if _, err := store.Write(state); err != nil {
+			return nil, err
+		}
+	}
+	copied, err := openCopy(to)
+	if err != nil {
+		return nil, err
+	}
+	if err := foldOn(ctx, copied, state, last); err != nil {
+		return nil, err
+	}
+	_, err = store.Write(state)
+	return state, err
+}
