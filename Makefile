@@ -86,6 +86,10 @@ dbt.docs: tools ## build the models of a lake (MBP_LAKE, default mbp-data/lake) 
 micro: ## benchmarks of the decision path against their limits (tests/perf/micro/limits.csv)
 	@$(GO) run ./tests/perf/micro
 
+.PHONY: bench.restart
+bench.restart: ## a start from ten million decisions, with a snapshot and without: minutes, and 4 GB of disk
+	@$(GO) run ./tests/perf/restart $(RESTART)
+
 .PHONY: bench.limits
 bench.limits: ## the durable path against the bare disk and a bare HTTP handler (tests/perf/limits/limits.csv)
 	@$(GO) run ./tests/perf/limits

@@ -104,12 +104,12 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 }
 
 func (p *platform) wire(metrics *prometheus.Registry) (err error) {
-	start, err := p.startState()
+	start, twin, err := p.startStates()
 	if err != nil {
 		return err
 	}
 	p.seq, err = sequencer.New(sequencer.Config{
-		Log: p.journal, Start: start, Standby: p.cfg.Journal != "", Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
+		Log: p.journal, Start: start, Twin: twin, Standby: p.cfg.Journal != "", Now: time.Now, Queue: p.cfg.Queue, MaxBatch: p.cfg.MaxBatch, Registerer: metrics, Logger: p.log,
 	})
 	if err != nil {
 		return err

@@ -13,22 +13,35 @@ import (
 	"github.com/mbp-market/mbp/engine/snapshot"
 )
 
-// startState returns the state of the newest snapshot, nil without one. It is used
-// where none are written, too.
-func (p *platform) startState() (*core.State, error) {
+// startStates returns the state of the newest snapshot twice, nil without one. It is
+// used where none are written, too.
+func (p *platform) startStates() (a, b *core.State, err error) {
 	store, err := snapshot.OpenStore(file.OS{}, backup.Snapshots(p.cfg.Data))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.snapshots = store
-	state, i, err := store.Newest(engine.Seq(p.journal.Next()-1), p.log)
-	if errors.Is(err, snapshot.ErrAhead) {
-		return nil, fmt.Errorf("%w\nbring the journal back from a copy, or move %s aside if its snapshots belong to another journal", err, backup.Snapshots(p.cfg.Data))
+	if p.snapshot == nil && p.cfg.SnapshotEvery != 0 {
+		p.snapshot = p.oldestCovers
 	}
-	if err == nil && state != nil {
+	a, b, i, err := store.Twins(engine.Seq(p.journal.Next()-1), p.log)
+	if errors.Is(err, snapshot.ErrAhead) {
+		return nil, nil, fmt.Errorf("%w\nbring the journal back from a copy, or move %s aside if its snapshots belong to another journal", err, backup.Snapshots(p.cfg.Data))
+	}
+	if err == nil && a != nil {
 		p.log.Info("snapshot loaded", "seq", uint64(i.Seq), "hash", i.Hash.String())
 	}
-	return state, err
+	return a, b, err
+}
+
+// oldestCovers is the sequence after the last decision that every snapshot which is
+// kept covers: a start needs nothing before it. 0: there is none yet.
+func (p *platform) oldestCovers() uint64 {
+	all, err := p.snapshots.List()
+	if err != nil || len(all) < snapshot.Keep {
+		return 0 // one alone may be damaged
+	}
+	return uint64(all[len(all)-1].Seq) + 1
 }
 
 // follow makes the follower that writes snapshots; none if they are turned off.

@@ -58,6 +58,9 @@ const (
 	// some hundred µs, for which the orders of other markets wait; and while one
 	// stage works on them, the other leaves a processor to whoever submits.
 	maxDue = 1
+	// maxTwinTail is how many decisions two states fold each for itself at a start.
+	// Of more, one state folds them all and is copied.
+	maxTwinTail = 2_000_000
 	// progressEvery is how often a long fold says how far it is.
 	progressEvery = 2 * time.Second
 )
@@ -74,6 +77,9 @@ type Config struct {
 	// Start is the state to fold from, of a snapshot; nobody else uses it from then
 	// on. The empty one by default.
 	Start *core.State
+	// Twin is a second one that is the same as Start and shares nothing with it, for
+	// who can make both at once; by default it is made after the fold.
+	Twin *core.State
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	// Mono is the monotonic clock, from any origin; that of Now by default. Engine time
@@ -242,6 +248,17 @@ func New(cfg Config) (*Sequencer, error) {
 func (q *Sequencer) fold() (err error) {
 	begin, from := q.cfg.Now(), q.view.Seq()
 	told, end := begin, q.cfg.Log.Next()
+	twin := make(chan error, 1)
+	if q.writer = q.cfg.Twin; q.writer != nil && end-uint64(from) > maxTwinTail {
+		q.writer = nil // folding one and copying it is faster
+	}
+	go func() {
+		var err error
+		if q.writer != nil {
+			_, err = catchup.Fold(q.cfg.Log, q.writer, end-1, nil)
+		}
+		twin <- err
+	}()
 	_, err = catchup.Fold(q.cfg.Log, q.view, end-1, func(d *engine.Decision, _ int64) error {
 		if d.Seq%4096 == 0 {
 			if now := q.cfg.Now(); now.Sub(told) >= progressEvery {
@@ -251,15 +268,20 @@ func (q *Sequencer) fold() (err error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err = errors.Join(err, <-twin); err != nil {
 		return err
 	}
 	seq := q.view.Seq()
 	if next := q.cfg.Log.Next(); next != uint64(seq)+1 && !(q.cfg.Standby && next > uint64(seq)) {
 		return fmt.Errorf("the journal continues at %d after decision %d", next, seq)
 	}
-	if q.writer, err = catchup.Clone(q.view); err != nil {
-		return err
+	if q.writer == nil {
+		if q.writer, err = catchup.Clone(q.view); err != nil {
+			return err
+		}
+	}
+	if q.writer.Seq() != seq {
+		return fmt.Errorf("the two states to start from are not the same: one ends at %d, the other at %d", seq, q.writer.Seq())
 	}
 	q.durable.Store(uint64(seq))
 	q.last.Store(int64(q.view.At()))

@@ -39,26 +39,29 @@ func TestStartsFromASnapshot(t *testing.T) {
 	if !ended || uint64(seq) != l.Next()-1 {
 		t.Fatalf("%t, at %d", ended, seq)
 	}
-	for _, at := range []uint64{1, 10, uint64(seq)} {
-		start := core.New()
-		if _, err := catchup.Fold(l, start, at, nil); err != nil {
+	at := func(seq uint64) *core.State {
+		s := core.New()
+		if _, err := catchup.Fold(l, s, seq, nil); err != nil {
 			t.Fatal(err)
 		}
-		q, err := sequencer.New(sequencer.Config{Log: l, Start: start})
+		return s
+	}
+	for n, cfg := range []sequencer.Config{
+		{Start: at(1)}, {Start: at(10)}, {Start: at(uint64(seq))}, {Start: at(10), Twin: at(10)}, {Start: at(uint64(seq)), Twin: at(uint64(seq))},
+	} {
+		cfg.Log = l
+		q, err := sequencer.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		q.View(func(s *core.State) {
 			if s.Hash() != hash || q.Durable() != seq {
-				t.Errorf("from %d it is another state", at)
+				t.Errorf("from start %d it is another state", n)
 			}
 		})
 	}
-	start := core.New()
-	if _, err := catchup.Fold(l, start, 20, nil); err != nil {
-		t.Fatal(err)
-	}
-	again, err := enter(sequencer.Config{Log: l, Start: start})
+	start := at(20)
+	again, err := enter(sequencer.Config{Log: l, Start: start, Twin: at(20)})
 	if err != nil {
 		t.Fatal(err)
 	}

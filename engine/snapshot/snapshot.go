@@ -12,6 +12,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
@@ -141,26 +143,46 @@ func (s *Store) List() ([]Info, error) {
 // one is told and passed over. last is the last sequence of the journal: a newest
 // snapshot beyond it is ErrAhead.
 func (s *Store) Newest(last engine.Seq, log *slog.Logger) (*core.State, Info, error) {
+	states, i, err := s.newest(last, 1, log)
+	return states[0], i, err
+}
+
+// Twins is Newest for two states that share nothing, read at the same time.
+func (s *Store) Twins(last engine.Seq, log *slog.Logger) (a, b *core.State, i Info, err error) {
+	states, i, err := s.newest(last, 2, log)
+	return states[0], states[1], i, err
+}
+
+func (s *Store) newest(last engine.Seq, copies int, log *slog.Logger) (states [2]*core.State, i Info, err error) {
 	all, err := s.List()
 	if err != nil {
-		return nil, Info{}, err
+		return states, i, err
 	}
 	for n, i := range all {
 		if i.Seq > last {
-			return nil, Info{}, fmt.Errorf("%w: it ends at %d, the snapshot is of %d", ErrAhead, last, i.Seq)
+			return states, i, fmt.Errorf("%w: it ends at %d, the snapshot is of %d", ErrAhead, last, i.Seq)
 		}
-		state, full, err := s.Load(i)
+		var (
+			wg    sync.WaitGroup
+			infos [2]Info
+			errs  [2]error
+		)
+		for c := range copies {
+			wg.Go(func() { states[c], infos[c], errs[c] = s.Load(i) })
+		}
+		wg.Wait()
+		err := cmp.Or(errs[0], errs[1])
 		var damaged *DamagedError
 		switch {
 		case errors.As(err, &damaged):
 			log.Error("a snapshot cannot be used; the one before it, or the journal from its start, takes longer", "snapshot", i.Name(), "older", len(all)-n-1, "err", damaged.Reason)
 		case err != nil:
-			return nil, Info{}, err
+			return [2]*core.State{}, i, err
 		default:
-			return state, full, nil
+			return states, infos[0], nil
 		}
 	}
-	return nil, Info{}, nil
+	return [2]*core.State{}, i, nil
 }
 
 // Load reads a snapshot of List and checks every byte of it. A *DamagedError means

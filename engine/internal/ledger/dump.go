@@ -73,6 +73,10 @@ func (m *Market) code(c *dump.Codec, accounts int) {
 		balance(c, &m.supply[o])
 	}
 	n := c.Len(len(m.holders), math.MaxInt32)
+	if c.Decoding { // a holder takes some bytes, so this is bounded by what is there
+		room := min(n, len(c.B))
+		m.holders, m.net, m.shares = make([]uint32, 0, room), make([]fixed.Micros, 0, room), make([]fixed.Shares, 0, room*m.n)
+	}
 	for i := 0; i < n && c.Err == nil; i++ {
 		c.Next()
 		m.codeHolder(c, i, accounts)
@@ -151,10 +155,11 @@ func (r *ring) code(c *dump.Codec, holders, outcomes int) {
 		d.at += before
 		wire.Signed(&c.Codec, &d.amount)
 		wire.Num(&c.Codec, &d.holder)
-		wire.Num(&c.Codec, &d.outcome)
-		wire.Num(&c.Codec, &d.kind)
+		what := uint16(d.outcome)<<4 | uint16(d.kind)
+		wire.Num(&c.Codec, &what)
+		d.outcome, d.kind = uint8(what>>4), Kind(what&15)
 		if c.Decoding {
-			if d.at < before || d.at > r.newest || !d.fits(holders, outcomes) {
+			if what>>12 != 0 || d.at < before || d.at > r.newest || !d.fits(holders, outcomes) {
 				c.Fail("change %d of a ring is none", i)
 				return
 			}

@@ -36,7 +36,7 @@ type Set struct {
 	names  map[string]int32
 	owners []owner
 	spare  []int32 // owners without a request
-	heap   []int32 // owners, the one to lose a request next on top
+	heap   []rank  // of the owners, the one to lose a request next on top
 }
 
 const pageSize = 1024
@@ -50,11 +50,18 @@ type node struct {
 	later      int32 // of its owner's
 }
 
+// rank is an owner in the heap with what decides its place, so that comparing looks
+// at nothing else.
+type rank struct {
+	seq   uint64 // of its oldest request
+	n     int32  // of its requests
+	owner int32
+}
+
 // owner is a principal that has requests here.
 type owner struct {
 	name        string
 	first, last int32
-	n           int
 	at          int // its place in the heap
 }
 
@@ -73,7 +80,7 @@ func (s *Set) Remember(principal string, key Tag, e Entry) {
 		s.forget(s.first) // the oldest of all is the oldest of its owner, too
 	}
 	if s.n == s.limit {
-		s.forget(s.owners[s.heap[0]].first)
+		s.forget(s.owners[s.heap[0].owner].first)
 	}
 	o := s.owner(principal)
 	i := s.room()
@@ -86,13 +93,14 @@ func (s *Set) Remember(principal string, key Tag, e Entry) {
 	}
 	s.last = i
 	x := &s.owners[o]
-	if x.n++; x.n == 1 {
+	if x.first == 0 {
 		x.first, x.at = i, len(s.heap)
-		s.heap = append(s.heap, o)
+		s.heap = append(s.heap, rank{seq: e.Seq, owner: o})
 	} else {
 		s.node(x.last).later = i
 	}
 	x.last = i
+	s.heap[x.at].n++
 	s.up(x.at)
 }
 
@@ -111,10 +119,11 @@ func (s *Set) forget(i int32) {
 		s.node(x.next).prev = x.prev
 	}
 	o := &s.owners[x.owner]
-	o.first = x.later
-	if o.n--; o.n == 0 {
+	if o.first = x.later; o.first == 0 {
 		s.leave(x.owner)
 	} else {
+		s.heap[o.at].n--
+		s.heap[o.at].seq = s.node(o.first).entry.Seq
 		s.down(o.at)
 	}
 	*x = node{next: s.free}
@@ -167,16 +176,16 @@ func (s *Set) leave(o int32) {
 // before reports whether the owner at one place of the heap loses a request before
 // the one at another: it has more, or as many and an older one.
 func (s *Set) before(i, j int) bool {
-	a, b := &s.owners[s.heap[i]], &s.owners[s.heap[j]]
+	a, b := &s.heap[i], &s.heap[j]
 	if a.n != b.n {
 		return a.n > b.n
 	}
-	return s.node(a.first).entry.Seq < s.node(b.first).entry.Seq
+	return a.seq < b.seq
 }
 
 func (s *Set) swap(i, j int) {
 	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
-	s.owners[s.heap[i]].at, s.owners[s.heap[j]].at = i, j
+	s.owners[s.heap[i].owner].at, s.owners[s.heap[j].owner].at = i, j
 }
 
 func (s *Set) up(i int) {
