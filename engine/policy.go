@@ -248,14 +248,19 @@ func DefaultTemplate() Template {
 // Name returns id@version.
 func (t Template) Name() string { return t.ID + "@" + t.Version }
 
-// Key is an API key as the engine knows it.
+// Key is what a principal is known by: the digest of an API key's secret, or that
+// of a person whom an identity provider vouches for.
 //
 //wire:part
 type Key struct {
-	SHA256    Digest    `json:"sha256"`              // of the whole secret
+	SHA256    Digest    `json:"sha256"`              // of the whole secret; of an identity, its keyed pseudonym
 	Principal string    `json:"principal" wire:"64"` // pseudonym, a-z 0-9 . _ -, 1..64 characters
-	Roles     Roles     `json:"roles"`
-	Account   AccountID `json:"account,omitempty"` // the trading account it may use; 0 for none
+	Roles     Roles     `json:"roles"`               // of an identity, those of its first sign-in: its provider says which it has
+	Account   AccountID `json:"account,omitempty"`   // the trading account it may use; 0 for none
+
+	ID        string `json:"id,omitempty" wire:"16,opt"`      // public part of the secret, a-z 0-9, by which people tell keys apart
+	ExpiresAt Time   `json:"expires_at,omitempty" wire:"opt"` // it is valid before this time; 0: for ever
+	Identity  bool   `json:"identity,omitempty" wire:"opt"`   // no secret has this digest
 }
 
 // Fault returns what is wrong with the policy, "" if nothing is.
@@ -414,21 +419,6 @@ func (t TruthRule) fault() string {
 func (e EndRule) fault() string {
 	if e.VoidTrades < 0 || e.VoidTrades > 10_000_000 || e.VoidWindow < 0 || e.VoidWindow > 366*day {
 		return "end.void_trades lies in 0..10000000 and end.void_window_us is at most a year"
-	}
-	return ""
-}
-
-// Fault returns what is wrong with the key, "" if nothing is.
-func (k Key) Fault() string {
-	switch {
-	case k.SHA256 == Digest{}:
-		return "key: sha256 is missing"
-	case !form.Principal(k.Principal) || k.Principal == System:
-		return "key: principal has 1..64 characters a-z, 0-9, ., _, - and is not system"
-	case k.Roles == 0 || k.Roles&^allRoles != 0:
-		return "key: at least one known role is needed"
-	case k.Roles.Has(RoleTrader) && k.Account == 0:
-		return "key: a trader needs an account"
 	}
 	return ""
 }

@@ -1177,6 +1177,14 @@ func (x *Key) fields(c *wire.Codec) {
 	c.Text(&x.Principal, 64)
 	wire.Num(c, &x.Roles)
 	wire.Num(c, &x.Account)
+	m := c.Mask(
+		x.ID != "",
+		x.ExpiresAt != 0,
+		x.Identity,
+	)
+	c.OptText(m.Has(0), &x.ID, 16)
+	wire.OptSigned(c, m.Has(1), &x.ExpiresAt)
+	c.OptFlag(m.Has(2), &x.Identity)
 }
 
 func (x *Met) fields(c *wire.Codec) {

@@ -19,7 +19,7 @@ import (
 // adminKeyFile holds the secret of the first key, in the data folder.
 const adminKeyFile = "admin.key"
 
-var secretForm = regexp.MustCompile(`^mbp_[A-Za-z0-9_-]{43}\n$`)
+var secretForm = regexp.MustCompile(`^mbp_([a-z2-7]{8}_)?[A-Za-z0-9_-]{43}\n$`)
 
 // bootstrap gives an empty journal its first decision: the policy, the first
 // template and the first key.
@@ -37,13 +37,13 @@ func bootstrap(ctx context.Context, q *sequencer.Sequencer, data string) error {
 	if done {
 		return nil
 	}
-	digest, err := adminKey(filepath.Join(data, adminKeyFile))
+	digest, id, err := adminKey(filepath.Join(data, adminKeyFile))
 	if err != nil {
 		return fmt.Errorf("make the first key: %w", err)
 	}
 	got, err := q.Submit(ctx, sequencer.Request{Principal: engine.System, Command: &engine.Initialise{
 		Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(),
-		Admin: engine.Key{SHA256: digest, Principal: "admin", Roles: engine.RoleAdmin},
+		Admin: engine.Key{SHA256: digest, Principal: "admin", Roles: engine.RoleAdmin, ID: id},
 	}})
 	if err != nil {
 		return fmt.Errorf("submit the first command: %w", err)
@@ -55,24 +55,25 @@ func bootstrap(ctx context.Context, q *sequencer.Sequencer, data string) error {
 }
 
 // adminKey makes the file of the first secret, or takes the one that a start
-// before this one made. It returns the digest.
-func adminKey(name string) (engine.Digest, error) {
+// before this one made. It returns the digest and the public id.
+func adminKey(name string) (digest engine.Digest, id string, err error) {
 	b, err := machine.ReadOwn(name)
 	switch {
 	case err == nil && secretForm.Match(b):
-		return client.DigestOf(string(b[:len(b)-1])), nil
-	case err == nil && len(b) >= len("mbp_\n")+43:
-		return engine.Digest{}, fmt.Errorf("%s is there and holds something else; move it away", name)
+		secret := string(b[:len(b)-1])
+		return client.DigestOf(secret), client.IDOf(secret), nil
+	case err == nil && len(b) >= len("mbp_k7abcdef_\n")+43:
+		return digest, "", fmt.Errorf("%s is there and holds something else; move it away", name)
 	case err == nil: // torn by a crash
 		if err := os.Remove(name); err != nil {
-			return engine.Digest{}, err
+			return digest, "", err
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return engine.Digest{}, err
+		return digest, "", err
 	}
 	secret, digest, err := client.NewSecret()
 	if err != nil {
-		return engine.Digest{}, err
+		return digest, "", err
 	}
-	return digest, machine.WriteSecret(name, secret)
+	return digest, client.IDOf(secret), machine.WriteSecret(name, secret)
 }

@@ -136,8 +136,9 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:1", AllowRemote: true, Data: "a b: #c", Env: "x-1", RUMURL: "", DbtResults: "x/run_results.json", LogFormat: "json",
 		LogLevel: "warn", Queue: 5, MaxBatch: 6, MaxBody: 2048, MaxStreams: 3, CDCFlush: 1500 * time.Millisecond, Shutdown: time.Minute,
-		MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6,
 		Journal: "postgres://mbp@db1:5432,db2:5433/mbp?sslmode=verify-full", JournalLease: 2 * time.Second,
+		TLSCert: "c.pem", TLSKey: "k.pem", PublicURL: "https://m.example", OIDCIssuer: "https://i.example", OIDCAudience: "mbp", OIDCRoles: "a=trader;b=admin",
+		OIDCGroups: "roles", OIDCClient: "panel", OIDCSecret: "s", MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6,
 	}
 	c := want
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
@@ -159,7 +160,7 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 // cannot.
 func TestAdminKeyAfterACrash(t *testing.T) {
 	name := filepath.Join(t.TempDir(), adminKeyFile)
-	first, err := adminKey(name)
+	first, _, err := adminKey(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,21 +171,21 @@ func TestAdminKeyAfterACrash(t *testing.T) {
 	if st, err := os.Stat(name); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", err, st.Mode())
 	}
-	if again, err := adminKey(name); err != nil || again != first {
+	if again, _, err := adminKey(name); err != nil || again != first {
 		t.Errorf("a whole file is not taken: %v", err)
 	}
 	for n := range len(whole) { // torn anywhere
 		if err := os.WriteFile(name, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if next, err := adminKey(name); err != nil || next == first {
+		if next, _, err := adminKey(name); err != nil || next == first {
 			t.Fatalf("torn after %d bytes: %v", n, err)
 		}
 	}
 	if err := os.WriteFile(name, []byte(strings.Repeat("letter to my aunt\n", 10)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adminKey(name); err == nil {
+	if _, _, err := adminKey(name); err == nil {
 		t.Error("a stranger's file is overwritten")
 	}
 }

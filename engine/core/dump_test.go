@@ -82,15 +82,22 @@ func TestDumpForgetsNothing(t *testing.T) {
 // each unit of liquidity, and an owner of moderations.
 var neverFilled = []string{"fixed.U128.Hi", "recent.kept[*github.com/mbp-market/mbp/engine.Moderated].owner"}
 
-// rarities plays what drawn histories hardly come to: episodes of abuse, reports
-// that cancel, a dispute, a mode, deadlines that are held, and a market that is voided
-// step by step.
+// rarities plays what drawn histories hardly come to: keys that end, persons,
+// episodes of abuse, reports that cancel, a dispute, a mode, deadlines that are held,
+// and a market that is voided step by step.
 func rarities(t *testing.T, look func(*world, dice)) {
 	w := small(t)
 	w.watch, w.bulk, w.owing = nil, true, true
 	limited := templates()[0]
 	limited.ID, limited.MaxDuration, limited.Truth.MaxDisputes = "limited", int64(3600*sec), 2
 	w.ok("ops", &engine.AddTemplate{Template: limited})
+	w.ok("ops", &engine.AddKey{Key: engine.Key{SHA256: digest(70), Principal: "bot", Roles: engine.RoleAuditor, ID: "k7abcdef", ExpiresAt: w.now + sec}})
+	person := engine.Key{SHA256: digest(71), Principal: "person-1", Roles: engine.RoleAuditor, Identity: true}
+	w.ok("ops", &engine.AddKey{Key: person})
+	look(w, nil)
+	w.ok("ops", &engine.RevokeKey{SHA256: person.SHA256})
+	w.ok("ops", &engine.AddKey{Key: person}) // it is let in again
+	look(w, nil)
 	raised := engine.Seq(0)
 	for i := range 120 {
 		d := w.do("ana", rest(engine.AccountID(1+i%3), engine.MarketID(1+i%2*3), engine.Outcome(i%2*2), engine.Buy, 1000, engine.Price(2000+i)))

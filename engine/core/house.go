@@ -8,14 +8,14 @@ import (
 )
 
 func (s *State) initialise(d *engine.Decision, x *engine.Initialise) {
-	for _, fault := range []string{x.Policy.Fault(), x.Template.Fault(), x.Admin.Fault()} {
+	for _, fault := range []string{x.Policy.Fault(), x.Template.Fault(), keyFault(x.Admin)} {
 		if fault != "" {
 			d.Reject(engine.InvalidCommand, fault)
 			return
 		}
 	}
-	if x.Admin.Account != 0 {
-		d.Reject(engine.InvalidCommand, "key: the first key has no account, because there is none yet")
+	if x.Admin.Account != 0 || x.Admin.ExpiresAt != 0 || x.Admin.Identity {
+		d.Reject(engine.InvalidCommand, "key: the first key has no account, because there is none yet, and lasts")
 		return
 	}
 	d.Add(&engine.PolicySet{Policy: x.Policy})
@@ -34,45 +34,6 @@ func (s *State) addTemplate(d *engine.Decision, x *engine.AddTemplate) {
 	default:
 		d.Add(&engine.TemplateAdded{Template: x.Template})
 	}
-}
-
-func (s *State) addKey(d *engine.Decision, x *engine.AddKey) {
-	_, exists := s.f.Keys[x.Key.SHA256]
-	switch {
-	case x.Key.Fault() != "":
-		d.Reject(engine.InvalidCommand, x.Key.Fault())
-	case x.Key.Account != 0 && s.f.Account(x.Key.Account) == nil:
-		d.Reject(engine.AccountNotFound, "")
-	case exists:
-		d.Reject(engine.AlreadyExists, "")
-	case int64(len(s.f.Added)) >= s.f.Policy.MaxKeys:
-		d.Reject(engine.LimitReached, "")
-	default:
-		d.Add(&engine.KeyAdded{Key: x.Key})
-	}
-}
-
-func (s *State) revokeKey(d *engine.Decision, x *engine.RevokeKey) {
-	k := s.f.Keys[x.SHA256] // revoked keys stay as nil
-	if k == nil {
-		d.Reject(engine.KeyNotFound, "")
-		return
-	}
-	if k.Roles.Has(engine.RoleAdmin) && s.admins() == 1 {
-		d.Reject(engine.LastAdmin, "")
-		return
-	}
-	d.Add(&engine.KeyRevoked{SHA256: x.SHA256})
-}
-
-// admins counts the valid keys that may add keys; few revocations ask.
-func (s *State) admins() (n int) {
-	for _, d := range s.f.Added {
-		if k := s.f.Keys[d]; k != nil && k.Roles.Has(engine.RoleAdmin) {
-			n++
-		}
-	}
-	return n
 }
 
 func (s *State) openAccount(d *engine.Decision) {

@@ -67,13 +67,35 @@ func (s *State) Templates() []engine.Template {
 	return out
 }
 
-// Key returns a valid API key by the digest of its secret.
-func (s *State) Key(sha256 engine.Digest) (engine.Key, bool) {
+// Key returns what is known by a digest, if that is neither revoked nor expired.
+func (s *State) Key(sha256 engine.Digest, now engine.Time) (engine.Key, bool) {
 	k := s.f.Keys[sha256]
-	if k == nil {
+	if k == nil || !valid(*k, now) {
 		return engine.Key{}, false
 	}
 	return *k, true
+}
+
+// Revoked reports whether what a digest stood for was revoked.
+func (s *State) Revoked(sha256 engine.Digest) bool {
+	k, known := s.f.Keys[sha256]
+	return known && k == nil
+}
+
+// Keys returns those of the keys in so many places that are not revoked, expired
+// ones too. Keys have places from 1 on in the order in which they were added; it
+// begins after one of them and says after which to go on, 0: there are no more.
+func (s *State) Keys(after, places int) (keys []engine.Key, next int) {
+	last := min(max(after, 0), len(s.f.Added)) + places
+	for i := max(after, 0); i < min(last, len(s.f.Added)); i++ {
+		if k := s.f.Keys[s.f.Added[i]]; k != nil {
+			keys = append(keys, *k)
+		}
+	}
+	if last < len(s.f.Added) {
+		next = last
+	}
+	return keys, next
 }
 
 // Issued returns all credits ever granted. At any time they equal what accounts,

@@ -37,7 +37,8 @@ func evidence(pairs ...string) map[string]string {
 var bodies = []body{
 	{path: "/v1/accounts"},
 	{path: "/v1/accounts/acc_1/grants", members: set("amount_micros", `5`)},
-	{path: "/v1/keys", members: set("principal", `"x"`, "roles", `["auditor"]`, "sha256", digest, "account", `"acc_1"`), optional: "account"},
+	{path: "/v1/keys", members: set("principal", `"x"`, "roles", `["auditor"]`, "sha256", digest, "account", `"acc_1"`, "id", `"k7abcdef"`, "expires_at", later, "identity", `false`),
+		optional: "account id expires_at identity"},
 	{path: "/v1/keys/abababababababababababababababababababababababababababababababab/revoke"},
 	{path: "/v1/templates", members: set(
 		"id", `"slow"`, "version", `"1.0.0"`, "category", `"general"`, "kind", `"binary"`, "max_title", `100`, "max_duration_us", `0`,

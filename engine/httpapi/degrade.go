@@ -22,6 +22,12 @@ type service struct {
 
 func serviceOf(s *core.State) service { return service{s.Mode(), s.Policy().Degrade} }
 
+// service is how much of its service the engine gives now.
+func (a *API) service() (v service) {
+	a.seq.View(func(s *core.State) { v = serviceOf(s) })
+	return v
+}
+
 // divisor is what the limits on a call are divided by. To shed is to admit less of
 // what loads the platform: trading, and the reads of who only trades. What takes
 // load or risk off it, and the work of those who put it right, passes as ever.
@@ -84,8 +90,7 @@ func newThinner() thinner {
 // is, what was held goes out before it. The caller holds thinner.mu.
 func (a *API) thin(d *engine.Decision, n *news.News) {
 	t := &a.thinner
-	var v service
-	a.seq.View(func(s *core.State) { v = serviceOf(s) })
+	v := a.service()
 	if !v.mode.Thins() || v.rule.PushInterval == 0 {
 		for _, id := range n.Quotes {
 			delete(t.held, id)

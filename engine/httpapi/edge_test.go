@@ -202,7 +202,7 @@ type reply struct {
 	body   string
 }
 
-func (r reply) doc(t *testing.T) map[string]any {
+func (r reply) doc(t testing.TB) map[string]any {
 	t.Helper()
 	var doc map[string]any
 	if err := json.Unmarshal([]byte(r.body), &doc); err != nil {
@@ -212,11 +212,14 @@ func (r reply) doc(t *testing.T) map[string]any {
 }
 
 // code is the problem's code, or "ok".
-func (r reply) code(t *testing.T) string {
+func (r reply) code(t testing.TB) string {
 	t.Helper()
 	code, _ := r.doc(t)["code"].(string)
 	return code
 }
+
+// straight follows no redirect.
+var straight = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // send makes a request; headers are name, value, … and replace the usual ones.
 // An empty value removes a header.
@@ -241,7 +244,7 @@ func (e *edge) send(method, path, secret, body string, headers ...string) reply 
 			req.Header.Set(headers[i], headers[i+1])
 		}
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := straight.Do(req)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 			t.Errorf("%s: %d", path, r.status)
 		}
 		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Content-Security-Policy": "frame-ancestors 'none'", "Access-Control-Allow-Origin": "",
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "Content-Security-Policy": "frame-ancestors 'none'", "Access-Control-Allow-Origin": "",
 		} {
 			if got := r.header.Get(name); want == "" && got != "" || !strings.Contains(got, want) {
 				t.Errorf("%s: %s is %q", path, name, got)

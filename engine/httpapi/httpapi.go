@@ -1,7 +1,8 @@
 // Package httpapi is the edge: REST under /v1, the live stream, the panel's
 // files, health and metrics, on one http.Handler.
 //
-// It promises: nobody without a valid API key reads or writes under /v1; a
+// It promises: nobody without a valid API key, token of the identity provider or
+// session reads or writes under /v1; a
 // mutation is answered only when its decision is durable, and a repetition with
 // the same idempotency key gets the same answer; every refusal is a problem
 // document with a stable code; what a handler answers is what openapi.yaml says;
@@ -33,9 +34,11 @@ import (
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
+	"github.com/mbp-market/mbp/engine/httpapi/signin"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/httpapi/tally"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -84,8 +87,6 @@ const (
 	// minSeqAhead is the farthest sequence that a read waits for: more than is
 	// decided meanwhile.
 	minSeqAhead = 10_000
-	// maxSecret bounds what is hashed as a key; ours have 47 characters.
-	maxSecret = 128
 )
 
 // Config of the edge. Sequencer, Registerer, Gatherer and Logger are required.
@@ -94,6 +95,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer // what /metrics shows
 	Logger     *slog.Logger        // redacting: see obs/telemetry
+
+	Identity Identity // who gets in but by API key
 
 	// Audit is the audit tree; nil: there is none, and its routes say so.
 	Audit Audit
@@ -146,6 +149,8 @@ type API struct {
 	log      *slog.Logger
 	metrics  *meter.Metrics
 	hub      *hub.Hub
+	door     *identity.Door
+	signin   *signin.Handlers
 	mux      *http.ServeMux
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; news.BeatEvery but in tests
@@ -190,6 +195,9 @@ func New(cfg Config) (*API, error) {
 		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
+	if err := a.openDoor(); err != nil {
+		return nil, err
+	}
 	routes := a.routes()
 	m, err := meter.New(cfg.Registerer, labels(routes))
 	if err != nil {

@@ -27,14 +27,14 @@ func (a *API) pace(c *call) time.Duration {
 	if c.route.command == nil {
 		return a.reads.Take(c.key.SHA256, at, tokens)
 	}
-	l, _ := a.mutations(c.key)
+	l, _ := a.mutations(c.key.Key)
 	return l.Take(payer{c.key.Principal, c.route.relief}, at, tokens)
 }
 
 // paceItems is pace for the items of a batch after the first, which came with the
 // request. With it a batch takes at most the burst, so that one always passes.
 func (a *API) paceItems(c *call, items int) time.Duration {
-	l, r := a.mutations(c.key)
+	l, r := a.mutations(c.key.Key)
 	each := c.divisor()
 	more := min(items*each, r.Burst) - each
 	if more < 1 {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
@@ -402,7 +403,7 @@ func TestDearReadsTakeMore(t *testing.T) {
 			t.Errorf("%d times %s, want %d", passed, path, want)
 		}
 	}
-	e.api.charge(&call{key: engine.Key{SHA256: digestOf(dear)}}, 1_000_000)
+	e.api.charge(&call{key: identity.Principal{Key: engine.Key{SHA256: digestOf(dear)}}}, 1_000_000)
 	if r := e.get("/v1/me", dear); r.code(t) != problem.TooMany || r.header.Get("Retry-After") > "42" || len(r.header.Get("Retry-After")) != 2 {
 		t.Errorf("more is owed than a burst: %v", r.header)
 	}

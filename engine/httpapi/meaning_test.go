@@ -43,7 +43,7 @@ func sayings() []said {
 	policy.TradeInterval, policy.TradeBurst = 26, 27
 	market := engine.OpenMarket{Template: "binary@1.0.0", Title: "Rain", Creator: 1, Liquidity: 28, Price: 29, CloseAt: when, Draft: true}
 	race := engine.OpenMarket{Template: "race@1.0.0", Title: "Who", Creator: 1, Liquidity: 28, Outcomes: []string{"a", "b"}, Prices: []engine.Price{30, 31}, Min: -32, Max: 33}
-	key := engine.Key{SHA256: d, Principal: "x", Roles: engine.RoleTrader | engine.RoleService, Account: 1}
+	key := engine.Key{SHA256: d, Principal: "x", Roles: engine.RoleTrader | engine.RoleService, Account: 1, ID: "k7", ExpiresAt: when}
 	report := engine.ReportFact{Market: 7, Outcome: engine.Long, Value: -34, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
 	nothing := engine.ReportFact{Market: 7, Outcome: engine.None, Cancel: engine.CancelRefund, ObservedAt: when, EvidenceURI: uri, RuleSHA256: d, FactsSHA256: d}
 	named := engine.ProposeResolution{Market: 7, Outcome: engine.No, EvidenceURI: uri, EvidenceSHA256: d, RuleSHA256: d, EffectiveAt: when}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/tests/idp"
 )
 
 const openapiURL = "https://mbp.invalid/openapi.json"
@@ -224,6 +225,9 @@ func (c *contract) check(r route, got reply) {
 		c.t.Errorf("%s: %s is not documented: %s", r.pattern(), status, got.body)
 		return
 	}
+	if kind == "" && got.status/100 == 3 {
+		return // a redirect has no content
+	}
 	v, pointer := c.at(append(base, "content", kind, "schema")...)
 	if v == nil {
 		c.t.Errorf("%s %s: %s is not documented", r.pattern(), status, kind)
@@ -249,6 +253,8 @@ func (c *contract) check(r route, got reply) {
 func TestAnswersFollowTheContract(t *testing.T) {
 	c := openContract(t)
 	o, tree := withTree(t)
+	kept, provider := o.cfg, withProvider(t, idp.Start(t))
+	o.cfg = func(c *Config) { kept(c); provider(c) }
 	e := start(t, o)
 	routes := map[string]route{}
 	for _, r := range e.api.routes() {
@@ -263,7 +269,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 		}
 		got := e.send(method, path, secret, body)
 		c.check(r, got)
-		succeeded[r.pattern()] = succeeded[r.pattern()] || got.status < 300
+		succeeded[r.pattern()] = succeeded[r.pattern()] || got.status < 400
 		for _, bad := range []reply{
 			e.send(method, path, "", body), e.send(method, path, secret, "{"), e.send(method, path, secret, body, "Content-Type", "text/html"),
 			e.send(method, path+"?min_seq=x", secret, body),
@@ -329,6 +335,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	get("/v1/decisions/{seq}", "/v1/decisions/1")
 	get("/v1/decisions/{seq}", "/v1/decisions/99999")
 	driveAudit(see, e.admin, tree)
+	driveDoor(t, c, e, see, routes, succeeded)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/panel.json"} {
 		get(path, path)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/identity"
 )
 
 // TestCounterpartiesAreWithheld: a trader learns that an order met others and not
@@ -73,7 +74,7 @@ func TestAlertsAreNotForSuspects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown := (&call{key: engine.Key{Roles: engine.RoleTrader}}).shown(d)
+		shown := (&call{key: identity.Principal{Key: engine.Key{Roles: engine.RoleTrader}}}).shown(d)
 		got := ""
 		for _, ev := range shown.Events {
 			if a, raised := ev.(*engine.AbuseRaised); raised {
@@ -93,7 +94,7 @@ func TestAlertsAreNotForSuspects(t *testing.T) {
 		if after, err := json.Marshal(d); err != nil || string(after) != string(before) {
 			t.Errorf("the decision on record is changed: %v %s", err, after)
 		}
-		if staff := (&call{key: engine.Key{Roles: engine.RoleModerator}}).shown(d); staff != d {
+		if staff := (&call{key: identity.Principal{Key: engine.Key{Roles: engine.RoleModerator}}}).shown(d); staff != d {
 			t.Error("a moderator does not see it as it is on record")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/tests/idp"
 )
 
 // allowed is who may use each route, written a second time and by hand: a slip
@@ -20,6 +21,7 @@ var allowed = map[string]string{
 	"GET /v1/accounts/{account}/trades":            "operator auditor admin",
 	"GET /v1/accounts/{account}/orders":            "operator auditor admin",
 	"GET /v1/accounts/{account}/portfolio":         "operator auditor admin",
+	"GET /v1/keys":                                 "auditor admin",
 	"POST /v1/keys":                                "admin",
 	"POST /v1/keys/{sha256}/revoke":                "admin",
 	"GET /v1/policy":                               "operator auditor admin",
@@ -74,42 +76,30 @@ var allowed = map[string]string{
 }
 
 // public routes need no key.
-var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/verifier"
+var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/verifier " +
+	"GET /auth/session POST /auth/session POST /auth/session/end GET /auth/sign-in GET /auth/callback"
 
 func concrete(path string) string {
 	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5", "{table}", "trades",
 		"{sha256}", strings.Repeat("ab", 32)).Replace(path)
 }
 
-// TestEveryRouteWithEveryRole asks every route with every role, with no key,
-// with an unknown key and with a revoked one.
+// TestEveryRouteWithEveryRole asks every route with every role, by an API key, by a
+// token of the identity provider and by a session, and in every way in which nobody
+// comes in: those have no decision made.
 func TestEveryRouteWithEveryRole(t *testing.T) {
-	e := start(t, options{})
+	p := idp.Start(t)
+	e := start(t, options{cfg: withProvider(t, p)})
 	owner := e.funded(100_000)
 	e.market(owner) // decision 4; the order below is decision 6
 	ana := e.key("ana", engine.RoleTrader, owner)
 	if r := e.post("/v1/orders", ana, buyTen); r.status != http.StatusCreated || !strings.Contains(r.body, `"ord_6"`) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	other := e.funded(1)
-	keys := map[string]string{}
-	for _, word := range (engine.Roles(0x7f)).Names() {
-		role, err := engine.ParseRoles([]string{word})
-		if err != nil {
-			t.Fatal(err)
-		}
-		account := engine.AccountID(0)
-		if role == engine.RoleTrader {
-			account = other
-		}
-		keys[word] = e.key("p-"+word, role, account)
-	}
-	revoked := e.key("gone", engine.RoleAdmin, 0)
-	e.submit(&engine.RevokeKey{SHA256: digestOf(revoked)})
-
+	d := doors(t, e, p)
 	for _, rt := range e.api.routes() {
 		if rt.open != nil {
-			if !strings.Contains(public, rt.pattern()) {
+			if !strings.Contains(" "+public+" ", " "+rt.pattern()+" ") {
 				t.Errorf("%s needs no key", rt.pattern())
 			}
 			continue
@@ -123,24 +113,36 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 		if rt.path == "/v1/stream" {
 			path += "?never=1" // a refusal from behind the roles, instead of a stream without end
 		}
-		for what, secret := range map[string]string{
-			"no key": "", "unknown key": "mbp_" + strings.Repeat("A", 43), "revoked key": revoked, "digest as key": digestOf(ana).String(), "long key": strings.Repeat("x", 4000),
-		} {
-			r := e.send(rt.method, path, secret, "{}")
+		before := e.seq.Durable()
+		for what, headers := range d.nobody {
+			r := e.send(rt.method, path, "", "{}", headers...)
 			if r.status != http.StatusUnauthorized || r.code(t) != problem.Unauthenticated || r.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s with %s: %d %s", rt.pattern(), what, r.status, r.body)
 			}
 		}
-		for word, secret := range keys {
-			r := e.send(rt.method, path, secret, "{}")
+		for what, headers := range d.forged {
+			r := e.send(rt.method, path, "", "{}", headers...)
+			if write := rt.method == http.MethodPost; write && r.status != http.StatusForbidden {
+				t.Errorf("%s with %s: %d %s", rt.pattern(), what, r.status, r.body)
+			}
+		}
+		if got := e.seq.Durable(); got != before {
+			t.Errorf("%s: who may not come in has %d decisions made", rt.pattern(), got-before)
+		}
+		for word, ways := range d.roles {
 			may := strings.Contains(" "+roles+" ", " "+word+" ")
-			if forbidden := r.status == http.StatusForbidden; forbidden == may || r.status == http.StatusUnauthorized {
-				t.Errorf("%s as %s: %d %s", rt.pattern(), word, r.status, r.body)
+			for way, headers := range ways {
+				// A person has an account, and so orders of their own.
+				may := may || way == "token" && rt.pattern() == "GET /v1/orders"
+				r := e.send(rt.method, path, "", "{}", headers...)
+				if forbidden := r.status == http.StatusForbidden; forbidden == may || r.status == http.StatusUnauthorized {
+					t.Errorf("%s as %s by %s: %d %s", rt.pattern(), word, way, r.status, r.body)
+				}
 			}
 		}
 	}
-	if len(allowed)+5 != len(e.api.routes()) {
-		t.Errorf("%d routes, the test knows %d", len(e.api.routes()), len(allowed)+5)
+	if open := len(strings.Fields(public)) / 2; len(allowed)+open != len(e.api.routes()) {
+		t.Errorf("%d routes, the test knows %d", len(e.api.routes()), len(allowed)+open)
 	}
 }
 

@@ -55,12 +55,9 @@ const (
 func (a *API) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return append([]route{
-		{method: get, path: "/v1/me", roles: everyone, read: a.me},
 		{method: post, path: "/v1/accounts", roles: operators, command: wire.OpenAccount},
 		{method: get, path: "/v1/accounts/{account}", roles: overseers, owner: true, read: a.account},
 		{method: post, path: "/v1/accounts/{account}/grants", roles: operators, command: wire.GrantCredits},
-		{method: post, path: "/v1/keys", roles: engine.RoleAdmin, command: wire.AddKey},
-		{method: post, path: "/v1/keys/{sha256}/revoke", roles: engine.RoleAdmin, command: wire.RevokeKey},
 		{method: get, path: "/v1/policy", roles: overseers, read: a.policy},
 		{method: post, path: "/v1/policy", roles: operators, command: wire.SetPolicy},
 		{method: post, path: "/v1/policy/rollback", roles: operators, command: wire.RollbackPolicy},
@@ -87,7 +84,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},
 		{method: get, path: "/panel.json", open: a.panelConfig},
-	}, slices.Concat(a.marketRoutes(), a.pastRoutes(), a.auditRoutes())...)
+	}, slices.Concat(a.doorRoutes(), a.marketRoutes(), a.pastRoutes(), a.auditRoutes())...)
 }
 
 // marketRoutes is the part of the table that is about markets.

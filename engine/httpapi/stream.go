@@ -248,7 +248,7 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Se
 			return
 		}
 		if beat {
-			if _, _, valid := a.lookUp(c.key.SHA256, true); !valid {
+			if !a.door.Holds(c.key, time.Now()) {
 				return
 			}
 		}

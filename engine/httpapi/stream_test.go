@@ -16,6 +16,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
+	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
@@ -137,7 +138,7 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 	}
 	var seq engine.Seq
 	key := engine.Key{SHA256: digestOf(e.admin)}
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: key}
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: key}}
 	s, err := e.api.hub.Enter(key.SHA256)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +181,7 @@ func TestSnapshotOutlastsTheBuffer(t *testing.T) {
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
 	at := e.api.hub.Position()
 	const n = 3 * hub.Buffer
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: engine.Key{SHA256: digestOf(e.admin)}}}
 	s, err := e.api.hub.Enter(c.key.SHA256)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +211,7 @@ func TestSnapshotBeginsAnew(t *testing.T) {
 	e.market(e.funded(100_000))
 	e.seqReached(fmt.Sprint(e.seq.Durable()))
 	at := e.api.hub.Position()
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: engine.Key{SHA256: digestOf(e.admin)}}
+	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: engine.Key{SHA256: digestOf(e.admin)}}}
 	s, err := e.api.hub.Enter(c.key.SHA256)
 	if err != nil {
 		t.Fatal(err)

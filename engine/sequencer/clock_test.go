@@ -35,6 +35,35 @@ func TestRevokedKeyDecidesNothing(t *testing.T) {
 	}
 }
 
+// A key that has expired by the time of its decision decides nothing, and needs
+// nobody to revoke it.
+func TestExpiredKeyDecidesNothing(t *testing.T) {
+	var wall atomic.Int64
+	wall.Store(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC).UnixMicro())
+	h := open(t, sequencer.Config{Now: func() time.Time { return time.UnixMicro(wall.Load()) }}, 1)
+	key := engine.Digest{7}
+	h.must(t, "boot", &engine.AddKey{Key: engine.Key{
+		SHA256: key, Principal: "ana", Roles: engine.RoleTrader, Account: 1, ExpiresAt: engine.Time(wall.Load() + 1_000_000),
+	}})
+	r := buy("before", 1, 1)
+	r.APIKey = key
+	if _, err := h.Submit(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	wall.Add(1_000_001)
+	end := h.Durable()
+	for _, k := range []string{"before", "after"} {
+		r := buy(k, 1, 1)
+		r.APIKey = key
+		if _, err := h.Submit(t.Context(), r); !errors.Is(err, sequencer.ErrRevoked) {
+			t.Errorf("%s: %v", k, err)
+		}
+	}
+	if h.Durable() != end {
+		t.Errorf("the journal grew from %d to %d", end, h.Durable())
+	}
+}
+
 // The wall clock is behind the journal at a start: time still goes on from the
 // last decision, so that rates refill and answered requests are not forgotten
 // early.

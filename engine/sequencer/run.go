@@ -218,7 +218,7 @@ func (q *Sequencer) own(b *batch, now engine.Time, c engine.Command) error {
 func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 	b.acks = append(b.acks, ack{t: t, index: len(b.decisions)})
 	a := &b.acks[len(b.acks)-1] // whatever happens next, the request is answered
-	if !q.undecided(a) {
+	if !q.undecided(a, now) {
 		return nil
 	}
 	if t.taken != nil {
@@ -233,14 +233,14 @@ func (q *Sequencer) take(b *batch, t *ticket, now engine.Time) error {
 
 // undecided reports whether a ticket gets a decision of its own. If not, the ack
 // says why: with the decision that it has had, or with a refusal.
-func (q *Sequencer) undecided(a *ack) bool {
+func (q *Sequencer) undecided(a *ack, now engine.Time) bool {
 	t := a.t
 	if t.group != nil && t.group.refused != nil {
 		a.err = t.group.refused
 		return false
 	}
 	if t.apiKey != (engine.Digest{}) {
-		if _, valid := q.writer.Key(t.apiKey); !valid {
+		if _, valid := q.writer.Key(t.apiKey, now); !valid {
 			a.err = ErrRevoked
 		}
 	}

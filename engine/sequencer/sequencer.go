@@ -138,8 +138,9 @@ type Request struct {
 	Key       string         // idempotency key; empty: the command cannot be repeated
 	Input     []byte         // what was asked, to tell a retry from a reuse of the key
 	Command   engine.Command // not changed by anybody after Submit
-	// APIKey is the digest of the API key that asks; zero for the platform itself.
-	// A key that is revoked in the order of decisions gets ErrRevoked.
+	// APIKey is the digest of the key that asks; zero for the platform itself. One
+	// that is revoked in the order of decisions, or expired by their time, gets
+	// ErrRevoked.
 	APIKey engine.Digest
 	// Taken, if set, is called when the request gets a decision of its own, before
 	// that is durable: once, never for a repetition or a refusal, and whether or not
@@ -167,9 +168,9 @@ var (
 	// ErrConflict: the idempotency key was used for another request and nothing
 	// was decided; use a new one.
 	ErrConflict = errors.New("the idempotency key was used for another request")
-	// ErrRevoked: the API key was revoked before this request's turn came, and
-	// nothing was decided; use another key.
-	ErrRevoked = errors.New("the API key was revoked")
+	// ErrRevoked: the API key was revoked, or expired, before this request's turn
+	// came, and nothing was decided; use another key.
+	ErrRevoked = errors.New("the API key was revoked or has expired")
 	// ErrUnknown: the writer has failed while the request was in flight, so it may
 	// or may not be decided; or it is decided, and the journal cannot be read. Try
 	// again with the same idempotency key.

@@ -20,6 +20,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -72,7 +73,7 @@ func WithRetry(r Retry) Option { return func(c *Client) { c.retry = r } }
 func WithTimeout(d time.Duration) Option { return func(c *Client) { c.timeout = d } }
 
 // New returns a client for the server at baseURL, for example
-// http://127.0.0.1:8420. The key is the whole secret, mbp_ and 43 characters;
+// http://127.0.0.1:8420. The key is the whole secret, as NewSecret makes it;
 // empty means no authentication, which only the public routes accept. Nothing
 // is sent yet.
 func New(baseURL, key string, opts ...Option) (*Client, error) {
@@ -156,7 +157,7 @@ func NewSecret() (string, engine.Digest, error) {
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", engine.Digest{}, fmt.Errorf("make a secret: %w", err)
 	}
-	s := "mbp_" + base64.RawURLEncoding.EncodeToString(b[:])
+	s := secretOf(b[:])
 	return s, DigestOf(s), nil
 }
 
@@ -166,7 +167,35 @@ func NewSecret() (string, engine.Digest, error) {
 func (c *Client) Derive(label string) string {
 	h := hmac.New(sha256.New, []byte(c.key))
 	h.Write([]byte("mbp derived key 1\n" + label))
-	return "mbp_" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	return secretOf(h.Sum(nil))
+}
+
+// The parts of a secret: mbp_, the public id, _, and 256 random bits.
+const (
+	prefix   = "mbp_"
+	idLength = 8
+)
+
+func secretOf(random []byte) string {
+	s := base64.RawURLEncoding.EncodeToString(random)
+	return prefix + publicID(s) + "_" + s
+}
+
+// publicID is what people tell a key apart by. It follows from the random part, so
+// that a slip of the pen shows, and says nothing of it: 40 bits of a hash of 256.
+func publicID(random string) string {
+	sum := sha256.Sum256([]byte("mbp key id 1\n" + random))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+}
+
+// IDOf returns the public id of a secret: 8 characters a-z and 2-7. It is empty for
+// a secret that was made before keys had one, and for what is no secret.
+func IDOf(secret string) string {
+	id, random, found := strings.Cut(strings.TrimPrefix(secret, prefix), "_")
+	if !found || len(id) != idLength || len(random) != 43 || id != publicID(random) {
+		return ""
+	}
+	return id
 }
 
 // DigestOf returns the digest by which the server knows a secret.

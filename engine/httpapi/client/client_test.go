@@ -356,7 +356,7 @@ func TestNew(t *testing.T) {
 		t.Error("a key with a line feed passes")
 	}
 	secret, digest, err := NewSecret()
-	if err != nil || !regexp.MustCompile(`^mbp_[A-Za-z0-9_-]{43}$`).MatchString(secret) || digest != DigestOf(secret) {
+	if err != nil || !regexp.MustCompile(`^mbp_[a-z2-7]{8}_[A-Za-z0-9_-]{43}$`).MatchString(secret) || digest != DigestOf(secret) {
 		t.Errorf("%q, %v, %v", secret, digest, err)
 	}
 	c, _ := New("http://x/", testKey)

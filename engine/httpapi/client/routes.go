@@ -67,6 +67,17 @@ func (c *Client) Grant(ctx context.Context, id engine.AccountID, amount engine.M
 // Me says whom the key stands for.
 func (c *Client) Me(ctx context.Context) (*Me, error) { return get[Me](ctx, c, "/v1/me", nil) }
 
+// Keys returns a page of the keys that are not revoked, and of the persons whom an
+// identity provider vouches for; after is 0, or the Next of the page before. Roles:
+// auditor, admin.
+func (c *Client) Keys(ctx context.Context, after, limit int) (*KeyPage, error) {
+	q := page(limit)
+	if after != 0 {
+		q.Set("after", strconv.Itoa(after))
+	}
+	return get[KeyPage](ctx, c, "/v1/keys", q)
+}
+
 // AddKey registers an API key by its digest; see NewSecret. Role: admin.
 func (c *Client) AddKey(ctx context.Context, k engine.Key, calls ...Call) (*Decision, error) {
 	return c.post(ctx, "/v1/keys", k, calls)

@@ -120,6 +120,13 @@ type MarketPage struct {
 	Next    engine.MarketID `json:"next,omitempty"` // ask for what comes after it; 0: this is the end
 }
 
+// KeyPage is a page of keys in the order in which they were added; it may be short.
+type KeyPage struct {
+	Seq  engine.Seq   `json:"seq"`
+	Keys []engine.Key `json:"keys"`
+	Next int          `json:"next,omitempty"` // ask for what comes after it; 0: this is the end
+}
+
 // DecisionPage is a page of decisions in order.
 type DecisionPage struct {
 	Seq       engine.Seq `json:"seq"`

@@ -120,6 +120,9 @@ func Principal(w http.ResponseWriter) string {
 	return ""
 }
 
+// hsts is for how long browsers come by HTTPS alone: a year (RFC 6797).
+const hsts = "max-age=31536000"
+
 // Measured counts the answers of a route, sets the headers that every answer
 // carries, and turns a panic into what panicked makes of it: a 500 if nothing was
 // answered yet.
@@ -158,6 +161,10 @@ func (m *Metrics) Measured(route string, next http.HandlerFunc, panicked func(*R
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = noReferrer
 		h["Cross-Origin-Resource-Policy"] = sameOrigin
+		h["Cross-Origin-Opener-Policy"] = sameOrigin
+		if r.TLS != nil { // behind a proxy, that is the proxy's to say
+			h.Set("Strict-Transport-Security", hsts)
+		}
 		h["Content-Security-Policy"] = nothing
 		next(rec, r)
 	})

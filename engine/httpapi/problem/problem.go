@@ -48,6 +48,7 @@ const (
 	TooMany         = "too_many_requests"
 	NotLeader       = "not_leader"
 	Failed          = "failed"
+	NoProvider      = "provider_unavailable"
 	Internal        = "internal"
 )
 
@@ -58,8 +59,8 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 
 var kinds = []Kind{
 	{Malformed, http.StatusBadRequest, "The request is not well-formed"},
-	{Unauthenticated, http.StatusUnauthorized, "A valid API key is needed"},
-	{Forbidden, http.StatusForbidden, "The API key's roles do not allow this"},
+	{Unauthenticated, http.StatusUnauthorized, "A valid API key, token or session is needed"},
+	{Forbidden, http.StatusForbidden, "The roles of who asks do not allow this"},
 	{NotFound, http.StatusNotFound, "There is nothing of that name"},
 	{Method, http.StatusMethodNotAllowed, "This address does not know the method"},
 	{Behind, http.StatusPreconditionFailed, "The wanted sequence is not reached yet"},
@@ -71,6 +72,7 @@ var kinds = []Kind{
 	{TooMany, http.StatusTooManyRequests, "The API key asks too often"},
 	{NotLeader, http.StatusServiceUnavailable, "This server takes no decisions now"},
 	{Failed, http.StatusServiceUnavailable, "The outcome is unknown"},
+	{NoProvider, http.StatusServiceUnavailable, "The identity provider does not answer"},
 	{Internal, http.StatusInternalServerError, "Internal error"},
 	{engine.InvalidCommand.String(), http.StatusUnprocessableEntity, "A field is out of range"},
 	{engine.AccountNotFound.String(), http.StatusNotFound, "There is no such account"},

@@ -194,6 +194,9 @@ func (c *connection) CloseWrite() error {
 // that is new has asked nothing yet, and may never: it is idle, too. Those of
 // other listeners are none of its business.
 func State(raw net.Conn, state http.ConnState) {
+	if outer, is := raw.(interface{ NetConn() net.Conn }); is {
+		raw = outer.NetConn() // of a TLS server
+	}
 	c, ok := raw.(*connection)
 	if !ok {
 		return

@@ -2,6 +2,7 @@ package sockets_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+	"github.com/mbp-market/mbp/tests/idp"
 )
 
 // serve runs a server with so many connections and returns its address.
@@ -208,5 +210,30 @@ func TestFullListenerEnds(t *testing.T) {
 	l.Close()
 	if err := <-done; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestIdleBehindTLS: a connection of a TLS server that does nothing gives its place
+// to one that comes.
+func TestIdleBehindTLS(t *testing.T) {
+	cert, key := idp.Certificate(t, t.TempDir(), 1, time.Now().Add(time.Hour))
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }), ConnState: sockets.State, ReadHeaderTimeout: time.Minute,
+	}
+	go func() { _ = server.ServeTLS(sockets.Limit(raw, 2), cert, key) }()
+	t.Cleanup(func() { server.Close() })
+	for i := range 6 { // each client keeps its connection
+		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		res, err := client.Get("https://" + raw.Addr().String())
+		if err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		defer client.CloseIdleConnections()
 	}
 }

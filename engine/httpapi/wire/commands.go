@@ -21,7 +21,8 @@ type Request struct {
 	*Form
 	Path    func(name string) string // segments of the path
 	Account engine.AccountID         // of the API key; 0 for none
-	Roles   engine.Roles             // of the API key
+	Roles   engine.Roles             // of who asks
+	Groups  []string                 // of a person, at the identity provider
 }
 
 // ID reads a segment of the path; what does not parse is a fault of the form.
@@ -75,7 +76,18 @@ func AddKey(r *Request) engine.Command {
 		r.Fail("roles: %s", ClipText(err.Error()))
 	}
 	x.Key.Roles = roles
+	x.Key.ExpiresAt, x.Key.Identity = r.Moment("expires_at", false), r.Bool("identity")
+	r.Into("id", false, (*word)(&x.Key.ID))
 	return x
+}
+
+// word is a text that may be absent; what it may be, the engine says.
+type word string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *word) UnmarshalText(b []byte) error {
+	*w = word(b)
+	return nil
 }
 
 // RevokeKey reads nothing but the path.

@@ -193,12 +193,12 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		}
 		s.Policy, s.Init = x.Policy, true
 	case *engine.TemplateAdded:
-		t := x.Template
-		s.Templates = append(s.Templates, &t)
+		s.Templates = append(s.Templates, new(x.Template))
 	case *engine.KeyAdded:
-		k := x.Key
-		s.Keys[k.SHA256] = &k
-		s.Added = append(s.Added, k.SHA256)
+		if _, known := s.Keys[x.Key.SHA256]; !known { // else it was revoked, and is let in again
+			s.Added = append(s.Added, x.Key.SHA256)
+		}
+		s.Keys[x.Key.SHA256] = new(x.Key)
 	case *engine.KeyRevoked:
 		s.Keys[x.SHA256] = nil
 	case *engine.ModeSet:

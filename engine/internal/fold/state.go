@@ -34,7 +34,7 @@ type State struct {
 	DueHeld     bool               // no deadline acts, until somebody lets them go
 	Templates   []*engine.Template // in the order of their registration
 	Keys        map[engine.Digest]*engine.Key
-	Added       []engine.Digest // keys ever added, in order; revoked ones too
+	Added       []engine.Digest // keys ever added, in order, each once; revoked ones too
 	Accounts    []Account
 	Markets     []*Market
 	Ledger      *ledger.Ledger

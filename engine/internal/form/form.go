@@ -15,6 +15,11 @@ func Principal(s string) bool { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123
 // Slug accepts 1..64 characters a-z, 0-9 and '-'.
 func Slug(s string) bool { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-") }
 
+// Label accepts 1..limit characters a-z and 0-9.
+func Label(s string, limit int) bool {
+	return len(s) <= limit && madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789")
+}
+
 func madeOf(s, letters string) bool {
 	return len(s) >= 1 && len(s) <= 64 && strings.Trim(s, letters) == ""
 }
