@@ -33,6 +33,15 @@ import (
 type Config struct {
 	Listen         string        // address of the HTTP listener, host:port; port 0 takes a free one
 	AllowRemote    bool          // listen on an address that other machines reach, in plain HTTP
+	TLSCert        string        // PEM file of the certificate and its chain; empty: plain HTTP
+	TLSKey         string        // PEM file of its private key
+	PublicURL      string        // where browsers reach this server; empty: not known
+	OIDCIssuer     string        // the identity provider; empty: there is none
+	OIDCAudience   string        // that bearer tokens are for; empty: none is taken
+	OIDCRoles      string        // what groups may do: group=role+role;…
+	OIDCGroups     string        // the claim that lists a person's groups
+	OIDCClient     string        // client id of this server at the provider; empty: no sign-in there
+	OIDCSecret     string        // file of the client's secret; empty: a public client
 	Data           string        // folder of journal, audit tree, lake and admin.key; made if absent
 	Archive        string        // folder of released segments of the journal, made if absent; empty: all stay in the journal
 	ArchiveAfter   uint64        // decisions that stay in the journal in any case
@@ -65,7 +74,7 @@ func defaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8420", Data: "./mbp-data", ArchiveAfter: 1 << 20, JournalLease: postgres.DefaultLease, Env: "local", RUMURL: "http://127.0.0.1:9314/rum",
 		DbtResults: "data/analytics/dbt/target/run_results.json", LogFormat: "text", LogLevel: "info",
-		Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
+		OIDCGroups: "groups", Queue: 4096, MaxBatch: 512, MaxBody: 64 << 10, MaxStreams: httpapi.DefaultMaxStreams, MaxConnections: sockets.DefaultLimit,
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
 		StaffRate: rate.Staff.PerSecond, StaffBurst: rate.Staff.Burst,
 		ReadRate: rate.Reads.PerSecond, ReadBurst: rate.Reads.Burst,
@@ -77,7 +86,16 @@ func defaultConfig() Config {
 // --print-config show them.
 func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", c.Listen, "address of the HTTP listener, `host:port`; port 0 takes a free one")
-	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP, so put TLS in front")
+	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP without tls-cert, so put TLS in front")
+	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "PEM `file` of the certificate and its chain, looked at again when it changes; empty: plain HTTP")
+	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "PEM `file` of its private key")
+	f.StringVar(&c.PublicURL, "public-url", c.PublicURL, "`URL` at which browsers reach this server, such as https://market.example.org; https keeps cookies to it")
+	f.StringVar(&c.OIDCIssuer, "oidc-issuer", c.OIDCIssuer, "`URL` of the OpenID provider, as its tokens name it; empty: there is none")
+	f.StringVar(&c.OIDCAudience, "oidc-audience", c.OIDCAudience, "audience that bearer tokens have to be for; empty: none is taken")
+	f.StringVar(&c.OIDCRoles, "oidc-roles", c.OIDCRoles, "what the provider's groups may do: `group=role+role;…`; who is in none of them does not come in")
+	f.StringVar(&c.OIDCGroups, "oidc-groups-claim", c.OIDCGroups, "claim that lists a person's groups")
+	f.StringVar(&c.OIDCClient, "oidc-client-id", c.OIDCClient, "client id of this server at the provider, for sign-in by browser; empty: by key alone")
+	f.StringVar(&c.OIDCSecret, "oidc-client-secret-file", c.OIDCSecret, "`file` with the client's secret, of this user alone; empty: a public client, by PKCE")
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the audit tree, the lake and admin.key; made if absent")
 	f.StringVar(&c.Archive, "archive", c.Archive, "`folder` that takes the segments of the journal which a snapshot covers and every reader has read; none are released while there is no snapshot; empty: all stay")
 	f.Uint64Var(&c.ArchiveAfter, "archive-after", c.ArchiveAfter, "newest decisions that stay in the journal in any case")
@@ -200,8 +218,9 @@ func (c *Config) Validate() error {
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	fault(err != nil, "listen: %q is not host:port", c.Listen)
-	fault(err == nil && !loopback(host) && !c.AllowRemote,
-		"listen: other machines reach %q and this is plain HTTP; say allow-remote if something in front speaks TLS", c.Listen)
+	fault(err == nil && !loopback(host) && !c.AllowRemote && c.TLSCert == "",
+		"listen: other machines reach %q and this is plain HTTP; give tls-cert and tls-key, or say allow-remote if something in front speaks TLS", c.Listen)
+	c.identityFaults(fault)
 	fault(c.Data == "", "data: the folder is missing")
 	fault(c.Archive != "" && within(c.Archive, notary.Journal(c.Data)), "archive: it lies within the journal itself")
 	fault(c.Archive != "" && c.Journal != "", "archive: the journal in PostgreSQL has no segments to release")

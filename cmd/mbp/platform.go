@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mbp-market/mbp/cmd/mbp/certs"
 	"github.com/mbp-market/mbp/cmd/mbp/machine"
 	"github.com/mbp-market/mbp/cmd/mbp/retain"
 	"github.com/mbp-market/mbp/data/cdc"
@@ -142,7 +143,12 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
+	who, err := p.identity()
+	if err != nil {
+		return err
+	}
 	p.api, err = httpapi.New(httpapi.Config{
+		Identity:  who,
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
@@ -153,6 +159,13 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		return err
 	}
 	p.server = httpapi.NewServer(p.api, p.log)
+	if p.cfg.TLSCert != "" {
+		pair, err := certs.Open(p.cfg.TLSCert, p.cfg.TLSKey, p.log, nil)
+		if err != nil {
+			return err
+		}
+		p.server.TLSConfig = pair.Config()
+	}
 	return nil
 }
 
@@ -221,7 +234,7 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	g.Go(func() error { return p.api.Run(life) })
 	p.listener = sockets.Limit(l, p.conns)
 	g.Go(func() error {
-		if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.serve(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil
@@ -242,6 +255,14 @@ func (p *platform) begin(ctx context.Context) error {
 	case err := <-known:
 		return err
 	}
+}
+
+// serve answers on the listener, by TLS if there is a certificate.
+func (p *platform) serve() error {
+	if p.server.TLSConfig != nil {
+		return p.server.ServeTLS(p.listener, "", "")
+	}
+	return p.server.Serve(p.listener)
 }
 
 // The change capture is tried again after firstRetry, doubling up to lastRetry:

@@ -295,7 +295,7 @@ func TestForeignAdminKey(t *testing.T) {
 	secret := "mbp_" + strings.Repeat("A", 43) + "\n"
 	refused := func(why string) {
 		t.Helper()
-		if _, err := adminKey(name); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "move it away") {
+		if _, _, err := adminKey(name); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "move it away") {
 			t.Errorf("want %q: %v", why, err)
 		}
 		if err := os.RemoveAll(name); err != nil {

@@ -96,11 +96,14 @@ func serve(ctx context.Context, cfg Config, signals <-chan os.Signal, stdout, st
 		end()
 		return errors.Join(err, g.Wait())
 	}
-	place := ""
+	scheme, place := "http", ""
+	if cfg.TLSCert != "" {
+		scheme = "https"
+	}
 	if cfg.Journal != "" {
 		place = " journal=" + cfg.Journal.String()
 	}
-	fmt.Fprintf(stdout, "mbp serves http://%s data=%s%s\n", listener.Addr(), cfg.Data, place)
+	fmt.Fprintf(stdout, "mbp serves %s://%s data=%s%s\n", scheme, listener.Addr(), cfg.Data, place)
 	select {
 	case <-failed.Done(): // the caller's context, or a part that failed
 	case s := <-signals:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,7 @@ when the answer is lost, it stays, because the key may be registered.`,
 	f.StringVar(&key.principal, "principal", "", "pseudonym of who will use it: a-z, 0-9, ., _, -")
 	f.StringSliceVar(&key.roles, "roles", nil, "trader, operator, resolver, moderator, auditor, admin, service")
 	f.StringVar(&key.account, "account", "", "`account` that it may trade with")
+	f.DurationVar(&key.valid, "for", 0, "how long it is valid, for example 720h; 0: until it is revoked")
 	f.StringVar(&out, "out", "", "new `file` for the secret")
 	for _, name := range []string{"principal", "roles", "out"} {
 		_ = add.MarkFlagRequired(name) // fails only for a flag that is not there
@@ -54,7 +56,17 @@ when the answer is lost, it stays, because the key may be registered.`,
 		}, showDecision),
 	}
 	c.bindKey(revoke)
-	cmd.AddCommand(add, revoke)
+	var after int
+	list := &cobra.Command{
+		Use: "list", Short: "List the keys that are not revoked", Args: cobra.NoArgs,
+		Long: `List the keys that are not revoked, expired ones too, and the persons whom the
+identity provider vouches for. The secret of a key begins with mbp_ and its ID.`,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.KeyPage, error) {
+			return cl.Keys(ctx, after, 1000)
+		}, showKeys),
+	}
+	list.Flags().IntVar(&after, "after", 0, "begin after this place; each page says the next one")
+	cmd.AddCommand(add, list, revoke)
 	return cmd
 }
 
@@ -62,6 +74,7 @@ when the answer is lost, it stays, because the key may be registered.`,
 type newKeyRequest struct {
 	principal, account string
 	roles              []string
+	valid              time.Duration
 }
 
 func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out string) (*client.Decision, error) {
@@ -75,11 +88,14 @@ func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out stri
 			return nil, usage(err)
 		}
 	}
+	if r.valid != 0 {
+		k.ExpiresAt = engine.Time(time.Now().Add(r.valid).UnixMicro())
+	}
 	secret, digest, err := client.NewSecret()
 	if err != nil {
 		return nil, err
 	}
-	k.SHA256 = digest
+	k.SHA256, k.ID = digest, client.IDOf(secret)
 	if err := machine.WriteSecret(out, secret); err != nil {
 		return nil, fmt.Errorf("write the secret: %w", err)
 	}

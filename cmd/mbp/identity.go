@@ -1,0 +1,156 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/mbp-market/mbp/cmd/mbp/machine"
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/issuer"
+	"github.com/mbp-market/mbp/engine/httpapi/signin"
+	"github.com/mbp-market/mbp/engine/sequencer"
+)
+
+// groupRoles reads what each group of the provider may do: group=role+role; and so
+// on. A group's name may hold commas and equals signs, as those of directories do.
+func groupRoles(text string) (map[string]engine.Roles, error) {
+	out := map[string]engine.Roles{}
+	for part := range strings.SplitSeq(text, ";") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		at := strings.LastIndex(part, "=")
+		if at < 1 {
+			return nil, fmt.Errorf("%q is not group=role+role", part)
+		}
+		group := part[:at]
+		roles, err := engine.ParseRoles(strings.Split(part[at+1:], "+"))
+		if err != nil {
+			return nil, fmt.Errorf("group %q: %w", group, err)
+		}
+		if out[group] != 0 {
+			return nil, fmt.Errorf("group %q is there twice", group)
+		}
+		out[group] = roles
+	}
+	return out, nil
+}
+
+// secure reports whether browsers reach this server by HTTPS alone.
+func (c *Config) secure() bool { return c.TLSCert != "" || strings.HasPrefix(c.PublicURL, "https://") }
+
+// provider returns the identity provider, nil if there is none.
+func (c *Config) provider() (*issuer.Issuer, error) {
+	if c.OIDCIssuer == "" {
+		return nil, nil
+	}
+	x := issuer.Config{URL: c.OIDCIssuer, Audience: c.OIDCAudience, GroupsClaim: c.OIDCGroups, ClientID: c.OIDCClient}
+	if c.OIDCClient != "" {
+		x.Callback = strings.TrimSuffix(c.PublicURL, "/") + signin.PathCallback
+	}
+	if c.OIDCSecret != "" {
+		b, err := machine.ReadOwn(c.OIDCSecret)
+		if err != nil {
+			return nil, fmt.Errorf("read the secret of the OIDC client: %w", err)
+		}
+		x.ClientSecret = strings.TrimSpace(string(b))
+	}
+	return issuer.New(x)
+}
+
+// identityFaults calls fault with what is wrong with the settings of this file.
+func (c *Config) identityFaults(fault func(bad bool, format string, args ...any)) {
+	fault((c.TLSCert == "") != (c.TLSKey == ""), "tls-cert and tls-key go together")
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		fault(err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "",
+			"public-url: %q is not https://host[:port]", c.PublicURL)
+	}
+	if c.OIDCIssuer == "" {
+		fault(c.OIDCAudience+c.OIDCRoles+c.OIDCClient+c.OIDCSecret != "", "oidc-issuer: the other settings of the provider need it")
+		return
+	}
+	roles, err := groupRoles(c.OIDCRoles)
+	fault(err != nil, "oidc-roles: %v", err)
+	fault(err == nil && len(roles) == 0, "oidc-roles: without it nobody comes in by the provider")
+	fault(c.OIDCClient != "" && c.PublicURL == "", "public-url: the provider sends browsers back there, so oidc-client-id needs it")
+	fault(c.OIDCSecret != "" && c.OIDCClient == "", "oidc-client-secret-file: it is the secret of an oidc-client-id")
+	if c.OIDCClient == "" || c.PublicURL != "" {
+		x := *c
+		x.OIDCSecret = "" // it is read when it is needed
+		_, err = x.provider()
+		fault(err != nil, "oidc-issuer: %v", err)
+	}
+}
+
+// identity is who gets in but by API key.
+func (p *platform) identity() (httpapi.Identity, error) {
+	out := httpapi.Identity{Secure: p.cfg.secure()}
+	var err error
+	if out.Issuer, err = p.cfg.provider(); err != nil || out.Issuer == nil {
+		return out, err
+	}
+	if out.Groups, err = groupRoles(p.cfg.OIDCRoles); err != nil {
+		return out, err
+	}
+	// Servers that share a journal share the salt; none of them makes one.
+	out.Salt, err = personSalt(filepath.Join(p.cfg.Data, personSaltFile), p.cfg.Journal != "" || persons(p.seq))
+	return out, err
+}
+
+// personSaltFile holds the secret under which persons are on record.
+const personSaltFile = "person.salt"
+
+var saltForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}\n$`)
+
+// persons reports whether there is a person on record.
+func persons(q *sequencer.Sequencer) (any bool) {
+	q.View(func(s *core.State) {
+		for after, more := 0, true; more && !any; more = after != 0 {
+			var keys []engine.Key
+			keys, after = s.Keys(after, 1000)
+			for _, k := range keys {
+				any = any || k.Identity
+			}
+		}
+	})
+	return any
+}
+
+// personSalt makes the file of the salt, or takes the one that is there. Where a
+// person is on record it has to be there: with another one everybody would be
+// somebody new, and nobody would find their account again.
+//
+// The crash story: the file is durable before the first person is put on record. A
+// crash before it is whole leaves a torn file, which the next start replaces, because
+// nobody is on record yet.
+func personSalt(name string, needed bool) ([]byte, error) {
+	b, err := machine.ReadOwn(name)
+	switch {
+	case err == nil && saltForm.Match(b):
+		return base64.RawURLEncoding.DecodeString(string(b[:len(b)-1]))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case needed:
+		return nil, fmt.Errorf("%s is missing or damaged, and persons are on record under it, or servers share it: restore it from the backup, or copy it from the other server (a first one has 43 characters of base64url and a line feed, mode 0600)", name)
+	case err == nil && len(b) >= 44:
+		return nil, fmt.Errorf("%s is there and holds something else; move it away", name)
+	case err == nil: // torn by a crash
+		if err := os.Remove(name); err != nil {
+			return nil, err
+		}
+	}
+	salt := make([]byte, 32)
+	_, _ = rand.Read(salt) // it never fails
+	return salt, machine.WriteSecret(name, base64.RawURLEncoding.EncodeToString(salt))
+}
