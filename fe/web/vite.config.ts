@@ -18,7 +18,7 @@ export default defineConfig({
   },
   server: {
     // `vite fe/web` against a running mbp.
-    proxy: Object.fromEntries(["/v1", "/panel.json"].map((path) => [path, process.env.MBP_URL ?? "http://127.0.0.1:8420"])),
+    proxy: Object.fromEntries(["/v1", "/auth", "/panel.json"].map((path) => [path, process.env.MBP_URL ?? "http://127.0.0.1:8420"])),
     fs: { allow: [".."] },
   },
   test: {

@@ -121,13 +121,30 @@ async function open(page, base, key) {
   const field = page.locator("form[name=login] input[name=key]");
   const live = page.locator('.line[data-state="live"]');
   await field.or(live).filter({ visible: true }).first().waitFor();
-  // The tab keeps the key, so only the first visit meets the form.
+  // The browser keeps its session, so only the first visit meets the form.
   if (await field.isVisible()) {
     await field.fill(key);
     await page.click("form[name=login] button[type=submit]");
   }
   await live.waitFor();
   await page.locator(".row").first().waitFor();
+}
+
+/**
+ * Signs out, and holds the page to it: the next visit meets the form, and the browser
+ * keeps neither a session nor a key.
+ *
+ * @param {Page} page @param {string} base
+ */
+async function leave(page, base) {
+  await page.locator(".topbar button.quiet").filter({ visible: true }).first().click();
+  const field = page.locator("form[name=login] input[name=key]");
+  await field.waitFor();
+  await page.goto(base, { waitUntil: "domcontentloaded" });
+  await field.waitFor();
+  const kept = await page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }]));
+  if (kept.includes("mbp_")) throw new Error("the browser keeps a key");
+  if ((await page.context().cookies()).some((c) => c.name.includes("session"))) throw new Error("the browser keeps a session");
 }
 
 /** Chooses one of the open markets and the language, as a person looks around. @param {Page} page @param {number} visit @param {number} market */
@@ -262,6 +279,8 @@ async function main(env) {
       sessionMs: 1000 * Number(env.SESSION_S ?? 3),
       shot: env.SCREENSHOT ? join(env.OUT_DIR ?? dirname(OUT), "panel.png") : null,
     });
+    await open(page, base, key);
+    await leave(page, base);
   } finally {
     await browser.close();
   }

@@ -8,17 +8,17 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
 
 function api(answer: () => Promise<Response>) {
   const fetch = vi.fn((_url: string, _init: RequestInit) => answer());
-  return { api: new Api("mbp_secret", fetch as unknown as typeof globalThis.fetch), fetch };
+  return { api: new Api("csrf-1", fetch as unknown as typeof globalThis.fetch), fetch };
 }
 
 describe("Api", () => {
-  it("keeps the key in the header, out of the address and the body", async () => {
+  it("sends the cookie to this origin, and the token in the header alone", async () => {
     const { api: a, fetch } = api(async () => json(201, "done"));
     expect(await a.post("/v1/orders", { amount_micros: 10 }, "k-1", text)).toBe("done");
     const [url, init] = fetch.mock.calls[0] ?? ["", {}];
     expect(url).toBe("/v1/orders");
-    expect(init).toMatchObject({ method: "POST", body: '{"amount_micros":10}', credentials: "omit", redirect: "error" });
-    expect(init.headers).toMatchObject({ Authorization: "Bearer mbp_secret", "Idempotency-Key": "k-1" });
+    expect(init).toMatchObject({ method: "POST", body: '{"amount_micros":10}', credentials: "same-origin", redirect: "error" });
+    expect(init.headers).toMatchObject({ "X-CSRF-Token": "csrf-1", "Idempotency-Key": "k-1" });
   });
 
   it("turns problem documents into their code", async () => {

@@ -1,6 +1,7 @@
 /**
- * The client of /v1. The key travels in the Authorization header only and is
- * held by nobody but this object and the tab's session storage.
+ * The client of /v1. Who asks is the browser's session, by a cookie that no script
+ * reads; what changes something carries the session's own token, so that no other
+ * page can make the browser do it.
  */
 import { oneOf, type Check } from "../model/decode";
 
@@ -29,7 +30,7 @@ export class NoAnswer extends Error {}
 
 const isProblem = oneOf("application/problem+json", "application/json");
 
-async function problemOf(answer: Response): Promise<Problem> {
+export async function problemOf(answer: Response): Promise<Problem> {
   let code = "unknown";
   try {
     isProblem(answer.headers.get("Content-Type")?.split(";")[0], "content type");
@@ -43,13 +44,13 @@ async function problemOf(answer: Response): Promise<Problem> {
 
 export class Api {
   constructor(
-    private readonly key: string,
+    private readonly csrf: string,
     private readonly fetch: typeof globalThis.fetch,
   ) {}
 
   /** Headers for a request of one's own, as the stream makes it. */
   headers(): Record<string, string> {
-    return { Authorization: `Bearer ${this.key}` };
+    return { "X-CSRF-Token": this.csrf };
   }
 
   get<T>(path: string, check: Check<T>, signal?: AbortSignal): Promise<T> {
@@ -71,7 +72,7 @@ export class Api {
         ...init,
         signal: signal ? AbortSignal.any([signal, limit]) : limit,
         cache: "no-store",
-        credentials: "omit",
+        credentials: "same-origin",
         redirect: "error",
       });
       if (!answer.ok) throw await problemOf(answer);

@@ -10,6 +10,7 @@ import { book as bookView } from "../book/book";
 import { BookFeed } from "../book/feed";
 import { HTML_LANG, pickLang, translator, type Lang, type MessageKey } from "../i18n/i18n";
 import { login } from "../login/login";
+import { begin, current, type Door, end, failureIn } from "../login/session";
 import { market } from "../market/market";
 import { markets } from "../markets/markets";
 import { fold, NOTHING, ordered } from "../model/live";
@@ -25,7 +26,10 @@ import { trades } from "../trades/trades";
 import { h, label, setAttribute, setHidden, translate } from "../ui/dom";
 import { inGulps, perFrame } from "../ui/frame";
 import { measure } from "./measure";
-import { keptKey, keptLang } from "./storage";
+import { keptLang } from "./storage";
+
+/** Bound anew, because fetch has to be called as the window's own. */
+const fetching: typeof fetch = (...args) => fetch(...args);
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -44,6 +48,7 @@ class App {
     lang: pickLang(keptLang.read(), navigator.languages),
     phase: "out",
     loginError: null,
+    provider: null,
     line: "connecting",
     loaded: false,
     live: NOTHING,
@@ -53,6 +58,7 @@ class App {
     orders: [],
   };
   private api: Api | null = null;
+  private csrf = "";
   private stopStream = () => {};
   private t = translator(this.state.lang);
   private drawnLang: Lang | null = null;
@@ -91,8 +97,8 @@ class App {
 
   constructor(private readonly body: HTMLElement) {
     const actions: Actions = {
-      signIn: (key) => void this.enter(key),
-      signOut: () => this.signOut(null),
+      signIn: (key) => void this.enter(() => begin(fetching, key), "checking"),
+      signOut: () => this.leave(),
       setLang: (lang) => this.setLang(lang),
       desk: this.desk,
       book: this.book,
@@ -112,8 +118,7 @@ class App {
   run(): void {
     addEventListener("hashchange", () => this.followAddress());
     this.desk.set({ market: this.state.selected ?? "" });
-    const key = keptKey.read();
-    if (key) void this.enter(key, "back");
+    void this.enter(() => current(fetching), "back");
     this.draw();
     void measure();
   }
@@ -198,7 +203,7 @@ class App {
       url: "/v1/stream",
       headers: api.headers(),
       signal: stop.signal,
-      fetch: (...args) => fetch(...args),
+      fetch: fetching,
       random: Math.random,
       onEvent: ({ event, data }) => {
         const read = streamEvent(event, data);
@@ -212,27 +217,40 @@ class App {
     });
   }
 
-  private async enter(key: string, phase: "checking" | "back" = "checking"): Promise<void> {
+  /** Goes in with the session that a request gives, if it gives one. */
+  private async enter(ask: () => Promise<Door>, phase: "checking" | "back"): Promise<void> {
     if (this.state.phase !== "out") return;
-    const api = new Api(key, (...args) => fetch(...args));
+    const failure = failureIn(location.hash);
+    if (failure) history.replaceState(null, "", location.pathname);
     this.change({ phase, loginError: null });
     try {
+      const { session, sign_in } = await ask();
+      this.change({ provider: sign_in });
+      if (!session) {
+        this.change({ phase: "out", loginError: failure });
+        return;
+      }
+      const api = new Api(session.csrf, fetching);
       const who = await api.get("/v1/me", me);
-      keptKey.write(key);
-      this.api = api;
+      [this.api, this.csrf] = [api, session.csrf];
       this.change({ phase: "in", me: who, line: "connecting" });
       this.openStream(api);
     } catch (err) {
       const refused = err instanceof Problem && (err.status === 401 || err.status === 403);
-      if (refused) keptKey.write(null);
       this.change({ phase: "out", loginError: refused ? "login.refused" : "problem.network" });
     }
+  }
+
+  /** Ends the session here and on the server. If that is away, the session ends there by itself. */
+  private leave(): void {
+    void end(fetching, this.csrf).catch(() => {});
+    this.signOut(null);
   }
 
   private signOut(loginError: MessageKey | null): void {
     this.stopStream();
     this.api = null;
-    keptKey.write(null);
+    this.csrf = "";
     this.change({ phase: "out", loginError, live: NOTHING, loaded: false, me: null, account: null, orders: [] });
     this.holdings.reset();
     this.cancels.reset();

@@ -1,6 +1,6 @@
 /**
- * What the browser keeps: the key in this tab only, gone with it; the language
- * for the next visit. Storage may be forbidden; then both last as long as the page.
+ * What the browser keeps for the next visit: the language. Storage may be forbidden;
+ * then it lasts as long as the page. Who has signed in is the cookie's business.
  */
 function keep(storage: () => Storage, name: string) {
   return {
@@ -22,5 +22,4 @@ function keep(storage: () => Storage, name: string) {
   };
 }
 
-export const keptKey = keep(() => sessionStorage, "mbp.key");
 export const keptLang = keep(() => localStorage, "mbp.lang");

@@ -8,13 +8,16 @@ export const en = {
   "lang.en": "English",
 
   "login.title": "Sign in",
-  "login.lead": "Enter your API key. It stays in this tab and is forgotten when you close it.",
+  "login.lead": "Enter your API key. It is sent once and not kept in the browser.",
   "login.key": "API key",
   "login.submit": "Sign in",
   "login.checking": "Checking…",
-  "login.format": "A key begins with mbp_ and has 47 characters.",
+  "login.format": "A key begins with mbp_ and has 56 characters.",
   "login.refused": "This key is not valid, or was revoked.",
-  "login.expired": "Your key is no longer accepted. Sign in again.",
+  "login.expired": "Your session has ended. Sign in again.",
+  "login.provider": "Sign in with your organisation",
+  "login.provider.refused": "Your organisation's sign-in was refused here. Ask who runs this market for access.",
+  "login.provider.away": "Your organisation's sign-in does not answer. Try again in a moment.",
 
   "top.live": "live",
   "top.connecting": "connecting…",
@@ -242,5 +245,6 @@ export const en = {
   "problem.internal": "The server has an internal fault. Try again later.",
   "problem.too_large": "The request is too large.",
   "problem.not_leader": "The platform is changing over. Try again in a moment.",
+  "problem.provider_unavailable": "Your organisation's sign-in does not answer. Try again in a moment.",
   "problem.failed": "The platform has stopped to protect the records. Try again later.",
 } as const;

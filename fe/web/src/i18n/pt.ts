@@ -10,13 +10,16 @@ export const pt: Record<MessageKey, string> = {
   "lang.en": "English",
 
   "login.title": "Entrar",
-  "login.lead": "Informe a sua chave de API. Ela fica só nesta aba e é esquecida quando você a fecha.",
+  "login.lead": "Informe a sua chave de API. Ela é enviada uma vez e não fica guardada no navegador.",
   "login.key": "Chave de API",
   "login.submit": "Entrar",
   "login.checking": "Verificando…",
-  "login.format": "Uma chave começa com mbp_ e tem 47 caracteres.",
+  "login.format": "Uma chave começa com mbp_ e tem 56 caracteres.",
   "login.refused": "Esta chave não é válida ou foi revogada.",
-  "login.expired": "A sua chave não é mais aceita. Entre de novo.",
+  "login.expired": "A sua sessão terminou. Entre de novo.",
+  "login.provider": "Entrar com a sua organização",
+  "login.provider.refused": "A entrada pela sua organização foi recusada aqui. Peça acesso a quem opera este mercado.",
+  "login.provider.away": "A entrada da sua organização não responde. Tente de novo em instantes.",
 
   "top.live": "ao vivo",
   "top.connecting": "conectando…",
@@ -244,5 +247,6 @@ export const pt: Record<MessageKey, string> = {
   "problem.internal": "O servidor teve uma falha interna. Tente mais tarde.",
   "problem.too_large": "O pedido é grande demais.",
   "problem.not_leader": "A plataforma está trocando de servidor. Tente de novo em instantes.",
+  "problem.provider_unavailable": "A entrada da sua organização não responde. Tente de novo em instantes.",
   "problem.failed": "A plataforma parou para proteger os registros. Tente mais tarde.",
 };

@@ -1,4 +1,4 @@
-/** Sign-in by API key. The field is a password field: nobody reads it over a shoulder. */
+/** Sign-in by API key, or at the house's identity provider. The field is a password field: nobody reads it over a shoulder. */
 import "./login.css";
 import type { Translate } from "../i18n/i18n";
 import type { Actions, Component, State } from "../model/state";
@@ -19,6 +19,8 @@ export function login({ signIn }: Actions): Component {
     label("label", "login.key", { for: "key" }),
     input, error, submit,
   );
+  const provider = label("a", "login.provider", { href: "/", class: "login-provider", "data-testid": "provider" });
+  form.append(provider);
   const element = h("main", { class: "login-page" }, form);
   let malformed = false;
   let last: { readonly state: State; readonly t: Translate } | null = null;
@@ -47,6 +49,8 @@ export function login({ signIn }: Actions): Component {
       last = { state, t };
       setHidden(element, state.phase === "in" || state.phase === "back");
       showError();
+      setHidden(provider, state.provider === null);
+      if (state.provider !== null) setAttribute(provider, "href", state.provider);
       setText(submit, t(state.phase === "checking" ? "login.checking" : "login.submit"));
       setAttribute(submit, "aria-disabled", state.phase === "checking" ? "true" : null);
       if (state.phase === "out" && before !== "out") input.focus();

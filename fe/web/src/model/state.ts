@@ -9,9 +9,11 @@ import type { Account, Me, OpenOrder } from "./model";
 
 export interface State {
   readonly lang: Lang;
-  /** `back`: the tab holds a key, and whether it is still good is being asked. */
+  /** `back`: whether this browser has signed in is being asked. */
   readonly phase: "out" | "checking" | "back" | "in";
   readonly loginError: MessageKey | null;
+  /** Where people sign in at the house's identity provider; null: by key alone. */
+  readonly provider: string | null;
   readonly line: LiveState;
   /** A snapshot has come: an empty list means that there is no market. */
   readonly loaded: boolean;

@@ -87,7 +87,7 @@ async function readOnce(options: StreamOptions, lastId: string, onEvent: (event:
       headers: { ...options.headers, Accept: "text/event-stream", ...(lastId === "" ? {} : { "Last-Event-ID": lastId }) },
       signal: line.signal,
       cache: "no-store",
-      credentials: "omit",
+      credentials: "same-origin",
     });
     if (!answer.ok || !answer.body) {
       throw new Refused(answer.status, 1000 * (Number(answer.headers.get("Retry-After")) || 0));
