@@ -45,7 +45,8 @@ type operation struct {
 }
 
 // operations writes what each takes and answers, and where it is. An operation that
-// answers with a stream of events has no document, and is the client's own.
+// answers with a stream of events has no document, and is the client's own; one that
+// sends a browser elsewhere is nobody's call.
 func (w *writer) operations(b *bytes.Buffer) {
 	var all []operation
 	w.root.get("paths").each(func(path string, item node) {
@@ -54,7 +55,8 @@ func (w *writer) operations(b *bytes.Buffer) {
 			if id == "" {
 				w.fail(op, "there is no operationId")
 			}
-			if !op.get("responses", "200", "content").has("text/event-stream") {
+			answers := op.get("responses")
+			if !answers.get("200", "content").has("text/event-stream") && !answers.has("303") {
 				all = append(all, operation{id, strings.ToUpper(method), path, op})
 			}
 		})

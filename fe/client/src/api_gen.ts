@@ -69,7 +69,7 @@ export type Problem = {
   title: string;
   status: number;
   detail?: string;
-  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
+  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
   seq?: Seq;
   /** where the decision that refused can be read */
   instance?: string;
@@ -86,6 +86,12 @@ export type NewKey = {
   roles: Roles;
   account?: AccountID | null;
   sha256: Digest;
+  /** the public part of the secret */
+  id?: string | null;
+  /** the key is valid before this time; for ever if there is none */
+  expires_at?: string | null;
+  /** a person whom the identity provider vouches for */
+  identity?: boolean | null;
 };
 
 export type Amount = {
@@ -394,6 +400,37 @@ export type BatchItem = OrderFields & {
 } | {
   type: "cancel_all";
   market?: MarketID | null;
+};
+
+export type Keys = {
+  seq: Seq;
+  keys: Key[];
+  /** ask for what comes after it; absent at the end */
+  next?: number;
+};
+
+export type Key = {
+  sha256: Digest;
+  principal: Principal;
+  roles: Roles;
+  account?: AccountID;
+  id?: string;
+  expires_at?: Time;
+  identity?: true;
+};
+
+export type Session = {
+  /** null: nobody has signed in */
+  session: null | {
+    principal: Principal;
+    roles: Roles;
+    account?: AccountID;
+    /** when it ends at the latest */
+    ends: string;
+    csrf: string;
+  };
+  /** where the sign-in at the identity provider begins; empty: there is none */
+  sign_in: string;
 };
 
 export type Me = {
@@ -884,7 +921,7 @@ export type PanelConfig = {
 };
 
 /** The stable codes of a refusal. */
-export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
+export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
 
 /** What each operation takes and answers. */
 export interface Operations {
@@ -919,8 +956,16 @@ export interface Operations {
    */
   getPortfolio: { path: { account: AccountID }; query: { open?: boolean; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Portfolio };
   /**
+   * The keys that are not revoked, and the persons whom the identity provider vouches for. Roles:
+   * auditor, admin. In the order in which they were added, expired ones too. A page may be short, or
+   * empty, and still have a next one. There is no secret in it.
+   */
+  keys: { path: Record<never, never>; query: { after?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Keys };
+  /**
    * Register an API key by the digest of its secret. Roles: admin. The secret is made by whoever will
-   * use it: mbp_ and 43 characters of base64url of 32 random bytes. Only its SHA-256 travels.
+   * use it: mbp_, its public id of 8 characters, _, and 43 characters of base64url of 32 random bytes.
+   * Only its SHA-256 and the id travel. With identity it is a person whom the identity provider vouches
+   * for, shut out before, who may come in again.
    */
   addKey: { path: Record<never, never>; query: Record<never, never>; body: NewKey; answer: Decision };
   /** End an API key. Roles: admin. */
@@ -1174,6 +1219,19 @@ export interface Operations {
   metrics: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: string };
   /** What the panel has to know. */
   panelConfig: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: PanelConfig };
+  /**
+   * Who has signed in with this browser. The page of the panel asks this for the token that it has to
+   * send in X-CSRF-Token with whatever changes something, and for where people sign in.
+   */
+  session: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: Session };
+  /**
+   * Begin a session in this browser, for who has an API key or a token. The key or token comes in the
+   * header Authorization, and need not be kept. The cookie of the session is HttpOnly and
+   * SameSite=Strict, and Secure where this server is reached by HTTPS.
+   */
+  signIn: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: Session };
+  /** End the session of this browser. */
+  signOut: { path: Record<never, never>; query: Record<never, never>; body: undefined; answer: Session };
 }
 
 /** Where each operation is. */
@@ -1185,6 +1243,7 @@ export const routes = {
   listAccountTrades: { method: "GET", path: "/v1/accounts/{account}/trades" },
   listAccountOrders: { method: "GET", path: "/v1/accounts/{account}/orders" },
   getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
+  keys: { method: "GET", path: "/v1/keys" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
   getPolicy: { method: "GET", path: "/v1/policy" },
@@ -1240,4 +1299,7 @@ export const routes = {
   ready: { method: "GET", path: "/readyz" },
   metrics: { method: "GET", path: "/metrics" },
   panelConfig: { method: "GET", path: "/panel.json" },
+  session: { method: "GET", path: "/auth/session" },
+  signIn: { method: "POST", path: "/auth/session" },
+  signOut: { method: "POST", path: "/auth/session/end" },
 } as const satisfies { readonly [O in keyof Operations]: { readonly method: "GET" | "POST"; readonly path: string } };
