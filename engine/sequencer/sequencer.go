@@ -273,7 +273,7 @@ func (q *Sequencer) fold() (err error) {
 		return err
 	}
 	seq := q.view.Seq()
-	if next := q.cfg.Log.Next(); next != uint64(seq)+1 && !(q.cfg.Standby && next > uint64(seq)) {
+	if next := q.cfg.Log.Next(); next != uint64(seq)+1 && (!q.cfg.Standby || next <= uint64(seq)) {
 		return fmt.Errorf("the journal continues at %d after decision %d", next, seq)
 	}
 	if q.writer == nil {
