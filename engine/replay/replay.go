@@ -39,6 +39,8 @@ type Options struct {
 	Verify   bool                     // decide every command again
 	Want     engine.Digest            // what Report.Records must be; zero: nothing is known
 	Progress func(done, total uint64) // called after each ProgressEvery records; may be nil
+	// After sees the folded state after each record, and must not change it; may be nil.
+	After func(seq engine.Seq, s *core.State)
 }
 
 // ProgressEvery is how many records lie between two calls of Options.Progress.
@@ -105,6 +107,9 @@ func (r *replayer) record(rec journal.Record) error {
 	}
 	if err := r.step(rec); err != nil {
 		return &Fault{engine.Seq(rec.Seq), err}
+	}
+	if r.options.After != nil {
+		r.options.After(engine.Seq(rec.Seq), r.folded)
 	}
 	r.count(rec)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 )
@@ -28,7 +29,7 @@ type check struct {
 // checks are all of them, in their order. The first decides whether there is
 // anything to look at for the others.
 func (f *fsck) checks() []check {
-	all := []check{{"journal", checkJournal}, {"ledger", checkLedger}}
+	all := []check{{"journal", checkJournal}, {"ledger", checkLedger}, {"snapshot", checkSnapshots}}
 	if f.audit {
 		all = append(all, check{"audit", checkAudit})
 	}
@@ -52,7 +53,7 @@ type finding struct {
 	Verdict string  `json:"verdict"`
 	Why     string  `json:"why,omitempty"` // of not_run
 	Seconds float64 `json:"seconds"`
-	Bytes   int64   `json:"bytes"` // of the journal, read by this check
+	Bytes   int64   `json:"bytes"` // read by this check: of the journal, or of the snapshots
 	Rate    int64   `json:"bytes_per_second"`
 	Found   any     `json:"found,omitempty"`
 	Faults  []fault `json:"faults,omitempty"`
@@ -95,6 +96,7 @@ type fsck struct {
 	asJSON bool
 	log    *file.Reader
 	meter  *meter
+	folded map[engine.Seq]engine.Digest // hashes of the state by checkLedger, where a snapshot is; nil: it was not folded
 }
 
 // FsckCommand checks a data folder.
@@ -109,6 +111,9 @@ func FsckCommand() *cobra.Command {
            batches are whole, and sequences follow each other without a gap
   ledger   the journal folded from its first decision: credits and shares are
            conserved, balances are the sum of their postings, every invariant holds
+  snapshot every byte of every snapshot, and that its state is the one that the
+           journal folds to; one in the form of another version cannot be used and
+           counts as a fault (mbp snapshot writes a new one)
   audit    each record hashed again and compared with the audit tree, and the tree
            with every signed checkpoint
 
@@ -168,9 +173,12 @@ func (f *fsck) run(ctx context.Context, stdout io.Writer) error {
 func (f *fsck) one(ctx context.Context, c check, found *finding) {
 	f.meter.begin(c.name)
 	began := time.Now()
+	found.Bytes = -1
 	err := c.run(ctx, f, found)
 	took := max(time.Since(began), time.Microsecond)
-	found.Seconds, found.Bytes = took.Seconds(), f.log.Bytes()
+	if found.Seconds = took.Seconds(); found.Bytes < 0 {
+		found.Bytes = f.log.Bytes()
+	}
 	found.Rate = int64(float64(found.Bytes) / took.Seconds())
 	switch {
 	case err == nil && ctx.Err() != nil:
