@@ -177,7 +177,7 @@ func TestTeeth(t *testing.T) {
 		"decided again on a retry":  {nodetest.Config{Start: startDoubling}, 10, "is decided again"},
 		"answers swapped":           {nodetest.Config{Start: startSwapping}, 10, "another request"},
 		"lease not checked":         {nodetest.Config{Leased: true, Unfenced: true}, 100, "UNFENCED"},
-		"append not checked at all": {nodetest.Config{Leased: true, Unplaced: true}, 20, "does not fold"},
+		"append not checked at all": {nodetest.Config{Leased: true, Unplaced: true}, 20, "answered before it was asked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var found *nodetest.Report
