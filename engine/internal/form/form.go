@@ -9,19 +9,40 @@ import "strings"
 // MaxText is the most bytes of a title or a URI.
 const MaxText = 512
 
+// Sets of ASCII characters as bits: digits and signs of 0..63, letters of 64..127.
+// A principal is looked at for every command, and a set made of a string then
+// costs more than the look.
+const (
+	digits  uint64 = (1<<10 - 1) << '0'
+	letters uint64 = (1<<26 - 1) << ('a' - 64)
+	hyphen  uint64 = 1 << '-'
+	dot     uint64 = 1 << '.'
+	line    uint64 = 1 << ('_' - 64)
+)
+
 // Principal accepts 1..64 characters a-z, 0-9, '.', '_' and '-'.
-func Principal(s string) bool { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") }
+func Principal(s string) bool { return madeOf(s, digits|dot|hyphen, letters|line) }
 
 // Slug accepts 1..64 characters a-z, 0-9 and '-'.
-func Slug(s string) bool { return madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789-") }
+func Slug(s string) bool { return madeOf(s, digits|hyphen, letters) }
 
 // Label accepts 1..limit characters a-z and 0-9.
 func Label(s string, limit int) bool {
-	return len(s) <= limit && madeOf(s, "abcdefghijklmnopqrstuvwxyz0123456789")
+	return len(s) <= limit && madeOf(s, digits, letters)
 }
 
-func madeOf(s, letters string) bool {
-	return len(s) >= 1 && len(s) <= 64 && strings.Trim(s, letters) == ""
+// madeOf accepts 1..64 characters of two sets, those below 64 and those above.
+func madeOf(s string, low, high uint64) bool {
+	for i := range len(s) {
+		set := low
+		if s[i] >= 64 {
+			set = high
+		}
+		if s[i] >= 128 || set>>(s[i]%64)&1 == 0 {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 64
 }
 
 // Semver accepts three numbers without leading zeros, at most 16 characters
