@@ -193,6 +193,9 @@ func (fs twoNames) SyncDir(dir string) error {
 }
 
 func TestCrashTestHasTeeth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: nothing for the race detector, and make test runs it")
+	}
 	plain := func(defect wrap) scene { return scene{defect: defect} }
 	releases := func(defect wrap) scene { return scene{defect: defect, release: true, archive: "archive"} }
 	twice := releases(func(fs file.FS) file.FS { return twoNames{fs, new(bool)} })
