@@ -27,6 +27,7 @@ type exportRequest struct {
 	first, last uint64
 	from, until string
 	data, out   string
+	archive     string
 }
 
 func exportCommand() *cobra.Command {
@@ -61,7 +62,8 @@ With --out the file appears whole or not at all.`,
 	f.Uint64Var(&x.last, "last", 0, "last `sequence` of the range; by default the newest")
 	f.StringVar(&x.from, "from", "", "nothing decided before this RFC 3339 `time`")
 	f.StringVar(&x.until, "until", "", "only what was decided before this RFC 3339 `time`")
-	f.StringVar(&x.data, "data", "", "read the `folder` of a server that is not running, instead of asking one")
+	f.StringVar(&x.data, "data", "", "read the `folder` of a server, running or not, instead of asking one")
+	f.StringVar(&x.archive, "archive", "", "with --data, the `folder` of its released segments")
 	f.StringVar(&x.out, "out", "", "new `file` to write; standard output by default")
 	cmd.MarkFlagsMutuallyExclusive("data", "url")
 	return cmd
@@ -101,12 +103,11 @@ func (x *exportRequest) ask(ctx context.Context, w io.Writer) error {
 }
 
 // read writes from the journal of a folder.
-func (x *exportRequest) read(ctx context.Context, w io.Writer) (err error) {
-	log, err := offline.Open(x.data)
+func (x *exportRequest) read(ctx context.Context, w io.Writer) error {
+	log, err := offline.Open(x.data, x.archive)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, log.Close()) }()
 	end := engine.Seq(log.Next() - 1)
 	if x.query.Last == 0 {
 		x.query.Last = end

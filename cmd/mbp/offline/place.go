@@ -48,6 +48,13 @@ func (p *place) open(progress func(done, total int64)) (*file.Reader, uint64, er
 	return log, holds, nil
 }
 
+// Open opens the journal of a data folder for reading, beside a server if one runs
+// there. archive is the folder of released segments; empty: there is none.
+func Open(data, archive string) (*file.Reader, error) {
+	log, _, err := (&place{data, archive}).open(nil)
+	return log, err
+}
+
 // reader opens the journal with what is known of its length.
 func (p *place) reader(holds uint64, progress func(done, total int64)) (*file.Reader, error) {
 	return file.OpenReader(file.ReaderConfig{Dir: notary.Journal(p.data), Archive: p.archive, Holds: holds, Progress: progress})
