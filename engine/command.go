@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/mbp-market/mbp/engine/internal/wire"
+import (
+	"github.com/mbp-market/mbp/engine/internal/ident"
+	"github.com/mbp-market/mbp/engine/internal/wire"
+)
 
 //go:generate go run ../tools/wiregen
 
@@ -199,7 +202,7 @@ type Batch struct {
 }
 
 // BatchLimit is the most items of a Batch.
-const BatchLimit = 50
+const BatchLimit = ident.BatchLimit
 
 // SplitSets turns credits into complete sets: one share of each outcome for a
 // credit.

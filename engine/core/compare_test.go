@@ -43,10 +43,10 @@ var rules = map[string]rule{
 	"fold.State": {
 		same: []string{"Seq", "At", "Init", "Version", "Policy", "Before", "Mode", "DueHeld", "Ruled", "Templates", "Keys", "Added", "Accounts", "Markets", "Ledger", "Held", "Orders",
 			"Due", "Work", "Moderations", "Abuses", "Repeats"},
-		skipped: []string{"scratch", "pools"},
+		skipped: []string{"entry", "pools"},
 	},
-	"recent.Set[github.com/mbp-market/mbp/engine.Seq,*github.com/mbp-market/mbp/engine.Moderated]": {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},
-	"recent.Set[github.com/mbp-market/mbp/engine.Seq,bool]":                                        {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},
+	"recent.Set[github.com/mbp-market/mbp/engine/internal/ident.Seq,*github.com/mbp-market/mbp/engine.Moderated]": {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},
+	"recent.Set[github.com/mbp-market/mbp/engine/internal/ident.Seq,bool]":                                        {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},
 	"ledger.Ledger":  {same: []string{"at", "accounts", "markets", "issued", "platform"}, skipped: []string{"tally", "touched"}},
 	"ledger.account": {same: []string{"available", "reserved", "markets"}, skipped: []string{"move"}},
 	"ledger.Market": {

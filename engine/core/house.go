@@ -1,16 +1,14 @@
 package core
 
 import (
-	"strings"
-
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 )
 
 func (s *State) initialise(d *engine.Decision, x *engine.Initialise) {
-	for _, fault := range []string{x.Policy.Fault(), x.Template.Fault(), keyFault(x.Admin)} {
-		if fault != "" {
-			d.Reject(engine.InvalidCommand, fault)
+	for _, why := range []string{fault.Policy(&x.Policy), fault.Template(&x.Template), fault.Key(&x.Admin)} {
+		if why != "" {
+			d.Reject(engine.InvalidCommand, why)
 			return
 		}
 	}
@@ -25,8 +23,8 @@ func (s *State) initialise(d *engine.Decision, x *engine.Initialise) {
 
 func (s *State) addTemplate(d *engine.Decision, x *engine.AddTemplate) {
 	switch {
-	case x.Template.Fault() != "":
-		d.Reject(engine.InvalidCommand, x.Template.Fault())
+	case fault.Template(&x.Template) != "":
+		d.Reject(engine.InvalidCommand, fault.Template(&x.Template))
 	case s.f.Template(x.Template.Name()) != nil:
 		d.Reject(engine.AlreadyExists, "")
 	case int64(len(s.f.Templates)) >= s.f.Policy.MaxTemplates:
@@ -59,8 +57,8 @@ func (s *State) grant(d *engine.Decision, x *engine.GrantCredits) {
 
 func (s *State) setPolicy(d *engine.Decision, x *engine.SetPolicy) {
 	switch {
-	case x.Policy.Fault() != "":
-		d.Reject(engine.InvalidCommand, x.Policy.Fault())
+	case fault.Policy(&x.Policy) != "":
+		d.Reject(engine.InvalidCommand, fault.Policy(&x.Policy))
 	case x.Policy == s.f.Policy:
 		d.Reject(engine.AlreadyExists, "")
 	default:
@@ -80,8 +78,8 @@ func (s *State) setMode(d *engine.Decision, x *engine.SetMode) {
 	switch {
 	case x.Mode > engine.ModeReadOnly:
 		d.Reject(engine.InvalidCommand, "mode is normal, lite, shed or read_only")
-	case !printable(x.Reason):
-		d.Reject(engine.InvalidCommand, "reason is one line of at most 128 bytes")
+	case fault.Reason(x.Reason) != "":
+		d.Reject(engine.InvalidCommand, fault.Reason(x.Reason))
 	case x.Mode == s.f.Mode:
 		d.Reject(engine.WrongState, "")
 	default:
@@ -91,8 +89,8 @@ func (s *State) setMode(d *engine.Decision, x *engine.SetMode) {
 
 func (s *State) setDeadlines(d *engine.Decision, x *engine.SetDeadlines) {
 	switch {
-	case !printable(x.Reason):
-		d.Reject(engine.InvalidCommand, "reason is one line of at most 128 bytes")
+	case fault.Reason(x.Reason) != "":
+		d.Reject(engine.InvalidCommand, fault.Reason(x.Reason))
 	case x.Held == s.f.DueHeld:
 		d.Reject(engine.WrongState, "")
 	default:
@@ -109,8 +107,8 @@ const forgotten = "there is none at that sequence, or it is older than what is r
 const forever engine.Time = 253_402_300_799_000_000
 
 func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
-	if fault := evidence(x.EvidenceURI, x.EvidenceSHA256); fault != "" {
-		d.Reject(engine.InvalidCommand, fault)
+	if why := fault.Evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
+		d.Reject(engine.InvalidCommand, why)
 		return
 	}
 	until := x.Until
@@ -170,22 +168,9 @@ func (s *State) upgrade(d *engine.Decision, x *engine.UpgradeEngine) {
 
 // noteRefusals takes the summary as it is; nothing in the state depends on it.
 func noteRefusals(d *engine.Decision, x *engine.NoteRefusals) {
-	switch {
-	case d.Principal != engine.System:
+	if d.Principal != engine.System {
 		d.Reject(engine.WrongState, "")
-		return
-	case x.From < 1 || x.From > x.Until || x.Until > d.At:
-		d.Reject(engine.InvalidCommand, "from and until are in this order, and not in the future")
-		return
-	case len(x.Refusals) == 0:
-		d.Reject(engine.InvalidCommand, "refusals: there are none")
-		return
-	}
-	for _, r := range x.Refusals {
-		someone := r.Principal == "" || r.Principal == engine.OtherPrincipals || form.Principal(r.Principal)
-		if !someone || !form.Slug(strings.ReplaceAll(r.Reason, "_", "-")) || r.Count < 1 {
-			d.Reject(engine.InvalidCommand, "refusals: principal, reason or count is none")
-			return
-		}
+	} else if why := fault.Refusals(x, d.At); why != "" {
+		d.Reject(engine.InvalidCommand, why)
 	}
 }

@@ -2,7 +2,7 @@ package core
 
 import (
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 )
 
 func (s *State) addKey(d *engine.Decision, x *engine.AddKey) {
@@ -11,8 +11,8 @@ func (s *State) addKey(d *engine.Decision, x *engine.AddKey) {
 	// a person: the edge, which adds who comes for the first time, is the system.
 	exists = exists && (was != nil || !x.Key.Identity || d.Principal == engine.System)
 	switch {
-	case keyFault(x.Key) != "":
-		d.Reject(engine.InvalidCommand, keyFault(x.Key))
+	case fault.Key(&x.Key) != "":
+		d.Reject(engine.InvalidCommand, fault.Key(&x.Key))
 	case !valid(x.Key, d.At):
 		d.Reject(engine.InvalidCommand, "key: expires_at has passed")
 	case x.Key.Account != 0 && s.f.Account(x.Key.Account) == nil:
@@ -58,26 +58,3 @@ func (s *State) admins() (n int) {
 
 // valid reports whether a key has not expired.
 func valid(k engine.Key, now engine.Time) bool { return k.ExpiresAt == 0 || now < k.ExpiresAt }
-
-// maxKeyID is the most characters of a key's public id; ours have 8.
-const maxKeyID = 16
-
-// keyFault returns what is wrong with a key, "" if nothing is.
-func keyFault(k engine.Key) string {
-	known, err := engine.ParseRoles(k.Roles.Names())
-	switch {
-	case k.SHA256 == engine.Digest{}:
-		return "key: sha256 is missing"
-	case !form.Principal(k.Principal) || k.Principal == engine.System:
-		return "key: principal has 1..64 characters a-z, 0-9, ., _, - and is not system"
-	case k.Roles == 0 || err != nil || known != k.Roles:
-		return "key: at least one known role is needed"
-	case k.Roles.Has(engine.RoleTrader) && k.Account == 0:
-		return "key: a trader needs an account"
-	case k.ID != "" && !form.Label(k.ID, maxKeyID):
-		return "key: id has 1..16 characters a-z, 0-9"
-	case k.ExpiresAt < 0 || k.Identity && (k.ExpiresAt != 0 || k.ID != ""):
-		return "key: expires_at is a time, and an identity has neither that nor an id"
-	}
-	return ""
-}

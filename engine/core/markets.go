@@ -3,6 +3,8 @@ package core
 import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
+	"github.com/mbp-market/mbp/engine/internal/conduct"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 	"github.com/mbp-market/mbp/engine/internal/form"
 )
@@ -64,7 +66,7 @@ func (s *State) openMarket(d *engine.Decision, x *engine.OpenMarket) {
 	case int64(len(s.f.Markets)) >= s.f.Policy.MaxMarkets:
 		d.Reject(engine.LimitReached, "")
 	default:
-		prices, why := opening(t, x)
+		prices, why := fault.Opening(t, x)
 		if why != "" {
 			d.Reject(engine.InvalidCommand, why)
 			return
@@ -82,47 +84,6 @@ func (s *State) openMarket(d *engine.Decision, x *engine.OpenMarket) {
 			Outcomes: x.Outcomes, Pools: pools, Prices: amm.Prices(pools, nil), Min: x.Min, Max: x.Max, Draft: x.Draft,
 		})
 	}
-}
-
-// opening returns the opening prices, and what is wrong with the outcomes.
-func opening(t *engine.Template, x *engine.OpenMarket) (prices []engine.Price, why string) {
-	const most = 1 << 53
-	if t.Kind == engine.Scalar && (x.Min >= x.Max || x.Min < -most || x.Max > most) {
-		return nil, "min is below max, both within ±2^53"
-	} else if t.Kind != engine.Scalar && (x.Min != 0 || x.Max != 0) {
-		return nil, "min and max are of scalar markets"
-	}
-	if t.Kind != engine.Categorical {
-		if len(x.Outcomes) != 0 || len(x.Prices) != 0 || x.Price < 1 || x.Price >= engine.One {
-			return nil, "price_micros lies in 1..999999; outcomes and prices_micros are of categorical markets"
-		}
-		return []engine.Price{x.Price, engine.One - x.Price}, ""
-	}
-	n := len(x.Outcomes)
-	if n < 2 || n > engine.MaxOutcomes || x.Price != 0 || len(x.Prices) != 0 && len(x.Prices) != n {
-		return nil, "outcomes has 2..64 labels, and prices_micros, if given, one price for each"
-	}
-	seen := make(map[string]bool, n)
-	for _, label := range x.Outcomes {
-		if !form.Title(label, 128) || seen[label] {
-			return nil, "outcomes are different lines of 1..128 bytes without control characters"
-		}
-		seen[label] = true
-	}
-	if len(x.Prices) == 0 {
-		return fold.Uniform(n), ""
-	}
-	sum := engine.Price(0)
-	for _, p := range x.Prices {
-		if p < 1 || p >= engine.One {
-			return nil, "prices_micros lie in 1..999999"
-		}
-		sum += p
-	}
-	if sum != engine.One {
-		return nil, "prices_micros sum to 1000000"
-	}
-	return x.Prices, ""
 }
 
 func (s *State) activate(d *engine.Decision, x *engine.ActivateMarket) {
@@ -213,7 +174,7 @@ func (s *State) splitSets(d *engine.Decision, x *engine.SplitSets) {
 		d.Reject(engine.PositionLimit, "")
 	default:
 		d.Add(&engine.SetsSplit{Account: x.Account, Market: x.Market, Amount: x.Amount})
-		s.trip(d, m)
+		conduct.Trip(d, m)
 	}
 }
 
@@ -229,7 +190,7 @@ func (s *State) mergeSets(d *engine.Decision, x *engine.MergeSets) {
 		}
 	}
 	d.Add(&engine.SetsMerged{Account: x.Account, Market: x.Market, Amount: x.Amount})
-	s.trip(d, m)
+	conduct.Trip(d, m)
 }
 
 // overweight reports whether complete sets, less what the pools take of them,
@@ -293,7 +254,7 @@ func (s *State) addLiquidity(d *engine.Decision, x *engine.AddLiquidity) {
 		d.Reject(engine.TooSmall, dustCrosses)
 	default:
 		d.Add(&engine.LiquidityAdded{Account: x.Account, Market: x.Market, Amount: x.Amount, Taken: taken, Units: units})
-		s.trip(d, m)
+		conduct.Trip(d, m)
 	}
 }
 
@@ -322,6 +283,6 @@ func (s *State) removeLiquidity(d *engine.Decision, x *engine.RemoveLiquidity) {
 		d.Add(&engine.LiquidityRemoved{
 			Account: x.Account, Market: x.Market, Units: x.Units, Given: given, Amount: engine.Micros(amount),
 		})
-		s.trip(d, m)
+		conduct.Trip(d, m)
 	}
 }

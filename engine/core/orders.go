@@ -6,36 +6,12 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/book"
+	"github.com/mbp-market/mbp/engine/internal/conduct"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/posting"
 )
-
-// fault returns what is wrong with the fields of an order, whatever the state.
-func fault(x *engine.PlaceOrder) string {
-	switch {
-	case x.Side != engine.Buy && x.Side != engine.Sell:
-		return "side is buy or sell"
-	case x.TIF < engine.IOC || x.TIF > engine.GTD:
-		return "tif is ioc, fok, gtc or gtd"
-	case x.SelfTrade > engine.Decrement:
-		return "self_trade is cancel_newest, cancel_oldest or decrement"
-	case x.Limit < 0 || x.Limit >= engine.One:
-		return "limit_price_micros lies in 1..999999"
-	case x.TIF.Rests() && x.Limit == 0:
-		return "an order that may wait in the book needs limit_price_micros"
-	case (x.TIF == engine.GTD) != (x.Expires != 0):
-		return "expires_at goes with tif gtd"
-	case x.PostOnly && !x.TIF.Rests():
-		return "post_only goes with tif gtc or gtd"
-	case x.Amount < 0 || x.Amount > engine.MaxAmount || x.Shares < 0 || x.Shares > engine.MaxAmount:
-		return "amount_micros and shares_micros lie in 1..2^52"
-	case (x.Amount == 0) == (x.Shares == 0):
-		return "exactly one of amount_micros and shares_micros is needed"
-	case x.Side == engine.Sell && x.Shares == 0:
-		return "a sale names shares_micros"
-	}
-	return ""
-}
 
 func (s *State) placeOrder(d *engine.Decision, x *engine.PlaceOrder) {
 	a := s.f.Account(x.Account)
@@ -43,10 +19,10 @@ func (s *State) placeOrder(d *engine.Decision, x *engine.PlaceOrder) {
 		d.Reject(engine.AccountNotFound, "")
 		return
 	}
-	if s.tooFast(d, a, x) { // before all else: refusals fill the log, too
+	if conduct.TooFast(s.f, d, a, x) { // before all else: refusals fill the log, too
 		return
 	}
-	if why := fault(x); why != "" {
+	if why := fault.Order(x); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}
@@ -58,7 +34,7 @@ func (s *State) order(d *engine.Decision, x *engine.PlaceOrder, replaces engine.
 	w := &s.walk
 	if d.Code, d.Detail = s.fill(d.At, x, replaces, true); d.Code != engine.OK {
 		if w.m != nil && d.Code == engine.SelfTrades {
-			s.attempt(d, x)
+			conduct.Attempt(s.f, d, x)
 		}
 		return
 	}
@@ -73,8 +49,10 @@ func (s *State) order(d *engine.Decision, x *engine.PlaceOrder, replaces engine.
 	if s.rested = waiting(x, id, s.resting(x)); s.rested.Shares != 0 {
 		d.Add(&s.rested)
 	}
-	s.signals(d, x)
-	s.trip(d, s.f.Market(x.Market))
+	conduct.Signals(s.f, d, x, &conduct.Traded{
+		Shares: w.total, After: s.filled.PriceAfter, Fills: w.fills, Matched: w.matched, MetOwn: len(w.met) != 0 || w.itself,
+	})
+	conduct.Trip(d, s.f.Market(x.Market))
 }
 
 // waiting is the event of an order of which so many shares wait; the zero value if
@@ -122,7 +100,7 @@ func (s *State) Quote(x *engine.PlaceOrder, now engine.Time) (engine.OrderFilled
 	if x.Account != 0 && s.f.Account(x.Account) == nil {
 		return engine.OrderFilled{}, engine.OrderRested{}, engine.AccountNotFound, ""
 	}
-	if why := fault(x); why != "" {
+	if why := fault.Order(x); why != "" {
 		return engine.OrderFilled{}, engine.OrderRested{}, engine.InvalidCommand, why
 	}
 	code, detail := s.fill(max(now, s.f.At), x, 0, x.Account != 0)
@@ -288,14 +266,14 @@ func (s *State) covered(x *engine.PlaceOrder, replaces engine.OrderID) engine.Co
 		if o.Sell {
 			free += o.Shares
 		} else {
-			credits += fold.Held(o)
+			credits += posting.Held(o)
 		}
 	}
 	for _, met := range w.met { // self-trade prevention releases
 		o, _ := s.f.Orders.Get(uint64(met.Order))
 		switch {
 		case !o.Sell:
-			credits += fold.Held(o) - fold.HeldAfter(o, o.Shares-met.Shares)
+			credits += posting.Held(o) - posting.HeldAfter(o, o.Shares-met.Shares)
 		case engine.Outcome(o.Outcome) == x.Outcome: // not the other side of a set that would be burnt
 			free += met.Shares
 		}
@@ -309,7 +287,7 @@ func (s *State) covered(x *engine.PlaceOrder, replaces engine.OrderID) engine.Co
 		return engine.InsufficientFunds
 	case w.sell:
 		return engine.OK
-	case w.amount+w.fee+fold.Reserve(rest, x.Limit) > credits:
+	case w.amount+w.fee+posting.Reserve(rest, x.Limit) > credits:
 		return engine.InsufficientFunds
 	}
 	return s.capped(x, rest)
@@ -321,7 +299,7 @@ func (s *State) capped(x *engine.PlaceOrder, rest engine.Shares) engine.Code {
 	if made := w.sets + engine.Micros(w.minted); r.MaxInterest != 0 && made > 0 && w.m.Balance.Collateral()+made > r.MaxInterest {
 		return engine.InterestLimit
 	}
-	return s.within(w.m, x.Account, x.Outcome, w.total+rest, w.amount+w.fee+fold.Reserve(rest, x.Limit), w.ignore)
+	return s.within(w.m, x.Account, x.Outcome, w.total+rest, w.amount+w.fee+posting.Reserve(rest, x.Limit), w.ignore)
 }
 
 // within says whether an account may have so many shares of an outcome more, and
@@ -341,7 +319,7 @@ func (s *State) within(m *fold.Market, a engine.AccountID, outcome engine.Outcom
 		if o.Market != uint32(m.ID) || o.Sell || engine.OrderID(o.ID) == ignore {
 			continue
 		}
-		exposure += fold.Held(o)
+		exposure += posting.Held(o)
 		if o.Outcome == uint8(outcome) {
 			position += o.Shares
 		}
@@ -441,7 +419,7 @@ func (s *State) amendOrder(d *engine.Decision, x *engine.AmendOrder) {
 		fresh.Market = engine.MarketID(o.Market)
 	}
 	switch {
-	case s.tooFast(d, a, fresh): // before all else, as for an order
+	case conduct.TooFast(s.f, d, a, fresh): // before all else, as for an order
 		return
 	case o == nil:
 		d.Reject(engine.OrderNotFound, "")

@@ -4,11 +4,12 @@ import (
 	"slices"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 )
 
 func (s *State) propose(d *engine.Decision, x *engine.ProposeResolution) {
-	if why := evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
+	if why := fault.Evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}
@@ -95,7 +96,7 @@ func (s *State) rejectResolution(d *engine.Decision, x *engine.RejectResolution)
 }
 
 func (s *State) dispute(d *engine.Decision, x *engine.DisputeResolution) {
-	if why := evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
+	if why := fault.Evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}
@@ -119,7 +120,7 @@ func (s *State) dispute(d *engine.Decision, x *engine.DisputeResolution) {
 }
 
 func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
-	if why := evidence(x.EvidenceURI, x.FactsSHA256); why != "" {
+	if why := fault.Evidence(x.EvidenceURI, x.FactsSHA256); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}
@@ -162,7 +163,7 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 }
 
 func (s *State) cancelMarket(d *engine.Decision, x *engine.CancelMarket) {
-	if why := evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
+	if why := fault.Evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}

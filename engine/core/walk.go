@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/posting"
 )
 
 // walk is what an order trades: along the pool to the next resting price or its
@@ -225,7 +226,7 @@ func (w *walk) affordable(p engine.Price) engine.Shares {
 // cost of all book fills, what the makers cover, and what this maker pays or
 // receives.
 func (w *walk) with(o *book.Order, p engine.Price, q engine.Shares) (cost fixed.Fine, covered, counter engine.Micros) {
-	counter = fold.Counterpart(o, q)
+	counter = posting.Counterpart(o, q)
 	own := counter // a transfer: the maker gives or takes the taker's credits
 	if o.Sell == w.sell {
 		own = engine.Micros(q) - counter // a set is minted or burnt between the two
@@ -258,7 +259,7 @@ func (w *walk) meetOwn(o *book.Order, p engine.Price, q engine.Shares) bool {
 	case engine.Decrement:
 		w.met = append(w.met, engine.Met{Order: engine.OrderID(o.ID), Shares: q})
 		if w.byCost { // never below what is spent already, by the rounding of either
-			w.want = max(w.want-fold.Scaled(q, p, true), int64(w.charge(w.cost, w.covered)))
+			w.want = max(w.want-posting.Scaled(q, p, true), int64(w.charge(w.cost, w.covered)))
 		} else {
 			w.want -= int64(q)
 		}
@@ -285,7 +286,7 @@ func (w *walk) finish() {
 			w.fee += feeOf(rule, &w.fills[i])
 		}
 	}
-	w.lpFee = engine.Micros(fold.Scaled(engine.Shares(w.fee), engine.Price(rule.LP), false))
+	w.lpFee = engine.Micros(posting.Scaled(engine.Shares(w.fee), engine.Price(rule.LP), false))
 }
 
 // feeOf is the taker's fee on a fill, rounded up: with the fill's own price

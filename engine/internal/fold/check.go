@@ -7,6 +7,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/book"
+	"github.com/mbp-market/mbp/engine/internal/posting"
 )
 
 // Check looks at everything and says what does not hold: the ledger is conserved,
@@ -29,7 +30,7 @@ func (s *State) Check() error {
 				if o.Sell {
 					want[asset{o.Account, o.Market, engine.Outcome(o.Outcome).Index()}] += int64(o.Shares)
 				} else {
-					want[asset{o.Account, 0, 0}] += int64(Held(o))
+					want[asset{o.Account, 0, 0}] += int64(posting.Held(o))
 				}
 			})
 		}

@@ -3,6 +3,7 @@ package fold
 import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
+	"github.com/mbp-market/mbp/engine/internal/posting"
 	"github.com/mbp-market/mbp/engine/internal/settle"
 )
 
@@ -50,8 +51,8 @@ func (s *State) portion(m *Market) {
 	}
 	p.pools = settle.Value(pools, m.End.Payouts)
 	rule := &m.Template.Fee
-	p.creator = engine.Micros(Scaled(engine.Shares(fees), engine.Price(rule.Creator), false))
-	p.fees = min(m.lpHeld, engine.Micros(Scaled(engine.Shares(fees), engine.Price(rule.LP), false)))
+	p.creator = engine.Micros(posting.Scaled(engine.Shares(fees), engine.Price(rule.Creator), false))
+	p.fees = min(m.lpHeld, engine.Micros(posting.Scaled(engine.Shares(fees), engine.Price(rule.LP), false)))
 	for i := range m.claims {
 		c := &m.claims[i]
 		if m.End.past != nil {
@@ -75,7 +76,7 @@ func (m *Market) earnedThen(c *claim) engine.Micros {
 	if !known || !holds || all.of < 1 {
 		return 0
 	}
-	since := Scaled(engine.Shares(m.End.past.Fees()-all.sum), engine.Price(m.Template.Fee.LP), false)
+	since := posting.Scaled(engine.Shares(m.End.past.Fees()-all.sum), engine.Price(m.Template.Fee.LP), false)
 	grown, _ := fixed.U128{Hi: uint64(since)}.QuoRem(uint64(all.of))
 	return mine.sum + settle.Accrued(int64(m.End.past.UnitsOf(i)), all.rate.Add(grown).Sub(mine.rate))
 }

@@ -166,9 +166,8 @@ func (s *State) event(d *engine.Decision, e engine.Event) error {
 		s.Accounts = append(s.Accounts, Account{})
 		return nil
 	case *engine.CreditsGranted:
-		s.scratch.p = s.scratch.p[:0]
-		s.scratch.move(credits, issuance, holds(x.Account), int64(x.Amount))
-		return s.Ledger.Apply(int64(d.At), 0, s.scratch.p)
+		s.entry.Grant(x.Account, x.Amount)
+		return s.Ledger.Apply(int64(d.At), 0, s.entry.P)
 	case *engine.MarketOpened:
 		return s.opened(d, x)
 	}
@@ -286,7 +285,8 @@ func (s *State) opened(d *engine.Decision, x *engine.MarketOpened) error {
 	}
 	m.from(t)
 	s.Markets = append(s.Markets, m)
-	if err := s.post(d, m, s.opening(x)); err != nil {
+	s.entry.Opening(x)
+	if err := s.post(d, m); err != nil {
 		return err
 	}
 	m.settleClaim(x.Creator, d.At)

@@ -21,11 +21,10 @@ func (s *State) orderFilled(d *engine.Decision, x *engine.OrderFilled) error {
 		}
 	}
 	before := append(s.pools[:0], m.Balance.Pools()...)
-	ps, err := s.trade(m, x)
-	if err != nil {
+	if err := s.entry.Trade(x, m.Outcomes(), s.Orders); err != nil {
 		return err
 	}
-	if err := s.post(d, m, ps); err != nil {
+	if err := s.post(d, m); err != nil {
 		return err
 	}
 	if amm.ProductFell(before, m.Balance.Pools()) {
@@ -88,19 +87,13 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 	if _, exists := s.Orders.Get(uint64(x.Order)); exists {
 		return fmt.Errorf("order %s exists", x.Order)
 	}
-	i := x.Outcome.Index()
 	o := book.Order{
 		ID: uint64(x.Order), Account: uint32(x.Account), Market: uint32(x.Market), Outcome: uint8(x.Outcome), Sell: x.Side == engine.Sell,
 		TIF: uint8(x.TIF), Limit: x.Limit, Shares: x.Shares, Expires: int64(x.Expires),
 	}
 	b := m.stand(&o)
-	s.scratch.p = s.scratch.p[:0]
-	if o.Sell {
-		s.scratch.move(sharesOf(x.Market, i), holds(x.Account), reserved(x.Account), int64(x.Shares))
-	} else {
-		s.scratch.move(credits, holds(x.Account), reserved(x.Account), int64(Reserve(x.Shares, x.Limit)))
-	}
-	if err := s.post(d, m, s.scratch.p); err != nil {
+	s.entry.Rest(x)
+	if err := s.post(d, m); err != nil {
 		return err
 	}
 	s.Orders.Add(b, o)
@@ -117,18 +110,12 @@ func (s *State) shrink(d *engine.Decision, m *Market, id uint64, q engine.Shares
 	if !ok || q < 1 || q > o.Shares || o.Market != uint32(m.ID) {
 		return fmt.Errorf("order %s has no %d shares", engine.OrderID(id), q)
 	}
-	owner := engine.AccountID(o.Account)
-	s.scratch.p = s.scratch.p[:0]
-	outcome := engine.Outcome(o.Outcome).Index()
-	if o.Sell {
-		s.scratch.move(sharesOf(m.ID, outcome), reserved(owner), holds(owner), int64(q))
-	} else {
-		s.scratch.move(credits, reserved(owner), holds(owner), int64(release(o, o.Shares-q)))
-	}
-	if err := s.post(d, m, s.scratch.p); err != nil {
+	b := m.Book(engine.Outcome(o.Outcome).Index())
+	s.entry.Release(o, q)
+	if err := s.post(d, m); err != nil {
 		return err
 	}
-	if s.Orders.Reduce(m.Book(outcome), id, q) {
+	if s.Orders.Reduce(b, id, q) {
 		s.Due.Drop(DueExpiry, id)
 	}
 	return nil
@@ -179,19 +166,23 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 		}
 	case *engine.SetsSplit:
 		if m := s.Market(x.Market); m != nil {
-			return s.apply(d, m, s.setsMoved(m, x.Account, x.Amount))
+			s.entry.Sets(m.ID, m.Outcomes(), x.Account, x.Amount)
+			return s.apply(d, m)
 		}
 	case *engine.SetsMerged:
 		if m := s.Market(x.Market); m != nil {
-			return s.apply(d, m, s.setsMoved(m, x.Account, -x.Amount))
+			s.entry.Sets(m.ID, m.Outcomes(), x.Account, -x.Amount)
+			return s.apply(d, m)
 		}
 	case *engine.LiquidityAdded:
 		if m := s.Market(x.Market); m != nil && len(x.Taken) == m.Outcomes() {
-			return s.unitsMoved(d, m, x.Account, s.liquidity(m, x.Account, x.Amount, x.Taken, x.Units))
+			s.entry.Liquidity(x)
+			return s.unitsMoved(d, m, x.Account)
 		}
 	case *engine.LiquidityRemoved:
 		if m := s.Market(x.Market); m != nil && len(x.Given) == m.Outcomes() {
-			return s.unitsMoved(d, m, x.Account, s.withdrawal(m, x))
+			s.entry.Withdrawal(x)
+			return s.unitsMoved(d, m, x.Account)
 		}
 	case *engine.GuardTripped:
 		return nil // the change of state goes with it
@@ -216,18 +207,18 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 
 // unitsMoved is apply for a change of the liquidity: what its provider earned so
 // far is reckoned before.
-func (s *State) unitsMoved(d *engine.Decision, m *Market, a engine.AccountID, e *entry) error {
+func (s *State) unitsMoved(d *engine.Decision, m *Market, a engine.AccountID) error {
 	m.settleClaim(a, d.At)
-	if err := s.apply(d, m, e); err != nil {
+	if err := s.apply(d, m); err != nil {
 		return err
 	}
 	m.unitsChanged(d.At)
 	return nil
 }
 
-// apply posts, and notes the prices if the pools moved.
-func (s *State) apply(d *engine.Decision, m *Market, e *entry) error {
-	if err := s.post(d, m, e.p); err != nil {
+// apply posts the entry, and notes the prices if the pools moved.
+func (s *State) apply(d *engine.Decision, m *Market) error {
+	if err := s.post(d, m); err != nil {
 		return err
 	}
 	if m.State == engine.Open {
@@ -337,13 +328,10 @@ func (s *State) settlementStarted(d *engine.Decision, m *Market, x *engine.Settl
 	return s.pooled(d, m)
 }
 
-// pooled puts fees and dust to the collateral: everything is paid from there.
+// pooled puts fees and dust to the collateral.
 func (s *State) pooled(d *engine.Decision, m *Market) error {
-	id := uint32(m.ID)
-	s.scratch.p = s.scratch.p[:0]
-	s.scratch.move(credits, of(feesOf, id), of(collateral, id), int64(m.Balance.Fees()))
-	s.scratch.move(credits, of(rounding, id), of(collateral, id), int64(m.Balance.Rounding()))
-	return s.post(d, m, s.scratch.p)
+	s.entry.Pool(m.ID, m.Balance)
+	return s.post(d, m)
 }
 
 func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.SettlementStepped) error {
@@ -364,7 +352,7 @@ func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.Settl
 		s.portion(m)
 		return s.pooled(d, m)
 	}
-	ps, sum := s.payments(m, x)
+	sum := s.entry.Payments(x, m.Balance, e.next)
 	e.next += int(x.Work)
 	if x.Phase == engine.PhaseCollect {
 		e.due, e.recovered = e.due+x.Due, e.recovered-sum
@@ -372,5 +360,5 @@ func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.Settl
 			e.Phase, e.next = engine.PhasePay, 0
 		}
 	}
-	return s.post(d, m, ps)
+	return s.post(d, m)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/posting"
 	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
 	"github.com/mbp-market/mbp/engine/internal/twap"
@@ -47,8 +48,8 @@ type State struct {
 	Abuses      *recent.Set[engine.Seq, bool] // decisions that raised abuse; true: dismissed
 	Repeats     *repeat.Set
 
-	scratch entry
-	pools   [engine.MaxOutcomes]engine.Shares
+	entry posting.Entry // of the event being folded
+	pools [engine.MaxOutcomes]engine.Shares
 }
 
 // maxPolicies bounds how many bundles back a rollback can go.
@@ -166,6 +167,23 @@ type ending struct {
 	past        *ledger.Past
 	fees        engine.Micros // that were held when it ended
 	portions    portions
+}
+
+// Funds are the credits that markets hold for their holders and for the house.
+type Funds struct{ Collateral, Fees, Rounding engine.Micros }
+
+func (f *Funds) add(b *ledger.Market, sign engine.Micros) {
+	f.Collateral += sign * b.Collateral()
+	f.Fees += sign * b.Fees()
+	f.Rounding += sign * b.Rounding()
+}
+
+// post applies the entry of a market's event, and keeps the sums over all markets.
+func (s *State) post(d *engine.Decision, m *Market) error {
+	s.Held.add(m.Balance, -1)
+	err := s.Ledger.Apply(int64(d.At), uint32(m.ID), s.entry.P)
+	s.Held.add(m.Balance, 1)
+	return err
 }
 
 // New returns the state before the first decision.

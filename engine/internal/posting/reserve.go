@@ -1,4 +1,4 @@
-package fold
+package posting
 
 import (
 	"github.com/mbp-market/mbp/engine"
@@ -39,6 +39,3 @@ func Scaled(q engine.Shares, p engine.Price, up bool) int64 {
 	v, _ := product.QuoRem(engine.One)
 	return int64(v.Lo)
 }
-
-// release is what a resting order gives back when it shrinks to q shares.
-func release(o *book.Order, q engine.Shares) engine.Micros { return Held(o) - HeldAfter(o, q) }
