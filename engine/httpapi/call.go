@@ -217,6 +217,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err := form.End(); err != nil {
 		return none, err
 	}
+	if err := screened(form.Suspects()); err != nil {
+		return none, err
+	}
 	input, err := content(command)
 	if err != nil {
 		return none, err

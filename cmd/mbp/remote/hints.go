@@ -4,6 +4,7 @@ import "github.com/mbp-market/mbp/engine"
 
 // hints say what to do about a code; the title of the problem says what it is.
 var hints = map[string]string{
+	"pii_suspected":                    "say it without the address, document, telephone or card number that it names",
 	"provider_unavailable":             "wait until the identity provider answers again; API keys work meanwhile",
 	"unauthenticated":                  "check the key file; `mbp key new` makes keys",
 	"forbidden":                        "use a key that has the role, or ask an admin for one",

@@ -49,6 +49,7 @@ const (
 	NotLeader       = "not_leader"
 	Failed          = "failed"
 	NoProvider      = "provider_unavailable"
+	PIISuspected    = "pii_suspected"
 	Internal        = "internal"
 )
 
@@ -67,6 +68,7 @@ var kinds = []Kind{
 	{Conflict, http.StatusConflict, "The idempotency key was used for another request"},
 	{TooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{MediaType, http.StatusUnsupportedMediaType, "The body must be application/json"},
+	{PIISuspected, http.StatusUnprocessableEntity, "A text looks to hold personal data"},
 	{Overloaded, http.StatusTooManyRequests, "The server is at its limit"},
 	{Streams, http.StatusTooManyRequests, "Too many streams are open"},
 	{TooMany, http.StatusTooManyRequests, "The API key asks too often"},

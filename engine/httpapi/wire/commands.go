@@ -77,17 +77,8 @@ func AddKey(r *Request) engine.Command {
 	}
 	x.Key.Roles = roles
 	x.Key.ExpiresAt, x.Key.Identity = r.Moment("expires_at", false), r.Bool("identity")
-	r.Into("id", false, (*word)(&x.Key.ID))
+	x.Key.ID = r.Optional("id", maxWord)
 	return x
-}
-
-// word is a text that may be absent; what it may be, the engine says.
-type word string
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (w *word) UnmarshalText(b []byte) error {
-	*w = word(b)
-	return nil
 }
 
 // RevokeKey reads nothing but the path.

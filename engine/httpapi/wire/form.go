@@ -8,7 +8,9 @@
 //
 // It refuses what a lenient reader would guess about: bytes that are no UTF-8,
 // names given twice, a second value, nesting without end, numbers with a fraction
-// or an exponent, unknown members. Ranges are the engine's business.
+// or an exponent, unknown members. Ranges are the engine's business. Of texts that
+// people write it says which look to hold personal data; to refuse them is the
+// edge's business.
 //
 // It follows RFC 8259 (JSON) within the bounds of RFC 7493 (I-JSON), but for
 // numbers, which have 64 bits.
@@ -22,6 +24,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mbp-market/mbp/engine/httpapi/pii"
 )
 
 const (
@@ -63,8 +67,16 @@ type Form struct {
 	name  string
 	place int
 
-	fault error  // of the root
-	word  []byte // of the root: room for what a value reads
+	fault    error  // of the root
+	word     []byte // of the root: room for what a value reads
+	suspects []Suspect
+}
+
+// Suspect is a text in which personal data is suspected: where it is, and of what
+// kind; never the text.
+type Suspect struct {
+	Field string // as a fault names it
+	Kind  pii.Kind
 }
 
 func newForm(members []member) *Form {
@@ -238,9 +250,34 @@ func (f *Form) Bool(name string) bool {
 	return yes
 }
 
-// Text reads a text of at most limit bytes. The limits are those of the
-// journal's records: what is longer is no command, not even a rejected one.
+// Suspects returns the texts so far in which personal data is suspected.
+func (f *Form) Suspects() []Suspect { return f.root.suspects }
+
+// screen looks at what a person may have written freely.
+func (f *Form) screen(s, name string) string {
+	if k := pii.Suspect(s); k != pii.None {
+		f.root.suspects = append(f.root.suspects, Suspect{f.where() + name, k})
+	}
+	return s
+}
+
+// Text reads a text that people write, of at most limit bytes, and looks for
+// personal data in it. The limits are those of the journal's records: what is longer
+// is no command, not even a rejected one.
 func (f *Form) Text(name string, limit int) string {
+	return f.screen(f.plain(name, limit), name)
+}
+
+// Optional is Text for a member that may be absent, "" then.
+func (f *Form) Optional(name string, limit int) string {
+	if _, given := f.take(name, false); !given {
+		return ""
+	}
+	return f.Text(name, limit)
+}
+
+// plain reads a text of at most limit bytes.
+func (f *Form) plain(name string, limit int) string {
 	v, ok := f.take(name, true)
 	if !ok {
 		return ""
@@ -261,7 +298,7 @@ func (f *Form) Into(name string, required bool, v encoding.TextUnmarshaler) {
 	if _, given := f.take(name, required); !given {
 		return
 	}
-	s := f.Text(name, maxWord)
+	s := f.plain(name, maxWord)
 	if f.root.fault != nil {
 		return
 	}
@@ -288,7 +325,7 @@ func (f *Form) list(name string, required bool, limit int) []member {
 	return v.kids
 }
 
-// Texts reads a list of at most limit texts of at most size bytes.
+// Texts reads a list of at most limit texts of at most size bytes, each as Text does.
 func (f *Form) Texts(name string, required bool, limit, size int) []string {
 	all := f.list(name, required, limit)
 	out := make([]string, len(all))
@@ -298,6 +335,8 @@ func (f *Form) Texts(name string, required bool, limit, size int) []string {
 			f.Fail("%s[%d] is not a text", name, i)
 		} else if len(out[i]) > size {
 			f.Fail("%s[%d] has more than %d bytes", name, i, size)
+		} else {
+			f.screen(out[i], name+"["+strconv.Itoa(i)+"]")
 		}
 	}
 	return out

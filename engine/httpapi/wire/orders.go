@@ -94,7 +94,7 @@ func (r *Request) batch(most int) engine.Command {
 }
 
 func item(f *Form, a engine.AccountID) engine.Command {
-	switch word := f.Text("type", maxWord); word {
+	switch word := f.plain("type", maxWord); word {
 	case "place_order":
 		return placeOrder(f, a)
 	case "cancel_order":

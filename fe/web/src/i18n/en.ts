@@ -245,6 +245,7 @@ export const en = {
   "problem.internal": "The server has an internal fault. Try again later.",
   "problem.too_large": "The request is too large.",
   "problem.not_leader": "The platform is changing over. Try again in a moment.",
+  "problem.pii_suspected": "A text looks to hold personal data: an e-mail address, a document, a telephone or a card number. Say it without.",
   "problem.provider_unavailable": "Your organisation's sign-in does not answer. Try again in a moment.",
   "problem.failed": "The platform has stopped to protect the records. Try again later.",
 } as const;

@@ -247,6 +247,7 @@ export const pt: Record<MessageKey, string> = {
   "problem.internal": "O servidor teve uma falha interna. Tente mais tarde.",
   "problem.too_large": "O pedido é grande demais.",
   "problem.not_leader": "A plataforma está trocando de servidor. Tente de novo em instantes.",
+  "problem.pii_suspected": "Um texto parece conter dados pessoais: e-mail, documento, telefone ou número de cartão. Diga sem eles.",
   "problem.provider_unavailable": "A entrada da sua organização não responde. Tente de novo em instantes.",
   "problem.failed": "A plataforma parou para proteger os registros. Tente mais tarde.",
 };
