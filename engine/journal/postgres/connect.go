@@ -98,6 +98,8 @@ func (l *Log) connectWriter(ctx context.Context) (*pgconn.PgConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// An append costs less than to plan it for each batch anew.
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// A rival that takes over holds the row for one commit.
 	config.RuntimeParams["lock_timeout"] = fmt.Sprint(l.cfg.Lease.Milliseconds())
 	seal(&config.Config)

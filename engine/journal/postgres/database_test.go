@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -41,6 +42,44 @@ func TestTablesAreMadeOnce(t *testing.T) {
 	if _, err := postgres.Follow(p.config()); err == nil || !strings.Contains(err.Error(), "newer version") {
 		t.Fatalf("tables of a newer version: %v", err)
 	}
+}
+
+// TestFirstVersion: a journal of the first version, which had a row for each record, is
+// gone on with, and reads as before; who may not make tables leaves it alone.
+func TestFirstVersion(t *testing.T) {
+	p := fresh(t)
+	holder := p.open()
+	for range 3 {
+		grow(t, holder, 1)
+	}
+	if err := holder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.exec("ALTER TABLE mbp.record DROP COLUMN records", "DELETE FROM mbp.migration WHERE version > 1")
+	old := p.config()
+	old.Existing = true
+	if _, err := postgres.Follow(old); err == nil || !strings.Contains(err.Error(), "older version") {
+		t.Fatalf("tables of an older version: %v", err)
+	}
+	l := p.open()
+	mustEnd(t, l, 3)
+	grow(t, l, 60)
+	grow(t, l, 1)
+	if n := p.count("SELECT count(*) FROM mbp.record"); n >= 64 || n < 5 {
+		t.Errorf("%d rows hold 64 records", n)
+	}
+	for from := uint64(1); from <= 64; from++ {
+		err := l.Read(from, func(r journal.Record) error {
+			if r.Seq != from || !bytes.Equal(r.Payload, journaltest.Payload(from, 1)) {
+				t.Errorf("from %d begins with %d", from, r.Seq)
+			}
+			return journal.ErrStop
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustEnd(t, l, 64)
 }
 
 // grants are what docs/runbooks/ha.md gives to the role that runs the journal.

@@ -33,13 +33,13 @@ WHERE until <= clock_timestamp()
 RETURNING epoch, next`},
 	{stmtAppend, `WITH mine AS (
   UPDATE mbp.lease
-  SET next = $2::bigint + $7::bigint, until = clock_timestamp() + $3::bigint * interval '1 microsecond'
-  WHERE epoch = $1::bigint AND next = $2::bigint
+  SET next = $7::bigint, until = clock_timestamp() + $8::bigint * interval '1 microsecond'
+  WHERE epoch = $5::bigint AND next = $6::bigint
   RETURNING pg_notify('` + channel + `', '')
 )
-INSERT INTO mbp.record (seq, at, crc, payload)
-SELECT $2::bigint + n - 1, $4::bigint, c, p
-FROM mine, unnest($5::integer[], $6::bytea[]) WITH ORDINALITY AS r (c, p, n)`},
+INSERT INTO mbp.record (seq, at, crc, records, payload)
+SELECT s, $9::bigint, c, n, p
+FROM mine, unnest($2::bigint[], $3::integer[], $4::integer[], $1::bytea[]) AS r (s, c, n, p)`},
 	{stmtRenew, `UPDATE mbp.lease SET until = clock_timestamp() + $2::bigint * interval '1 microsecond' WHERE epoch = $1::bigint`},
 	{stmtPart, `UPDATE mbp.lease SET until = clock_timestamp() WHERE epoch = $1::bigint RETURNING pg_notify('` + channel + `', '')`},
 }
@@ -126,13 +126,13 @@ func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
 	if err := journal.CheckBatch(l.Next(), first, payloads); err != nil {
 		return err
 	}
-	params, last := l.encode(first, at, payloads)
+	params := l.encode(first, at, payloads)
 	begin := time.Now()
 	got, err := l.exec(l.cfg.Patience, stmtAppend, params)
 	if err != nil {
 		return err
 	}
-	if got.rows != int64(len(payloads)) {
+	if got.rows != int64(len(l.rows)) {
 		return ErrFenced
 	}
 	l.renewed = begin
@@ -141,8 +141,8 @@ func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next = first + uint64(len(payloads))
-	l.seen = mark{l.next - 1, last}
+	last := l.rows[len(l.rows)-1]
+	l.next, l.seen = last.next(), mark{last.seq, last.crc}
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (l *Log) look(ctx context.Context, conn *pgx.Conn) (state, error) {
 	var crc *int32
 	err := conn.QueryRow(ctx, `SELECT epoch, next,
   CASE WHEN until <= clock_timestamp() THEN 0 ELSE (extract(epoch FROM until - clock_timestamp()) * 1000000)::bigint END,
-  coalesce((SELECT min(seq) FROM mbp.record), next), coalesce((SELECT max(seq) FROM mbp.record), next - 1),
+  coalesce((SELECT min(seq) FROM mbp.record), next), coalesce((SELECT seq + records - 1 FROM mbp.record ORDER BY seq DESC LIMIT 1), next - 1),
   (SELECT crc FROM mbp.record WHERE seq = $1)
 FROM mbp.lease`, int64(seen.seq)).Scan(&s.epoch, &next, &left, &first, &last, &crc)
 	if err != nil {

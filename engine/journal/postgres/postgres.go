@@ -7,7 +7,9 @@
 // however late it wakes up, and that a database which no longer holds what was read
 // from it is not gone on with. It refuses databases that lose commits by their
 // settings, replicas, tables with gaps or damaged rows, and everything after a
-// first failure. Replication, failover and backup are PostgreSQL's.
+// first failure. Replication, failover and backup are PostgreSQL's. A row holds as
+// many records of a batch as fit into half a page, because a row costs the database
+// more than what is in it.
 //
 // The lease follows Gray and Cheriton (1989) with a fencing epoch. One row holds
 // epoch, holder, the end of the lease by the database's clock, and the next
@@ -144,6 +146,7 @@ type Log struct {
 	renewed  time.Time      // when the lease was last renewed; owned by appendMu
 	failure  error          // first failure; owned by appendMu
 	buf      []byte         // owned by appendMu
+	rows     []row          // of the append under way, without payloads; owned by appendMu
 
 	earMu sync.Mutex // held by one Await
 	ear   *pgx.Conn  // hears of appends; nil if it has to be made; owned by earMu
@@ -151,13 +154,13 @@ type Log struct {
 	mu     sync.RWMutex // guards what readers see; taken last
 	first  uint64
 	next   uint64
-	seen   mark // the newest record that somebody has read or appended
+	seen   mark // the newest row that somebody has read or appended
 	closed bool
 }
 
-// mark is enough of a record to know it again.
+// mark is enough of a row to know it again.
 type mark struct {
-	seq uint64
+	seq uint64 // of its first record
 	crc uint32
 }
 

@@ -263,7 +263,8 @@ func TestForkIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := fresh(t)
 			holder, standby := p.open(), p.follow()
-			grow(t, holder, 3)
+			grow(t, holder, 2)
+			grow(t, holder, 1)
 			if _, err := standby.Await(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -281,7 +282,8 @@ func TestForkIsRefused(t *testing.T) {
 	}
 }
 
-// TestDamageIsReported: each kind of damage to the table is found where it is.
+// TestDamageIsReported: each kind of damage to the table is found where it is, in rows
+// of several records and in rows of one.
 func TestDamageIsReported(t *testing.T) {
 	for name, c := range map[string]struct {
 		change string
@@ -289,15 +291,23 @@ func TestDamageIsReported(t *testing.T) {
 		early  bool // it is found before anything is read
 	}{
 		"payload": {"UPDATE mbp.record SET payload = payload || '\\x00' WHERE seq = 2", 2, false},
-		"time":    {"UPDATE mbp.record SET at = at + 1 WHERE seq = 2", 2, false},
-		"gap":     {"DELETE FROM mbp.record WHERE seq = 2", 2, false},
-		"cut":     {"DELETE FROM mbp.record WHERE seq = 4", 4, true},
+		"bit":     {"UPDATE mbp.record SET payload = set_bit(payload, 0, 1 - get_bit(payload, 0)) WHERE seq = 5", 5, false},
+		"time":    {"UPDATE mbp.record SET at = at + 1 WHERE seq = 5", 5, false},
+		"fewer":   {"UPDATE mbp.record SET records = records - 1 WHERE seq = 2", 2, false},
+		"one":     {"UPDATE mbp.record SET records = 1 WHERE seq = 2", 2, false},
+		"none":    {"UPDATE mbp.record SET records = 0 WHERE seq = 2", 2, false},
+		"several": {"UPDATE mbp.record SET records = 2 WHERE seq = 5", 5, false},
+		"begin":   {"DELETE FROM mbp.record WHERE seq = 2", 2, false},
+		"gap":     {"DELETE FROM mbp.record WHERE seq = 5", 5, false},
+		"cut":     {"DELETE FROM mbp.record WHERE seq = 6", 6, true},
 		"more":    {"INSERT INTO mbp.record VALUES (9, 1, 1, 'x')", 10, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := fresh(t)
 			l := p.open()
-			grow(t, l, 4)
+			for _, n := range []int{1, 3, 1, 2} { // rows at 1, 2, 5 and 6
+				grow(t, l, n)
+			}
 			p.exec("SET session_replication_role = replica", c.change)
 			_, err := last(l)
 			if c.early {

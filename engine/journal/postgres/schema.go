@@ -14,8 +14,9 @@ import (
 // schema, SELECT and INSERT on record, SELECT and UPDATE on lease, SELECT on
 // migration. The trigger holds for the owner, too.
 //
-// Payloads are stored as they are: they are short, and compressing them costs more
-// time than it saves disk. The row of the lease is written with each append, and
+// Payloads are stored as they are, in the table itself up to a row that fills a page:
+// they are short, and compressing them costs more time than it saves disk. The first
+// version had a row for each record; such rows stay as they are. The row of the lease is written with each append, and
 // its page has room for that, so that no index changes.
 var migrations = []string{`
 CREATE TABLE mbp.record (
@@ -43,6 +44,12 @@ CREATE TABLE mbp.lease (
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE mbp.lease IS 'one row: who may append, until when by the clock of the database, and at which sequence';
 INSERT INTO mbp.lease (epoch, next, holder, until) VALUES (0, 1, '', '-infinity');
+`, `
+ALTER TABLE mbp.record ADD COLUMN records integer NOT NULL DEFAULT 1, SET (toast_tuple_target = 8160);
+COMMENT ON TABLE mbp.record IS 'the journal: decisions in order, without gaps, never changed; a row holds one or several of a batch';
+COMMENT ON COLUMN mbp.record.seq IS 'of the first decision of the row';
+COMMENT ON COLUMN mbp.record.crc IS 'CRC-32C of seq, at, records if there are several, and payload';
+COMMENT ON COLUMN mbp.record.records IS 'how many decisions payload holds: if several, each after its length in 4 bytes, big-endian';
 `}
 
 // oldest is the first server version that the journal is tested with.
@@ -51,7 +58,8 @@ const oldest = 140000
 // What is wrong with tables.
 var (
 	errNewer  = errors.New("the tables are of a newer version of this program")
-	errAbsent = errors.New("this database holds no journal of this version")
+	errOlder  = errors.New("the tables are of an older version of this program; start mbp serve once as their owner")
+	errAbsent = errors.New("this database holds no journal")
 )
 
 // migrate brings the tables to the newest version. Several processes may do so at
@@ -61,6 +69,8 @@ func migrate(ctx context.Context, conn *pgx.Conn, existing bool) error {
 	switch {
 	case err != nil || have == len(migrations):
 		return err
+	case existing && have > 0:
+		return errOlder
 	case existing:
 		return errAbsent
 	}

@@ -12,7 +12,8 @@
 // The server is one of package tests/pg, on this machine, and shares its processors
 // with both sides. The bare loop keeps two statements on their way, each with half as
 // many records as there are submitters and a commit of its own: as many records wait
-// on one side as on the other. Exit codes: 0 within, 1 not, 2
+// on one side as on the other. It makes a row of each record, where the journal makes
+// one of some twenty. Exit codes: 0 within, 1 not, 2
 // it did not run.
 package main
 

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+)
+
+// TestRowsHoldWhatTheyGot: batches of every shape come back record by record, in rows
+// that two of fill a page, unless one record alone is longer.
+func TestRowsHoldWhatTheyGot(t *testing.T) {
+	long := bytes.Repeat([]byte{7}, packBytes)
+	for _, batch := range [][][]byte{
+		{{1}}, {{1}, {2}}, {long}, {long[:3996]}, {long[:1996], long[:1996]}, {long[:1996], long[:1997]}, {{1}, long, {2}, {3}}, {{1}, {2}, long},
+	} {
+		l := &Log{}
+		params := l.encode(10, 5, batch)
+		elements, seq := params[0][20:], uint64(10)
+		var got [][]byte
+		for _, r := range l.rows {
+			n := int(elements[0])<<24 | int(elements[1])<<16 | int(elements[2])<<8 | int(elements[3])
+			r.payload, elements = elements[4:4+n], elements[4+n:]
+			if r.seq != seq || r.sum() != r.crc || n > packBytes && r.records > 1 {
+				t.Errorf("row %d of %d records and %d bytes", r.seq, r.records, n)
+			}
+			if err := r.each(func(p []byte) error { got = append(got, p); return nil }); err != nil {
+				t.Error(err)
+			}
+			seq = r.next()
+		}
+		if len(elements) != 0 || len(got) != len(batch) {
+			t.Fatalf("%d records came back as %d", len(batch), len(got))
+		}
+		for i := range got {
+			if !bytes.Equal(got[i], batch[i]) {
+				t.Errorf("record %d is another", i)
+			}
+		}
+	}
+}
+
+// TestEveryBitOfARowCounts: a row with any bit turned has another checksum.
+func TestEveryBitOfARowCounts(t *testing.T) {
+	l := &Log{}
+	payload := l.encode(10, 5, [][]byte{{1, 2}, {3, 4}})[0][24:]
+	good := l.rows[0]
+	good.payload = payload
+	if good.sum() != good.crc {
+		t.Fatal("the row does not hold itself")
+	}
+	for bit := range 8 * len(payload) {
+		payload[bit/8] ^= 1 << (bit % 8)
+		if good.sum() == good.crc {
+			t.Errorf("bit %d of the payload does not count", bit)
+		}
+		payload[bit/8] ^= 1 << (bit % 8)
+	}
+	for bit := range 64 {
+		for _, bad := range []row{
+			{good.seq ^ 1<<bit, good.at, good.crc, good.records, payload},
+			{good.seq, good.at ^ 1<<bit, good.crc, good.records, payload},
+			{good.seq, good.at, good.crc, good.records ^ 1<<(bit%32), payload},
+		} {
+			if bad.sum() == good.crc {
+				t.Errorf("bit %d of %+v does not count", bit, bad)
+			}
+		}
+	}
+}
+
+// FuzzRow: whatever a row holds, its records are parts of it that fill it, or it is
+// refused, and never reads beyond its end.
+func FuzzRow(f *testing.F) {
+	f.Add(uint32(1), []byte("x"))
+	f.Add(uint32(2), []byte{0, 0, 0, 1, 9, 0, 0, 0, 2, 8, 7})
+	f.Add(uint32(2), []byte{0, 0, 0, 1, 9, 255, 255, 255, 255})
+	f.Add(uint32(3), []byte{0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, records uint32, payload []byte) {
+		r := row{records: records, payload: payload}
+		var again [][]byte
+		err := r.each(func(p []byte) error { again = append(again, p); return nil })
+		if errors.Is(err, errForm) {
+			return
+		}
+		if err != nil || uint32(len(again)) != records && records != 0 {
+			t.Fatalf("%d records of %d, error %v", len(again), records, err)
+		}
+		if records == 0 {
+			if len(payload) != 0 {
+				t.Fatal("a row of nothing holds something")
+			}
+			return
+		}
+		if b := appendRow(nil, again); !bytes.Equal(b[lengthBytes:], payload) {
+			t.Fatalf("%x came back as %x", payload, b[lengthBytes:])
+		}
+	})
+}
