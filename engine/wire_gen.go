@@ -67,18 +67,45 @@ func (*OpenMarket) commandKind() uint8 { return 7 }
 func (x *OpenMarket) fields(c *wire.Codec) {
 	c.Text(&x.Template, 96)
 	c.Text(&x.Title, 512)
-	wire.Num(c, &x.Creator)
-	wire.Signed(c, &x.Liquidity)
-	wire.Signed(c, &x.Price)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Creator = AccountID(u)
+		bad |= uint64(x.Creator) ^ u
+		u, i = wire.Next(b, i)
+		x.Liquidity = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Price = Price(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Creator))
+		b = wire.Put(b, wire.Zigzag(int64(x.Liquidity)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Price)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Outcomes, 64) {
 		c.Text(&x.Outcomes[i], 128)
 	}
 	for i := range wire.List(c, &x.Prices, 64) {
 		wire.Signed(c, &x.Prices[i])
 	}
-	wire.Signed(c, &x.Min)
-	wire.Signed(c, &x.Max)
-	wire.Signed(c, &x.CloseAt)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Min = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Max = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.CloseAt = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.Min)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Max)))
+		b = wire.Put(b, wire.Zigzag(int64(x.CloseAt)))
+		c.B = b
+	}
 	c.Flag(&x.Draft)
 }
 
@@ -107,27 +134,134 @@ func (*PlaceOrder) Type() string { return "place_order" }
 func (*PlaceOrder) commandKind() uint8 { return 10 }
 
 func (x *PlaceOrder) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Num(c, &x.Side)
-	wire.Num(c, &x.TIF)
-	m := c.Mask(
-		x.Amount != 0,
-		x.Shares != 0,
-		x.Limit != 0,
-		x.Expires != 0,
-		x.PostOnly,
-		x.SelfTrade != 0,
-		x.IfSeq != 0,
-	)
-	wire.OptSigned(c, m.Has(0), &x.Amount)
-	wire.OptSigned(c, m.Has(1), &x.Shares)
-	wire.OptSigned(c, m.Has(2), &x.Limit)
-	wire.OptSigned(c, m.Has(3), &x.Expires)
-	c.OptFlag(m.Has(4), &x.PostOnly)
-	wire.OptNum(c, m.Has(5), &x.SelfTrade)
-	wire.OptNum(c, m.Has(6), &x.IfSeq)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Side = Side(u)
+		bad |= uint64(x.Side) ^ u
+		u, i = wire.Next(b, i)
+		x.TIF = TIF(u)
+		bad |= uint64(x.TIF) ^ u
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 7
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Amount = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Amount = 0
+		}
+		if m>>1&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Shares = Shares(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Shares = 0
+		}
+		if m>>2&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Limit = Price(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Limit = 0
+		}
+		if m>>3&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Expires = Time(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Expires = 0
+		}
+		x.PostOnly = m>>4&1 == 1
+		if m>>5&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.SelfTrade = SelfTrade(u)
+			bad |= uint64(x.SelfTrade) ^ u
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.SelfTrade = 0
+		}
+		if m>>6&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.IfSeq = Seq(u)
+			bad |= uint64(x.IfSeq) ^ u
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.IfSeq = 0
+		}
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, uint64(x.Side))
+		b = wire.Put(b, uint64(x.TIF))
+		m := uint64(0)
+		if x.Amount != 0 {
+			m |= 1 << 0
+		}
+		if x.Shares != 0 {
+			m |= 1 << 1
+		}
+		if x.Limit != 0 {
+			m |= 1 << 2
+		}
+		if x.Expires != 0 {
+			m |= 1 << 3
+		}
+		if x.PostOnly {
+			m |= 1 << 4
+		}
+		if x.SelfTrade != 0 {
+			m |= 1 << 5
+		}
+		if x.IfSeq != 0 {
+			m |= 1 << 6
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		}
+		if m>>1&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		}
+		if m>>2&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Limit)))
+		}
+		if m>>3&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Expires)))
+		}
+		if m>>5&1 == 1 {
+			b = wire.Put(b, uint64(x.SelfTrade))
+		}
+		if m>>6&1 == 1 {
+			b = wire.Put(b, uint64(x.IfSeq))
+		}
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -136,9 +270,24 @@ func (*ProposeResolution) Type() string { return "propose_resolution" }
 func (*ProposeResolution) commandKind() uint8 { return 11 }
 
 func (x *ProposeResolution) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Signed(c, &x.Value)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Value = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, wire.Zigzag(int64(x.Value)))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.EvidenceSHA256[:])
 	c.Raw(x.RuleSHA256[:])
@@ -205,10 +354,27 @@ func (*AmendOrder) Type() string { return "amend_order" }
 func (*AmendOrder) commandKind() uint8 { return 18 }
 
 func (x *AmendOrder) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Order)
-	wire.Signed(c, &x.Shares)
-	wire.Signed(c, &x.Limit)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Order = OrderID(u)
+		bad |= uint64(x.Order) ^ u
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Limit = Price(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Order))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Limit)))
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -226,9 +392,24 @@ func (*SplitSets) Type() string { return "split_sets" }
 func (*SplitSets) commandKind() uint8 { return 20 }
 
 func (x *SplitSets) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -237,9 +418,24 @@ func (*MergeSets) Type() string { return "merge_sets" }
 func (*MergeSets) commandKind() uint8 { return 21 }
 
 func (x *MergeSets) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -248,9 +444,24 @@ func (*AddLiquidity) Type() string { return "add_liquidity" }
 func (*AddLiquidity) commandKind() uint8 { return 22 }
 
 func (x *AddLiquidity) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -259,9 +470,24 @@ func (*RemoveLiquidity) Type() string { return "remove_liquidity" }
 func (*RemoveLiquidity) commandKind() uint8 { return 23 }
 
 func (x *RemoveLiquidity) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Units)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Units = Shares(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Units)))
+		c.B = b
+	}
 }
 
 // Type implements Command.
@@ -336,10 +562,28 @@ func (*Moderate) Type() string { return "moderate" }
 func (*Moderate) commandKind() uint8 { return 31 }
 
 func (x *Moderate) fields(c *wire.Codec) {
-	wire.Num(c, &x.Action)
-	wire.Num(c, &x.Account)
-	wire.Signed(c, &x.Until)
-	wire.Num(c, &x.Abuse)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Action = Moderation(u)
+		bad |= uint64(x.Action) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Until = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Abuse = Seq(u)
+		bad |= uint64(x.Abuse) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Action))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, wire.Zigzag(int64(x.Until)))
+		b = wire.Put(b, uint64(x.Abuse))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.EvidenceSHA256[:])
 }
@@ -359,10 +603,27 @@ func (*ReportFact) Type() string { return "report_fact" }
 func (*ReportFact) commandKind() uint8 { return 34 }
 
 func (x *ReportFact) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Signed(c, &x.Value)
-	wire.Signed(c, &x.ObservedAt)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Value = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.ObservedAt = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, wire.Zigzag(int64(x.Value)))
+		b = wire.Put(b, wire.Zigzag(int64(x.ObservedAt)))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
@@ -635,9 +896,22 @@ func (x *MarketOpened) fields(c *wire.Codec) {
 	for i := range wire.List(c, &x.Prices, 64) {
 		wire.Signed(c, &x.Prices[i])
 	}
-	wire.Signed(c, &x.Min)
-	wire.Signed(c, &x.Max)
-	wire.Signed(c, &x.CloseAt)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Min = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Max = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.CloseAt = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.Min)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Max)))
+		b = wire.Put(b, wire.Zigzag(int64(x.CloseAt)))
+		c.B = b
+	}
 	c.Flag(&x.Draft)
 }
 
@@ -647,9 +921,25 @@ func (*MarketStateChanged) Type() string { return "market_state_changed" }
 func (*MarketStateChanged) eventKind() uint8 { return 8 }
 
 func (x *MarketStateChanged) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.From)
-	wire.Num(c, &x.To)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.From = MarketState(u)
+		bad |= uint64(x.From) ^ u
+		u, i = wire.Next(b, i)
+		x.To = MarketState(u)
+		bad |= uint64(x.To) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.From))
+		b = wire.Put(b, uint64(x.To))
+		c.B = b
+	}
 	c.Flag(&x.Drain)
 }
 
@@ -659,24 +949,89 @@ func (*OrderFilled) Type() string { return "order_filled" }
 func (*OrderFilled) eventKind() uint8 { return 9 }
 
 func (x *OrderFilled) fields(c *wire.Codec) {
-	wire.Num(c, &x.Order)
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Num(c, &x.Side)
-	wire.Signed(c, &x.Amount)
-	wire.Signed(c, &x.Shares)
-	m := c.Mask(
-		x.Fee != 0,
-		x.LPFee != 0,
-	)
-	wire.OptSigned(c, m.Has(0), &x.Fee)
-	wire.OptSigned(c, m.Has(1), &x.LPFee)
-	wire.Signed(c, &x.Average)
-	wire.Signed(c, &x.PriceBefore)
-	wire.Signed(c, &x.PriceAfter)
-	wire.Signed(c, &x.Sets)
-	wire.Signed(c, &x.PoolShares)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Order = OrderID(u)
+		bad |= uint64(x.Order) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Side = Side(u)
+		bad |= uint64(x.Side) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 2
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Fee = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Fee = 0
+		}
+		if m>>1&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.LPFee = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.LPFee = 0
+		}
+		u, i = wire.Next(b, i)
+		x.Average = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.PriceBefore = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.PriceAfter = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Sets = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.PoolShares = Shares(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Order))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, uint64(x.Side))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		m := uint64(0)
+		if x.Fee != 0 {
+			m |= 1 << 0
+		}
+		if x.LPFee != 0 {
+			m |= 1 << 1
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Fee)))
+		}
+		if m>>1&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.LPFee)))
+		}
+		b = wire.Put(b, wire.Zigzag(int64(x.Average)))
+		b = wire.Put(b, wire.Zigzag(int64(x.PriceBefore)))
+		b = wire.Put(b, wire.Zigzag(int64(x.PriceAfter)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Sets)))
+		b = wire.Put(b, wire.Zigzag(int64(x.PoolShares)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Fills, 2001) {
 		x.Fills[i].fields(c)
 	}
@@ -695,9 +1050,25 @@ func (*AbuseRaised) Type() string { return "abuse_raised" }
 func (*AbuseRaised) eventKind() uint8 { return 10 }
 
 func (x *AbuseRaised) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Other)
-	wire.Num(c, &x.Market)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Other = AccountID(u)
+		bad |= uint64(x.Other) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Other))
+		b = wire.Put(b, uint64(x.Market))
+		c.B = b
+	}
 	c.Text(&x.Rule, 64)
 	c.Text(&x.Severity, 16)
 	c.Text(&x.Action, 16)
@@ -711,15 +1082,44 @@ func (*ResolutionProposed) Type() string { return "resolution_proposed" }
 func (*ResolutionProposed) eventKind() uint8 { return 11 }
 
 func (x *ResolutionProposed) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Signed(c, &x.Value)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Value = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, wire.Zigzag(int64(x.Value)))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.EvidenceSHA256[:])
 	c.Raw(x.RuleSHA256[:])
-	wire.Signed(c, &x.EffectiveAt)
-	wire.Signed(c, &x.FinalAt)
-	wire.Num(c, &x.Cancel)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.EffectiveAt = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.FinalAt = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Cancel = CancelKind(u)
+		bad |= uint64(x.Cancel) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.EffectiveAt)))
+		b = wire.Put(b, wire.Zigzag(int64(x.FinalAt)))
+		b = wire.Put(b, uint64(x.Cancel))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -750,20 +1150,74 @@ func (*SettlementStepped) Type() string { return "settlement_stepped" }
 func (*SettlementStepped) eventKind() uint8 { return 14 }
 
 func (x *SettlementStepped) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Phase)
-	wire.Num(c, &x.Work)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Phase = Phase(u)
+		bad |= uint64(x.Phase) ^ u
+		u, i = wire.Next(b, i)
+		x.Work = uint32(u)
+		bad |= uint64(x.Work) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Phase))
+		b = wire.Put(b, uint64(x.Work))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Payouts, 1000) {
 		x.Payouts[i].fields(c)
 	}
-	m := c.Mask(
-		x.Due != 0,
-		x.Last,
-		x.Swept != 0,
-	)
-	wire.OptSigned(c, m.Has(0), &x.Due)
-	c.OptFlag(m.Has(1), &x.Last)
-	wire.OptSigned(c, m.Has(2), &x.Swept)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 3
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Due = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Due = 0
+		}
+		x.Last = m>>1&1 == 1
+		if m>>2&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Swept = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Swept = 0
+		}
+		c.Read(i, bad)
+	} else {
+		m := uint64(0)
+		if x.Due != 0 {
+			m |= 1 << 0
+		}
+		if x.Last {
+			m |= 1 << 1
+		}
+		if x.Swept != 0 {
+			m |= 1 << 2
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Due)))
+		}
+		if m>>2&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Swept)))
+		}
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -772,18 +1226,63 @@ func (*OrderRested) Type() string { return "order_rested" }
 func (*OrderRested) eventKind() uint8 { return 15 }
 
 func (x *OrderRested) fields(c *wire.Codec) {
-	wire.Num(c, &x.Order)
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Num(c, &x.Side)
-	wire.Num(c, &x.TIF)
-	wire.Signed(c, &x.Limit)
-	wire.Signed(c, &x.Shares)
-	m := c.Mask(
-		x.Expires != 0,
-	)
-	wire.OptSigned(c, m.Has(0), &x.Expires)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Order = OrderID(u)
+		bad |= uint64(x.Order) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Side = Side(u)
+		bad |= uint64(x.Side) ^ u
+		u, i = wire.Next(b, i)
+		x.TIF = TIF(u)
+		bad |= uint64(x.TIF) ^ u
+		u, i = wire.Next(b, i)
+		x.Limit = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 1
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Expires = Time(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Expires = 0
+		}
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Order))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, uint64(x.Side))
+		b = wire.Put(b, uint64(x.TIF))
+		b = wire.Put(b, wire.Zigzag(int64(x.Limit)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		m := uint64(0)
+		if x.Expires != 0 {
+			m |= 1 << 0
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Expires)))
+		}
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -804,10 +1303,28 @@ func (*OrderReduced) Type() string { return "order_reduced" }
 func (*OrderReduced) eventKind() uint8 { return 17 }
 
 func (x *OrderReduced) fields(c *wire.Codec) {
-	wire.Num(c, &x.Order)
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Shares)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Order = OrderID(u)
+		bad |= uint64(x.Order) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Order))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -816,9 +1333,24 @@ func (*SetsSplit) Type() string { return "sets_split" }
 func (*SetsSplit) eventKind() uint8 { return 18 }
 
 func (x *SetsSplit) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -827,9 +1359,24 @@ func (*SetsMerged) Type() string { return "sets_merged" }
 func (*SetsMerged) eventKind() uint8 { return 19 }
 
 func (x *SetsMerged) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -838,9 +1385,24 @@ func (*LiquidityAdded) Type() string { return "liquidity_added" }
 func (*LiquidityAdded) eventKind() uint8 { return 20 }
 
 func (x *LiquidityAdded) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Taken, 64) {
 		wire.Signed(c, &x.Taken[i])
 	}
@@ -853,9 +1415,24 @@ func (*LiquidityRemoved) Type() string { return "liquidity_removed" }
 func (*LiquidityRemoved) eventKind() uint8 { return 21 }
 
 func (x *LiquidityRemoved) fields(c *wire.Codec) {
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Units)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Units = Shares(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Units)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Given, 64) {
 		wire.Signed(c, &x.Given[i])
 	}
@@ -868,12 +1445,34 @@ func (*GuardTripped) Type() string { return "guard_tripped" }
 func (*GuardTripped) eventKind() uint8 { return 22 }
 
 func (x *GuardTripped) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Num(c, &x.Kind)
-	wire.Signed(c, &x.Observed)
-	wire.Signed(c, &x.Bound)
-	wire.Signed(c, &x.TWAP)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Kind = TripKind(u)
+		bad |= uint64(x.Kind) ^ u
+		u, i = wire.Next(b, i)
+		x.Observed = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Bound = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.TWAP = Price(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, uint64(x.Kind))
+		b = wire.Put(b, wire.Zigzag(int64(x.Observed)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Bound)))
+		b = wire.Put(b, wire.Zigzag(int64(x.TWAP)))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -893,10 +1492,27 @@ func (*FactReported) Type() string { return "fact_reported" }
 func (*FactReported) eventKind() uint8 { return 24 }
 
 func (x *FactReported) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Outcome)
-	wire.Signed(c, &x.Value)
-	wire.Signed(c, &x.ObservedAt)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Value = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.ObservedAt = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, wire.Zigzag(int64(x.Value)))
+		b = wire.Put(b, wire.Zigzag(int64(x.ObservedAt)))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.RuleSHA256[:])
 	c.Raw(x.FactsSHA256[:])
@@ -909,10 +1525,28 @@ func (*SettlementStarted) Type() string { return "settlement_started" }
 func (*SettlementStarted) eventKind() uint8 { return 25 }
 
 func (x *SettlementStarted) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.Ending)
-	wire.Num(c, &x.Outcome)
-	wire.Signed(c, &x.Value)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Ending = Ending(u)
+		bad |= uint64(x.Ending) ^ u
+		u, i = wire.Next(b, i)
+		x.Outcome = Outcome(u)
+		bad |= uint64(x.Outcome) ^ u
+		u, i = wire.Next(b, i)
+		x.Value = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.Ending))
+		b = wire.Put(b, uint64(x.Outcome))
+		b = wire.Put(b, wire.Zigzag(int64(x.Value)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Payouts, 64) {
 		wire.Signed(c, &x.Payouts[i])
 	}
@@ -937,10 +1571,28 @@ func (*Moderated) Type() string { return "moderated" }
 func (*Moderated) eventKind() uint8 { return 27 }
 
 func (x *Moderated) fields(c *wire.Codec) {
-	wire.Num(c, &x.Action)
-	wire.Num(c, &x.Account)
-	wire.Signed(c, &x.Until)
-	wire.Num(c, &x.Abuse)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Action = Moderation(u)
+		bad |= uint64(x.Action) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Until = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Abuse = Seq(u)
+		bad |= uint64(x.Abuse) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Action))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, wire.Zigzag(int64(x.Until)))
+		b = wire.Put(b, uint64(x.Abuse))
+		c.B = b
+	}
 	c.Text(&x.EvidenceURI, 512)
 	c.Raw(x.EvidenceSHA256[:])
 }
@@ -951,9 +1603,25 @@ func (*ModerationUndone) Type() string { return "moderation_undone" }
 func (*ModerationUndone) eventKind() uint8 { return 28 }
 
 func (x *ModerationUndone) fields(c *wire.Codec) {
-	wire.Num(c, &x.Decision)
-	wire.Num(c, &x.Action)
-	wire.Num(c, &x.Account)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Decision = Seq(u)
+		bad |= uint64(x.Decision) ^ u
+		u, i = wire.Next(b, i)
+		x.Action = Moderation(u)
+		bad |= uint64(x.Action) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Decision))
+		b = wire.Put(b, uint64(x.Action))
+		b = wire.Put(b, uint64(x.Account))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -962,9 +1630,24 @@ func (*SLABreached) Type() string { return "sla_breached" }
 func (*SLABreached) eventKind() uint8 { return 29 }
 
 func (x *SLABreached) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Num(c, &x.State)
-	wire.Signed(c, &x.Since)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.State = MarketState(u)
+		bad |= uint64(x.State) ^ u
+		u, i = wire.Next(b, i)
+		x.Since = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, uint64(x.State))
+		b = wire.Put(b, wire.Zigzag(int64(x.Since)))
+		c.B = b
+	}
 }
 
 // Type implements Event.
@@ -1002,9 +1685,23 @@ func (*CloseChanged) Type() string { return "close_changed" }
 func (*CloseChanged) eventKind() uint8 { return 48 }
 
 func (x *CloseChanged) fields(c *wire.Codec) {
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.From)
-	wire.Signed(c, &x.To)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.From = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.To = Time(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.From)))
+		b = wire.Put(b, wire.Zigzag(int64(x.To)))
+		c.B = b
+	}
 }
 
 // newEvent returns an empty event of a kind, nil if there is no such kind.
@@ -1130,10 +1827,28 @@ func (x *BurstRule) fields(c *wire.Codec) {
 }
 
 func (x *ClosedOrder) fields(c *wire.Codec) {
-	wire.Num(c, &x.Order)
-	wire.Num(c, &x.Account)
-	wire.Num(c, &x.Market)
-	wire.Signed(c, &x.Shares)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Order = OrderID(u)
+		bad |= uint64(x.Order) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Market = MarketID(u)
+		bad |= uint64(x.Market) ^ u
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Order))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, uint64(x.Market))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		c.B = b
+	}
 }
 
 func (x *DegradeRule) fields(c *wire.Codec) {
@@ -1149,27 +1864,75 @@ func (x *EndRule) fields(c *wire.Codec) {
 }
 
 func (x *FeeRule) fields(c *wire.Codec) {
-	wire.Num(c, &x.Kind)
-	wire.Signed(c, &x.Rate)
-	wire.Signed(c, &x.LP)
-	wire.Signed(c, &x.Creator)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Kind = FeeKind(u)
+		bad |= uint64(x.Kind) ^ u
+		u, i = wire.Next(b, i)
+		x.Rate = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.LP = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Creator = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Kind))
+		b = wire.Put(b, wire.Zigzag(int64(x.Rate)))
+		b = wire.Put(b, wire.Zigzag(int64(x.LP)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Creator)))
+		c.B = b
+	}
 }
 
 func (x *Fill) fields(c *wire.Codec) {
-	wire.Num(c, &x.Maker)
-	wire.Num(c, &x.Account)
-	wire.Signed(c, &x.Shares)
-	wire.Signed(c, &x.Amount)
-	wire.Signed(c, &x.Counter)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Maker = OrderID(u)
+		bad |= uint64(x.Maker) ^ u
+		u, i = wire.Next(b, i)
+		x.Account = AccountID(u)
+		bad |= uint64(x.Account) ^ u
+		u, i = wire.Next(b, i)
+		x.Shares = Shares(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Counter = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Maker))
+		b = wire.Put(b, uint64(x.Account))
+		b = wire.Put(b, wire.Zigzag(int64(x.Shares)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Counter)))
+		c.B = b
+	}
 }
 
 func (x *GuardRule) fields(c *wire.Codec) {
 	wire.Signed(c, &x.Window)
 	wire.Signed(c, &x.Bound)
 	c.Flag(&x.Relative)
-	wire.Signed(c, &x.Outliers)
-	wire.Signed(c, &x.Floor)
-	wire.Signed(c, &x.ReopenAfter)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Outliers = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Floor = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.ReopenAfter = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.Outliers)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Floor)))
+		b = wire.Put(b, wire.Zigzag(int64(x.ReopenAfter)))
+		c.B = b
+	}
 }
 
 func (x *Key) fields(c *wire.Codec) {
@@ -1199,16 +1962,43 @@ func (x *Payout) fields(c *wire.Codec) {
 
 func (x *Policy) fields(c *wire.Codec) {
 	c.Text(&x.Version, 16)
-	wire.Signed(c, &x.OrderInterval)
-	wire.Signed(c, &x.OrderBurst)
-	wire.Signed(c, &x.MaxAccounts)
-	wire.Signed(c, &x.MaxMarkets)
-	wire.Signed(c, &x.MaxKeys)
-	wire.Signed(c, &x.MaxTemplates)
-	wire.Signed(c, &x.MaxOpenOrders)
-	wire.Signed(c, &x.MaxFills)
-	wire.Signed(c, &x.TradeInterval)
-	wire.Signed(c, &x.TradeBurst)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.OrderInterval = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.OrderBurst = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxAccounts = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxMarkets = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxKeys = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxTemplates = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxOpenOrders = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxFills = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.TradeInterval = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.TradeBurst = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.OrderInterval)))
+		b = wire.Put(b, wire.Zigzag(int64(x.OrderBurst)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxAccounts)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxMarkets)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxKeys)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxTemplates)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxOpenOrders)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxFills)))
+		b = wire.Put(b, wire.Zigzag(int64(x.TradeInterval)))
+		b = wire.Put(b, wire.Zigzag(int64(x.TradeBurst)))
+		c.B = b
+	}
 	x.Burst.fields(c)
 	x.AccountBurst.fields(c)
 	x.Wash.fields(c)
@@ -1229,29 +2019,78 @@ func (x *Result) fields(c *wire.Codec) {
 }
 
 func (x *RiskRule) fields(c *wire.Codec) {
-	wire.Signed(c, &x.MaxPosition)
-	wire.Signed(c, &x.MaxExposure)
-	wire.Signed(c, &x.MaxInterest)
-	wire.Signed(c, &x.OrderInterval)
-	wire.Signed(c, &x.OrderBurst)
-	wire.Signed(c, &x.SpikeMove)
-	wire.Signed(c, &x.SpikeSpan)
-	wire.Signed(c, &x.CoolDown)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.MaxPosition = Shares(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxExposure = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxInterest = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.OrderInterval = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.OrderBurst = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.SpikeMove = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.SpikeSpan = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.CoolDown = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxPosition)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxExposure)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxInterest)))
+		b = wire.Put(b, wire.Zigzag(int64(x.OrderInterval)))
+		b = wire.Put(b, wire.Zigzag(int64(x.OrderBurst)))
+		b = wire.Put(b, wire.Zigzag(int64(x.SpikeMove)))
+		b = wire.Put(b, wire.Zigzag(int64(x.SpikeSpan)))
+		b = wire.Put(b, wire.Zigzag(int64(x.CoolDown)))
+		c.B = b
+	}
 }
 
 func (x *Template) fields(c *wire.Codec) {
 	c.Text(&x.ID, 64)
 	c.Text(&x.Version, 16)
 	c.Text(&x.Category, 64)
-	wire.Num(c, &x.Kind)
-	wire.Signed(c, &x.MaxTitle)
-	wire.Signed(c, &x.MaxDuration)
-	wire.Signed(c, &x.MinLiquidity)
-	wire.Signed(c, &x.MaxLiquidity)
-	wire.Signed(c, &x.MinPrice)
-	wire.Signed(c, &x.MaxPrice)
-	wire.Signed(c, &x.MaxOrder)
-	wire.Signed(c, &x.Collar)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Kind = MarketKind(u)
+		bad |= uint64(x.Kind) ^ u
+		u, i = wire.Next(b, i)
+		x.MaxTitle = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxDuration = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MinLiquidity = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxLiquidity = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MinPrice = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxPrice = Price(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxOrder = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Collar = Price(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Kind))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxTitle)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxDuration)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MinLiquidity)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxLiquidity)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MinPrice)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxPrice)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxOrder)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Collar)))
+		c.B = b
+	}
 	x.Fee.fields(c)
 	x.Guard.fields(c)
 	x.Risk.fields(c)
@@ -1260,17 +2099,48 @@ func (x *Template) fields(c *wire.Codec) {
 }
 
 func (x *TruthRule) fields(c *wire.Codec) {
-	wire.Num(c, &x.Source)
-	wire.Signed(c, &x.Approvals)
-	wire.Signed(c, &x.DisputeWindow)
-	wire.Signed(c, &x.MaxDisputes)
-	wire.Signed(c, &x.SLA)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Source = Source(u)
+		bad |= uint64(x.Source) ^ u
+		u, i = wire.Next(b, i)
+		x.Approvals = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.DisputeWindow = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxDisputes = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.SLA = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Source))
+		b = wire.Put(b, wire.Zigzag(int64(x.Approvals)))
+		b = wire.Put(b, wire.Zigzag(int64(x.DisputeWindow)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxDisputes)))
+		b = wire.Put(b, wire.Zigzag(int64(x.SLA)))
+		c.B = b
+	}
 	for i := range wire.List(c, &x.Reporters, 16) {
 		c.Text(&x.Reporters[i], 64)
 	}
-	wire.Signed(c, &x.Quorum)
-	wire.Signed(c, &x.MaxAge)
-	wire.Signed(c, &x.MaxDivergence)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Quorum = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxAge = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.MaxDivergence = int64(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, wire.Zigzag(int64(x.Quorum)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxAge)))
+		b = wire.Put(b, wire.Zigzag(int64(x.MaxDivergence)))
+		c.B = b
+	}
 }
 
 func (x *WashRule) fields(c *wire.Codec) {

@@ -99,15 +99,21 @@ func (w *writer) fields(r *record, all []field) {
 	}
 	w.line("func (x *%s) fields(c *wire.Codec) {", r.name)
 	masks := 0
-	for i := 0; i < len(all); i++ {
-		if !all[i].opt {
-			w.field(all[i])
+	for len(all) > 0 {
+		if n := runOf(all); n > 0 {
+			masks = w.run(all[:n], masks)
+			all = all[n:]
 			continue
 		}
-		group := optional(all[i:])
+		if !all[0].opt {
+			w.field(all[0])
+			all = all[1:]
+			continue
+		}
+		group := optional(all)
 		masks++
 		w.group(group, masks)
-		i += len(group) - 1
+		all = all[len(group):]
 	}
 	w.line("}\n")
 }
@@ -176,10 +182,7 @@ func (s *shape) pointer(unnamed, v string) string {
 
 // group writes the mask of neighbouring optional fields and the fields.
 func (w *writer) group(all []field, nth int) {
-	m := "m"
-	if nth > 1 {
-		m = fmt.Sprint("m", nth)
-	}
+	m := maskName(nth)
 	w.line("%s := c.Mask(", m)
 	for _, f := range all {
 		w.line("%s,", f.given())
@@ -200,6 +203,14 @@ func (w *writer) group(all []field, nth int) {
 			w.line("c.OptRaw(%s, %s[:])", has, v)
 		}
 	}
+}
+
+// maskName is the variable of a record's nth mask.
+func maskName(nth int) string {
+	if nth > 1 {
+		return fmt.Sprint("m", nth)
+	}
+	return "m"
 }
 
 // given is the Go expression that says whether a field is not zero.

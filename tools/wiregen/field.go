@@ -12,6 +12,7 @@ import (
 type field struct {
 	name string
 	pos  token.Pos
+	typ  string // its name in the package; "" if it has none there
 	*shape
 	tag
 }
@@ -48,7 +49,11 @@ func (p *source) fieldsOf(r *record) []field {
 				p.fault(name.Pos(), `%s: a field without a name needs wire:"-"`, r.name)
 				continue
 			}
-			all = append(all, field{name.Name, name.Pos(), s, t})
+			typ := ""
+			if id, plain := f.Type.(*ast.Ident); plain {
+				typ = id.Name
+			}
+			all = append(all, field{name.Name, name.Pos(), typ, s, t})
 		}
 	}
 	return all

@@ -9,7 +9,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -34,31 +33,11 @@ func (c *Codec) Fail(format string, args ...any) {
 	c.B = nil
 }
 
-// put writes a number, and next reads one: the shortest form has short ways.
-func (c *Codec) put(u uint64) {
-	if u < 0x80 { // most of them
-		c.B = append(c.B, byte(u))
-		return
-	}
-	for u >= 0x80 {
-		c.B = append(c.B, byte(u)|0x80)
-		u >>= 7
-	}
-	c.B = append(c.B, byte(u))
-}
+func (c *Codec) put(u uint64) { c.B = Put(c.B, u) }
 
 func (c *Codec) next() uint64 {
-	b := c.B
-	if len(b) > 0 && b[0] < 0x80 {
-		c.B = b[1:]
-		return uint64(b[0])
-	}
-	u, n := binary.Uvarint(b)
-	if n <= 0 || b[n-1] == 0 {
-		c.Fail("bad number")
-		return 0
-	}
-	c.B = b[n:]
+	u, i := Next(c.B, 0)
+	c.Read(i, 0)
 	return u
 }
 
@@ -86,11 +65,10 @@ func Num[T ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Codec, v *T) {
 // Signed codes a signed integer.
 func Signed[T ~int64](c *Codec, v *T) {
 	if !c.Decoding {
-		c.put(uint64(*v)<<1 ^ uint64(*v>>63))
+		c.put(Zigzag(int64(*v)))
 		return
 	}
-	u := c.next()
-	*v = T(u>>1) ^ -T(u&1)
+	*v = T(Zagzig(c.next()))
 }
 
 // Flag codes a truth value.

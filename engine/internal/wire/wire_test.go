@@ -1,6 +1,8 @@
 package wire_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -50,6 +52,34 @@ func TestRoundTrip(t *testing.T) {
 			cut := wire.Codec{B: out.B[:n], Decoding: true}
 			if y.fields(&cut); !errors.Is(cut.Err, wire.ErrFormat) {
 				t.Fatalf("cut to %d of %d bytes: %v", n, len(out.B), cut.Err)
+			}
+		}
+	})
+}
+
+// Numbers are those of the standard library, but that a longer form is none; and once
+// one could not be read, none can.
+func TestNumbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := rapid.Uint64().Draw(t, "u") >> rapid.IntRange(0, 63).Draw(t, "shift")
+		b := binary.AppendUvarint([]byte("before"), u)
+		if got := wire.Put([]byte("before"), u); !bytes.Equal(got, b) {
+			t.Fatalf("%d is % x, want % x", u, got, b)
+		}
+		if got, end := wire.Next(b, 6); got != u || end != len(b) {
+			t.Fatalf("% x is %d up to %d, want %d", b, got, end, u)
+		}
+		if s := rapid.Int64().Draw(t, "s"); wire.Zagzig(wire.Zigzag(s)) != s {
+			t.Fatalf("%d comes back as %d", s, wire.Zagzig(wire.Zigzag(s)))
+		}
+		raw := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 2, 0x7f, 0x80, 0x81, 0xff}), 0, 12).Draw(t, "raw")
+		want, n := binary.Uvarint(raw)
+		got, end := wire.Next(raw, 0)
+		if good := n > 0 && raw[n-1] != 0 || n == 1; good != (end <= len(raw)) || good && (got != want || end != n) {
+			t.Fatalf("% x is %d up to %d, want %d up to %d", raw, got, end, want, n)
+		} else if !good {
+			if _, next := wire.Next(raw, end); next <= len(raw) {
+				t.Fatalf("% x: something is read after what is none", raw)
 			}
 		}
 	})

@@ -45,14 +45,42 @@ func (*Everything) Type() string { return "everything" }
 func (*Everything) commandKind() uint8 { return 2 }
 
 func (x *Everything) fields(c *wire.Codec) {
-	wire.Num(c, &x.U8)
-	wire.Num(c, &x.Other)
-	wire.Num(c, &x.U16)
-	wire.Num(c, &x.U32)
-	wire.Num(c, &x.U64)
-	wire.Signed(c, &x.Signed)
-	wire.Signed(c, &x.At)
-	wire.Signed(c, &x.Amount)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.U8 = uint8(u)
+		bad |= uint64(x.U8) ^ u
+		u, i = wire.Next(b, i)
+		x.Other = uint8(u)
+		bad |= uint64(x.Other) ^ u
+		u, i = wire.Next(b, i)
+		x.U16 = private(u)
+		bad |= uint64(x.U16) ^ u
+		u, i = wire.Next(b, i)
+		x.U32 = Again(u)
+		bad |= uint64(x.U32) ^ u
+		u, i = wire.Next(b, i)
+		x.U64 = uint64(u)
+		bad |= uint64(x.U64) ^ u
+		u, i = wire.Next(b, i)
+		x.Signed = int64(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.At = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.U8))
+		b = wire.Put(b, uint64(x.Other))
+		b = wire.Put(b, uint64(x.U16))
+		b = wire.Put(b, uint64(x.U32))
+		b = wire.Put(b, uint64(x.U64))
+		b = wire.Put(b, wire.Zigzag(int64(x.Signed)))
+		b = wire.Put(b, wire.Zigzag(int64(x.At)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		c.B = b
+	}
 	wire.Signed(c, &x.Price)
 	c.Flag(&x.Plain)
 	c.Flag((*bool)(&x.Truth))
@@ -72,17 +100,61 @@ func (*Options) Type() string { return "options" }
 func (*Options) commandKind() uint8 { return 3 }
 
 func (x *Options) fields(c *wire.Codec) {
-	m := c.Mask(
-		x.Amount != 0,
-		x.Side != 0,
-		x.Post,
-		bool(x.Truth),
-	)
-	wire.OptSigned(c, m.Has(0), &x.Amount)
-	wire.OptNum(c, m.Has(1), &x.Side)
-	c.OptFlag(m.Has(2), &x.Post)
-	c.OptFlag(m.Has(3), (*bool)(&x.Truth))
-	wire.Num(c, &x.Always)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 4
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Amount = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Amount = 0
+		}
+		if m>>1&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Side = Side(u)
+			bad |= uint64(x.Side) ^ u
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Side = 0
+		}
+		x.Post = m>>2&1 == 1
+		x.Truth = m>>3&1 == 1
+		u, i = wire.Next(b, i)
+		x.Always = ID(u)
+		bad |= uint64(x.Always) ^ u
+		c.Read(i, bad)
+	} else {
+		m := uint64(0)
+		if x.Amount != 0 {
+			m |= 1 << 0
+		}
+		if x.Side != 0 {
+			m |= 1 << 1
+		}
+		if x.Post {
+			m |= 1 << 2
+		}
+		if bool(x.Truth) {
+			m |= 1 << 3
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		}
+		if m>>1&1 == 1 {
+			b = wire.Put(b, uint64(x.Side))
+		}
+		b = wire.Put(b, uint64(x.Always))
+		c.B = b
+	}
 	m2 := c.Mask(
 		x.Owner != "",
 		x.Word != "",
