@@ -277,14 +277,21 @@ func ReadCanonical(e Event, b []byte) error {
 	return c.Err
 }
 
+// AppendCommand appends the record form of a command with its kind. The error wraps
+// ErrEncoding, if no record holds it.
+func AppendCommand(b []byte, x Command) ([]byte, error) {
+	c := wire.Codec{B: b}
+	codeCommand(&c, &x)
+	return c.B, c.Err
+}
+
 // Recordable says whether the record format holds the command.
 func Recordable(x Command) bool {
 	if _, plain := x.(*PlaceOrder); plain { // numbers alone; the common case
 		return true
 	}
-	var c wire.Codec
-	codeCommand(&c, &x)
-	return c.Err == nil
+	_, err := AppendCommand(nil, x)
+	return err == nil
 }
 
 func (d *Decision) event(c *wire.Codec, i int) {

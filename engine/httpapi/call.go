@@ -103,9 +103,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		return
 	}
 	defer a.underway.Add(-int64(len(parts)))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), submitTimeout)
-	defer cancel()
-	got, err := a.submit(ctx, parts)
+	got, err := a.submit(context.WithoutCancel(c.r.Context()), parts)
 	lost := func() {
 		for range parts {
 			a.seq.CountOrchestrationError("answer")
@@ -227,6 +225,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	// The body may have taken its time, so the writer looks at the API key again.
 	return sequencer.Request{
 		Principal: c.key.Principal, Key: key, Input: input, Command: command, APIKey: c.key.SHA256, Taken: a.metrics.Admitted.Inc,
+		Patience: submitTimeout,
 	}, nil
 }
 
@@ -248,10 +247,22 @@ func readAll(r io.Reader, likely int64) ([]byte, error) {
 
 // content is what has to be equal for a request to be a repetition: the command
 // with everything that path, body and key contribute, whatever the spacing and
-// the order of the members.
-func content(command engine.Command) ([]byte, error) {
-	const usual = 256 // bytes
-	return wire.AppendCommand(append(append(make([]byte, 0, usual), command.Type()...), ' '), command)
+// the order of the members. It is the command's record, that of each item of a batch,
+// or, of what no record holds, its document.
+func content(command engine.Command) (b []byte, err error) {
+	const usual = 64 // bytes of a command
+	if x, is := command.(*engine.Batch); is {
+		b = append(make([]byte, 0, usual*(1+len(x.Items))), command.Type()...)
+		for i := 0; err == nil && i < len(x.Items); i++ {
+			b, err = engine.AppendCommand(b, x.Items[i])
+		}
+	} else {
+		b, err = engine.AppendCommand(make([]byte, 0, usual), command)
+	}
+	if err != nil {
+		b, err = wire.AppendCommand(append(append(b[:0], command.Type()...), ' '), command)
+	}
+	return b, err
 }
 
 // idempotencyKey reads the header: 1..64 visible ASCII characters, once.

@@ -3,6 +3,7 @@ package sequencer
 import (
 	"context"
 	"crypto/sha256"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
 )
@@ -17,6 +18,7 @@ type ticket struct {
 	group      *group        // nil: it stands alone
 	out        outcome       // written by the writer before it tells done
 	done       chan struct{} // holds one; told exactly once, as the last use by the writer
+	alarm      *time.Timer   // of who waits, once anybody's patience had an end
 }
 
 // group is what requests that were submitted together have in common.
@@ -38,17 +40,29 @@ type outcome struct {
 	err       error
 }
 
-// wait returns when the ticket is answered, or with the error of ctx: then it is
-// nobody's any more. Whatever becomes of the writer, it answers every ticket that
-// has entered.
-func (t *ticket) wait(ctx context.Context) error {
-	if ctx.Done() == nil {
+// wait returns when the ticket is answered, or with the error of ctx, or with
+// context.DeadlineExceeded after patience, if that is not 0: then it is nobody's any
+// more. Whatever becomes of the writer, it answers every ticket that has entered.
+func (t *ticket) wait(ctx context.Context, patience time.Duration) error {
+	if patience == 0 && ctx.Done() == nil {
 		<-t.done
 		return nil
+	}
+	var over <-chan time.Time
+	if patience != 0 { // a context with a deadline would cost ten times as much
+		if t.alarm == nil {
+			t.alarm = time.NewTimer(patience)
+		} else {
+			t.alarm.Reset(patience)
+		}
+		defer t.alarm.Stop()
+		over = t.alarm.C
 	}
 	select {
 	case <-t.done:
 		return nil
+	case <-over:
+		return context.DeadlineExceeded
 	case <-ctx.Done():
 		return ctx.Err()
 	}

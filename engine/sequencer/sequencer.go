@@ -146,6 +146,9 @@ type Request struct {
 	// that is durable: once, never for a repetition or a refusal, and whether or not
 	// anybody still waits. It returns at once.
 	Taken func()
+	// Patience is how long the caller waits, after which it gets
+	// context.DeadlineExceeded as if ctx had that deadline; 0: as long as ctx.
+	Patience time.Duration
 }
 
 // Committed is a durable decision as the journal holds it. It is shared: nobody
@@ -349,7 +352,7 @@ func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
 		q.release(t)
 		return Answer{}, err
 	}
-	if err := t.wait(ctx); err != nil {
+	if err := t.wait(ctx, r.Patience); err != nil {
 		return Answer{}, err
 	}
 	return q.answer(t)
@@ -361,7 +364,7 @@ func (q *Sequencer) Submit(ctx context.Context, r Request) (Answer, error) {
 // ErrConflict or ErrRevoked, none is decided. The error is the first one's, or that
 // of ctx; where the outcome is unknown, or there is an error of ctx, some may be
 // decided and others not, and a retry of all with the same keys gets the answers of
-// those and has the others decided.
+// those and has the others decided. Each of them has the caller's patience.
 func (q *Sequencer) SubmitAll(ctx context.Context, rs []Request) ([]Answer, error) {
 	ts, g := make([]*ticket, len(rs)), &group{}
 	for i := range rs {
@@ -377,7 +380,7 @@ func (q *Sequencer) SubmitAll(ctx context.Context, rs []Request) ([]Answer, erro
 	out := make([]Answer, len(rs))
 	var first error
 	for i, t := range ts {
-		if err := t.wait(ctx); err != nil {
+		if err := t.wait(ctx, rs[i].Patience); err != nil {
 			return nil, err
 		}
 		var err error
