@@ -158,7 +158,7 @@ const usual = 1024
 
 // Encode writes the events of a decision. quote and market say where a market stands.
 func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, market func(engine.MarketID) Market) ([]byte, error) {
-	text := make([]byte, 0, usual)
+	text := make([]byte, 0, usual*max(1, len(n.Trades)/2))
 	left := len(n.Trades) + len(n.Quotes) + len(n.Markets)
 	for _, x := range n.Trades {
 		left--

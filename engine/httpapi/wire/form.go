@@ -217,8 +217,14 @@ func (f *Form) Uint64(name string, required bool) uint64 {
 // Positive reads a whole number that may be absent, but not 0 or less: 0 would
 // read as absent where the caller meant a number.
 func (f *Form) Positive(name string) int64 {
-	n := f.Int64(name, false)
-	if f.Given(name) && n < 1 {
+	v, ok := f.take(name, false)
+	if !ok {
+		return 0
+	}
+	n, why := v.whole(f.query)
+	if why != "" {
+		f.Fail("%s %s", name, why)
+	} else if n < 1 {
 		f.Fail("%s is less than 1", name)
 	}
 	return n
@@ -282,6 +288,10 @@ func (f *Form) plain(name string, limit int) string {
 	if !ok {
 		return ""
 	}
+	return f.textOf(name, v, limit)
+}
+
+func (f *Form) textOf(name string, v *value, limit int) string {
 	switch {
 	case v.kind != text:
 		f.Fail("%s is not a text", name)
@@ -295,10 +305,11 @@ func (f *Form) plain(name string, limit int) string {
 
 // Into reads a text that the value itself understands.
 func (f *Form) Into(name string, required bool, v encoding.TextUnmarshaler) {
-	if _, given := f.take(name, required); !given {
+	m, given := f.take(name, required)
+	if !given {
 		return
 	}
-	s := f.plain(name, maxWord)
+	s := f.textOf(name, m, maxWord)
 	if f.root.fault != nil {
 		return
 	}

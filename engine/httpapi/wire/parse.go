@@ -36,24 +36,6 @@ type member struct {
 // there reports whether a value is given and not null.
 func (v *value) there() bool { return v != nil && v.kind > null }
 
-// path names a value in a fault: the members that lead to it, the last one first.
-// It lies on the stack of who reads the value.
-type path struct {
-	up   *path
-	name string
-}
-
-// String names the body, or a member as its sender would.
-func (p *path) String() string {
-	switch {
-	case p == nil:
-		return "the body"
-	case p.up == nil:
-		return clip(p.name)
-	}
-	return p.up.String() + "." + clip(p.name)
-}
-
 // parser reads one JSON value. The values of a body share its text, and its
 // lists and objects one array.
 type parser struct {
@@ -61,7 +43,20 @@ type parser struct {
 	at    int
 	open  []member // of the objects and lists that are not closed yet
 	kids  []member // of the closed ones
+	names []string // of the members that lead here, the outermost first
 	depth int
+}
+
+// where names the value that is read, as its sender would.
+func (p *parser) where() string {
+	if len(p.names) == 0 {
+		return "the body"
+	}
+	all := make([]string, len(p.names))
+	for i, name := range p.names {
+		all[i] = clip(name)
+	}
+	return strings.Join(all, ".")
 }
 
 // ParseBody reads one JSON object.
@@ -70,12 +65,13 @@ func ParseBody(b []byte) (*Form, error) {
 		return nil, Malformed("the body is not UTF-8")
 	}
 	var room [16]member // of most bodies
-	p := parser{in: string(b), open: room[:0]}
+	var names [maxDepth]string
+	p := parser{in: string(b), open: room[:0], names: names[:0]}
 	// Most members have a colon, most elements of long lists are objects. What a
 	// text full of them makes room for is a few hundred KiB.
 	p.kids = make([]member, 0, min(strings.Count(p.in, ":")+strings.Count(p.in, "{"), maxRoom))
 	p.space()
-	v, err := p.value(nil)
+	v, err := p.value()
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +103,7 @@ func (p *parser) next() byte {
 }
 
 // value reads the value that begins here.
-func (p *parser) value(at *path) (value, error) {
+func (p *parser) value() (value, error) {
 	if p.at == len(p.in) {
 		return value{}, p.bad()
 	}
@@ -121,14 +117,14 @@ func (p *parser) value(at *path) (value, error) {
 		var v value
 		var err error
 		if c == '{' {
-			v, err = p.object(at)
+			v, err = p.object()
 		} else {
-			v, err = p.list(at)
+			v, err = p.list()
 		}
 		p.depth--
 		return v, err
 	case c == '"':
-		s, err := p.string(at)
+		s, err := p.string()
 		return value{kind: text, text: s}, err
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
@@ -145,20 +141,20 @@ func (p *parser) value(at *path) (value, error) {
 	return value{}, p.bad()
 }
 
-func (p *parser) object(up *path) (value, error) {
+func (p *parser) object() (value, error) {
 	first := len(p.open)
 	for p.next() != '}' || len(p.open) > first {
 		if p.next() != '"' {
 			return value{}, p.bad()
 		}
-		name, err := p.string(up)
+		name, err := p.string()
 		if err != nil {
 			return value{}, err
 		}
-		at := path{up, name}
+		p.names = append(p.names, name)
 		for i := range p.open[first:] {
 			if p.open[first+i].name == name {
-				return value{}, Malformed("%s is given twice", at.String())
+				return value{}, Malformed("%s is given twice", p.where())
 			}
 		}
 		if len(p.open)-first == maxMembers {
@@ -169,10 +165,11 @@ func (p *parser) object(up *path) (value, error) {
 		}
 		p.at++
 		p.space()
-		v, err := p.value(&at)
+		v, err := p.value()
 		if err != nil {
 			return value{}, err
 		}
+		p.names = p.names[:len(p.names)-1]
 		p.open = append(p.open, member{name: name, value: v})
 		if more, err := p.more('}'); err != nil {
 			return value{}, err
@@ -184,13 +181,13 @@ func (p *parser) object(up *path) (value, error) {
 	return value{kind: object, kids: p.close(first)}, nil
 }
 
-func (p *parser) list(at *path) (value, error) {
+func (p *parser) list() (value, error) {
 	first := len(p.open)
 	for p.next() != ']' || len(p.open) > first {
 		if len(p.open)-first == maxElements {
-			return value{}, Malformed("%s has more than %d elements", at.String(), maxElements)
+			return value{}, Malformed("%s has more than %d elements", p.where(), maxElements)
 		}
-		v, err := p.value(at)
+		v, err := p.value()
 		if err != nil {
 			return value{}, err
 		}
@@ -227,7 +224,7 @@ func (p *parser) close(first int) []member {
 }
 
 // string reads a text. Escapes are the standard library's to read.
-func (p *parser) string(at *path) (string, error) {
+func (p *parser) string() (string, error) {
 	from := p.at
 	escaped := false
 	for p.at++; p.at < len(p.in); p.at++ {
@@ -237,7 +234,7 @@ func (p *parser) string(at *path) (string, error) {
 			if !escaped && !strings.Contains(p.in[from:p.at], "\uFFFD") {
 				return p.in[from+1 : p.at-1], nil
 			}
-			return p.unquote(at, p.in[from:p.at])
+			return p.unquote(p.in[from:p.at])
 		case c == '\\':
 			escaped = true
 			p.at++
@@ -249,13 +246,13 @@ func (p *parser) string(at *path) (string, error) {
 	return "", p.bad()
 }
 
-func (p *parser) unquote(at *path, quoted string) (s string, err error) {
+func (p *parser) unquote(quoted string) (s string, err error) {
 	if err := json.Unmarshal([]byte(quoted), &s); err != nil {
 		return "", p.bad()
 	}
 	// It puts U+FFFD where an escape is half a surrogate pair.
 	if strings.ContainsRune(s, utf8.RuneError) {
-		return "", Malformed("%s is not a text of Unicode characters", at.String())
+		return "", Malformed("%s is not a text of Unicode characters", p.where())
 	}
 	return s, nil
 }
