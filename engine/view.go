@@ -22,6 +22,8 @@ type Market struct {
 	Proposal  *Proposal      `json:"proposal,omitempty"`
 	Outcome   *Outcome       `json:"outcome"` // once it pays by one
 	Ending    Ending         `json:"ending,omitempty"`
+
+	Clarifications []Clarification `json:"clarifications,omitempty"` // in order; their texts are the edge's to tell
 }
 
 // OutcomeState is what anybody may know of an outcome. In an ended market the

@@ -690,6 +690,47 @@ func (x *ChangeClose) fields(c *wire.Codec) {
 	wire.Signed(c, &x.CloseAt)
 }
 
+// Type implements Command.
+func (*AllowText) Type() string { return "allow_text" }
+
+func (*AllowText) commandKind() uint8 { return 70 }
+
+func (x *AllowText) fields(c *wire.Codec) {
+	c.Text(&x.For, 32)
+	for i := range wire.List(c, &x.Texts, 64) {
+		x.Texts[i].fields(c)
+	}
+}
+
+// Type implements Command.
+func (*ClarifyMarket) Type() string { return "clarify_market" }
+
+func (*ClarifyMarket) commandKind() uint8 { return 71 }
+
+func (x *ClarifyMarket) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	c.Raw(x.Text[:])
+}
+
+// Type implements Command.
+func (*NoteDecision) Type() string { return "note_decision" }
+
+func (*NoteDecision) commandKind() uint8 { return 72 }
+
+func (x *NoteDecision) fields(c *wire.Codec) {
+	wire.Num(c, &x.Decision)
+	c.Raw(x.Text[:])
+}
+
+// Type implements Command.
+func (*ErasePerson) Type() string { return "erase_person" }
+
+func (*ErasePerson) commandKind() uint8 { return 73 }
+
+func (x *ErasePerson) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -771,6 +812,14 @@ func newCommand(kind uint8) Command {
 		return &SetDeadlines{}
 	case 48:
 		return &ChangeClose{}
+	case 70:
+		return &AllowText{}
+	case 71:
+		return &ClarifyMarket{}
+	case 72:
+		return &NoteDecision{}
+	case 73:
+		return &ErasePerson{}
 	}
 	return nil
 }
@@ -817,6 +866,10 @@ func commandTypes() []string {
 		"note_refusals",
 		"set_deadlines",
 		"change_close",
+		"allow_text",
+		"clarify_market",
+		"note_decision",
+		"erase_person",
 	}
 }
 
@@ -1704,6 +1757,51 @@ func (x *CloseChanged) fields(c *wire.Codec) {
 	}
 }
 
+// Type implements Event.
+func (*TextsAllowed) Type() string { return "texts_allowed" }
+
+func (*TextsAllowed) eventKind() uint8 { return 70 }
+
+func (x *TextsAllowed) fields(c *wire.Codec) {
+	c.Text(&x.For, 32)
+	for i := range wire.List(c, &x.Texts, 64) {
+		x.Texts[i].fields(c)
+	}
+}
+
+// Type implements Event.
+func (*MarketClarified) Type() string { return "market_clarified" }
+
+func (*MarketClarified) eventKind() uint8 { return 71 }
+
+func (x *MarketClarified) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	wire.Signed(c, &x.Number)
+	c.Raw(x.Text[:])
+}
+
+// Type implements Event.
+func (*DecisionNoted) Type() string { return "decision_noted" }
+
+func (*DecisionNoted) eventKind() uint8 { return 72 }
+
+func (x *DecisionNoted) fields(c *wire.Codec) {
+	wire.Num(c, &x.Decision)
+	c.Raw(x.Text[:])
+}
+
+// Type implements Event.
+func (*PersonErased) Type() string { return "person_erased" }
+
+func (*PersonErased) eventKind() uint8 { return 73 }
+
+func (x *PersonErased) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+	for i := range wire.List(c, &x.Keys, 256) {
+		c.Raw(x.Keys[i][:])
+	}
+}
+
 // newEvent returns an empty event of a kind, nil if there is no such kind.
 func newEvent(kind uint8) Event {
 	switch kind {
@@ -1773,6 +1871,14 @@ func newEvent(kind uint8) Event {
 		return &DeadlinesSet{}
 	case 48:
 		return &CloseChanged{}
+	case 70:
+		return &TextsAllowed{}
+	case 71:
+		return &MarketClarified{}
+	case 72:
+		return &DecisionNoted{}
+	case 73:
+		return &PersonErased{}
 	}
 	return nil
 }
@@ -1813,6 +1919,10 @@ func eventTypes() []string {
 		"cooled",
 		"deadlines_set",
 		"close_changed",
+		"texts_allowed",
+		"market_clarified",
+		"decision_noted",
+		"person_erased",
 	}
 }
 
@@ -2050,6 +2160,11 @@ func (x *RiskRule) fields(c *wire.Codec) {
 		b = wire.Put(b, wire.Zigzag(int64(x.CoolDown)))
 		c.B = b
 	}
+}
+
+func (x *Suspected) fields(c *wire.Codec) {
+	c.Text(&x.Field, 96)
+	c.Text(&x.Kind, 16)
 }
 
 func (x *Template) fields(c *wire.Codec) {

@@ -101,6 +101,9 @@ func small(t failer) *world {
 	w.open(engine.OpenMarket{Template: "many@1.0.0", Creator: 2, Outcomes: []string{"a", "b", "c", "d"}, Liquidity: 400 * one})
 	w.open(engine.OpenMarket{Template: "scalar@1.0.0", Creator: 3, Price: 600_000})
 	w.open(engine.OpenMarket{Draft: true, Creator: 4, CloseAt: w.now + 600*sec})
+	w.ok("ops", &engine.ClarifyMarket{Market: 2, Text: digest(4)})
+	w.rich(1, one)
+	w.ok("admin", &engine.ErasePerson{Account: 6})
 	return w
 }
 

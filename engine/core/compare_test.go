@@ -42,7 +42,7 @@ func formOf[T any, P interface {
 var rules = map[string]rule{
 	"fold.State": {
 		same: []string{"Seq", "At", "Init", "Version", "Policy", "Before", "Mode", "DueHeld", "Ruled", "Templates", "Keys", "Added", "Accounts", "Markets", "Ledger", "Held", "Orders",
-			"Due", "Work", "Moderations", "Abuses", "Repeats"},
+			"Due", "Work", "Moderations", "Abuses", "Repeats", "Told"},
 		skipped: []string{"entry", "pools"},
 	},
 	"recent.Set[github.com/mbp-market/mbp/engine/internal/ident.Seq,*github.com/mbp-market/mbp/engine.Moderated]": {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},
@@ -54,6 +54,7 @@ var rules = map[string]rule{
 		short:   []string{"held", "unitsOf", "lack"},
 		skipped: []string{"index", "lastAccount", "lastIndex", "moves", "touched", "was", "sums"},
 	},
+	"told.Set":    {same: []string{"texts", "erased", "nobodys"}},
 	"ledger.ring": {same: []string{"limit", "window", "n", "newest", "lost"}, skipped: []string{"chunks", "head", "spare"}, flat: true},
 	"ledger.Past": {
 		same:    []string{"s", "left", "done", "holders", "shares", "unitsOf", "received", "pools", "supply", "sets", "units", "funds"},

@@ -160,6 +160,8 @@ func (s *State) dispatchMarket(d *engine.Decision, c engine.Command) {
 		s.dispute(d, x)
 	case *engine.CancelMarket:
 		s.cancelMarket(d, x)
+	case *engine.ClarifyMarket:
+		s.clarify(d, x)
 	default:
 		s.dispatchHouse(d, c)
 	}
@@ -193,6 +195,12 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.undoModeration(d, x)
 	case *engine.UpgradeEngine:
 		s.upgrade(d, x)
+	case *engine.AllowText:
+		allowText(d, x)
+	case *engine.NoteDecision:
+		s.noteDecision(d, x)
+	case *engine.ErasePerson:
+		s.erasePerson(d, x)
 	case *engine.NoteRefusals:
 		noteRefusals(d, x)
 	}

@@ -48,6 +48,8 @@ func (s *State) grant(d *engine.Decision, x *engine.GrantCredits) {
 		d.Reject(engine.InvalidCommand, "amount_micros lies in 1..2^52")
 	case s.f.Account(x.Account) == nil:
 		d.Reject(engine.AccountNotFound, "")
+	case s.Erased(x.Account):
+		d.Reject(engine.WrongState, "the account was erased")
 	case s.f.Ledger.Issued()+x.Amount > engine.MaxAmount: // all credits ever: bounds every balance and pool
 		d.Reject(engine.LimitReached, "")
 	default:
@@ -102,10 +104,6 @@ func (s *State) setDeadlines(d *engine.Decision, x *engine.SetDeadlines) {
 // found.
 const forgotten = "there is none at that sequence, or it is older than what is remembered and stands in the log alone"
 
-// forever is until when a frozen account is limited: the last second of the year
-// 9999, which every reader of RFC 3339 knows.
-const forever engine.Time = 253_402_300_799_000_000
-
 func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 	if why := fault.Evidence(x.EvidenceURI, x.EvidenceSHA256); why != "" {
 		d.Reject(engine.InvalidCommand, why)
@@ -115,7 +113,7 @@ func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 	switch x.Action {
 	case engine.LimitAccount, engine.Freeze:
 		if x.Action == engine.Freeze {
-			if until = forever; x.Until != 0 {
+			if until = engine.Forever; x.Until != 0 {
 				d.Reject(engine.InvalidCommand, "until is of limit alone")
 				return
 			}
@@ -126,6 +124,9 @@ func (s *State) moderate(d *engine.Decision, x *engine.Moderate) {
 			return
 		case s.f.Account(x.Account) == nil:
 			d.Reject(engine.AccountNotFound, "")
+			return
+		case s.Erased(x.Account):
+			d.Reject(engine.WrongState, "the account was erased")
 			return
 		}
 	case engine.DismissAbuse:

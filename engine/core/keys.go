@@ -17,6 +17,8 @@ func (s *State) addKey(d *engine.Decision, x *engine.AddKey) {
 		d.Reject(engine.InvalidCommand, "key: expires_at has passed")
 	case x.Key.Account != 0 && s.f.Account(x.Key.Account) == nil:
 		d.Reject(engine.AccountNotFound, "")
+	case x.Key.Account != 0 && s.Erased(x.Key.Account):
+		d.Reject(engine.WrongState, "the account was erased")
 	case exists:
 		d.Reject(engine.AlreadyExists, "")
 	case int64(len(s.f.Added)) >= s.f.Policy.MaxKeys:

@@ -90,6 +90,7 @@ func acts(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.ApproveResolution{Market: 1},
 		&engine.RejectResolution{Market: 1},
 		&engine.DisputeResolution{Market: 1, EvidenceURI: uri, EvidenceSHA256: sum},
+		&engine.ClarifyMarket{Market: 1, Text: sum},
 		&engine.CancelMarket{Market: 1, Kind: engine.CancelRefund, EvidenceURI: uri, EvidenceSHA256: sum},
 	}
 }

@@ -24,6 +24,7 @@ var allowed = map[string][]engine.MarketState{
 	"approve_resolution": {engine.Proposed},
 	"reject_resolution":  {engine.Proposed, engine.Disputed},
 	"dispute_resolution": {engine.Proposed},
+	"clarify_market":     {engine.Draft, engine.Open, engine.Paused, engine.Frozen, engine.Closed, engine.Proposed, engine.Disputed},
 	"cancel_market":      {engine.Draft, engine.Open, engine.Paused, engine.Frozen, engine.Closed, engine.Proposed, engine.Disputed},
 }
 
@@ -55,6 +56,8 @@ func (s *State) openMarket(d *engine.Decision, x *engine.OpenMarket) {
 		d.Reject(engine.TemplateNotFound, "")
 	case creator == nil:
 		d.Reject(engine.AccountNotFound, "")
+	case s.Erased(x.Creator):
+		d.Reject(engine.WrongState, "the account was erased")
 	case !form.Title(x.Title, t.MaxTitle):
 		d.Reject(engine.TemplateBounds, "title is one line of 1..max_title bytes without control characters")
 	case x.Liquidity < t.MinLiquidity || x.Liquidity > t.MaxLiquidity:

@@ -45,6 +45,9 @@ func sound(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.Moderate{Action: engine.LimitAccount, Account: 2, Until: now + sec, EvidenceURI: uri, EvidenceSHA256: sum},
 		&engine.UndoModeration{Decision: 3},
 		&engine.UpgradeEngine{Version: 1},
+		&engine.AllowText{For: "open_market", Texts: []engine.Suspected{{Field: "title", Kind: "email"}}},
+		&engine.NoteDecision{Decision: 3, Text: sum},
+		&engine.ErasePerson{Account: 2},
 		&engine.NoteRefusals{From: now, Until: now, Refusals: []engine.Refusal{{Principal: "ana", Reason: "malformed", Count: 3}}},
 	)
 }

@@ -48,6 +48,14 @@ func carries(c engine.Command) []event {
 		return of(&engine.KeyAdded{})
 	case *engine.RevokeKey:
 		return of(&engine.KeyRevoked{})
+	case *engine.AllowText:
+		return of(&engine.TextsAllowed{})
+	case *engine.ClarifyMarket:
+		return of(&engine.MarketClarified{})
+	case *engine.NoteDecision:
+		return of(&engine.DecisionNoted{})
+	case *engine.ErasePerson:
+		return of(&engine.OrdersClosed{}, &engine.PersonErased{})
 	case *engine.OpenAccount:
 		return of(&engine.AccountOpened{})
 	case *engine.GrantCredits:

@@ -232,6 +232,12 @@ func (w *world) lived(d *engine.Decision, e engine.Event) bool {
 		w.say("moderation of decision %d undone", x.Decision)
 	case *engine.CreditsGranted:
 		w.say("%s gets %s", w.who(x.Account), num(x.Amount))
+	case *engine.MarketClarified:
+		w.say("%s has clarification %d", w.where(x.Market), x.Number)
+	case *engine.DecisionNoted:
+		w.say("decision %d has a note", x.Decision)
+	case *engine.PersonErased:
+		w.say("%s is nobody's, %d keys revoked", w.who(x.Account), len(x.Keys))
 	case *engine.KeyAdded, *engine.KeyRevoked, *engine.AccountOpened:
 		w.say("%s", e.Type())
 	default:

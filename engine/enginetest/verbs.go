@@ -341,6 +341,14 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 		return &engine.RollbackPolicy{}, "admin"
 	case "change-close":
 		return &engine.ChangeClose{Market: a.market(), CloseAt: a.at("to")}, a.text("by", "operator")
+	case "clarify":
+		_, id := w.evidence()
+		return &engine.ClarifyMarket{Market: a.market(), Text: id}, a.text("by", "operator")
+	case "note":
+		_, id := w.evidence()
+		return &engine.NoteDecision{Decision: engine.Seq(a.number("decision", 0)), Text: id}, a.text("by", "operator")
+	case "erase":
+		return &engine.ErasePerson{Account: a.account("account")}, "admin"
 	case "freeze":
 		x := &engine.Moderate{Action: engine.Freeze, Account: a.account("account"), Until: a.at("until")}
 		x.EvidenceURI, x.EvidenceSHA256 = w.evidence()

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -47,6 +48,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Fill", engine.Fill{}, "", false},
 		{"OrderFilled.properties.met.items", engine.Met{}, "", false},
 		{"Market", engine.Market{}, "", false},
+		{"Clarification", engine.Clarification{}, "", false},
 		{"Market.properties.proposal", engine.Proposal{}, "", false},
 		{"OutcomeState", engine.OutcomeState{}, "", false},
 		{"Account", engine.Account{}, seq, false},
@@ -128,9 +130,14 @@ func TestContractKnowsEveryWord(t *testing.T) {
 		"command": {"components", "schemas", "Decision", "properties", "command", "properties", "type", "enum"},
 		"event":   {"components", "schemas", "Event", "properties", "type", "enum"},
 	} {
-		source, err := os.ReadFile("../" + mark + ".go")
-		if err != nil {
-			t.Fatal(err)
+		var source []byte
+		files, _ := filepath.Glob("../*.go") // the pattern is a good one
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source = append(append(source, b...), '\n')
 		}
 		var want, got []string
 		for _, m := range regexp.MustCompile(`(?m)^//wire:`+mark+` \d+ (\w+)$`).FindAllSubmatch(source, -1) {

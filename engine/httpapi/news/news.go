@@ -105,7 +105,7 @@ type Market struct {
 type News struct {
 	Trades  []*engine.OrderFilled
 	Quotes  []engine.MarketID // their prices, pools or books moved
-	Markets []engine.MarketID // opened, or in another state
+	Markets []engine.MarketID // opened, clarified, or in another state
 
 	Degrades bool // the mode or its rule is another
 }
@@ -141,6 +141,8 @@ func Of(d *engine.Decision) (n News) {
 		case *engine.CloseChanged:
 			add(&n.Markets, x.Market)
 		case *engine.MarketStateChanged:
+			add(&n.Markets, x.Market)
+		case *engine.MarketClarified:
 			add(&n.Markets, x.Market)
 		case *engine.ModeSet, *engine.PolicySet:
 			n.Degrades = true

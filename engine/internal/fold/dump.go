@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 2
+const DumpVersion = 3
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -133,6 +133,7 @@ func (c coder) state() {
 	s.Due.Code(c.Codec)
 	c.recent()
 	s.Repeats.Code(c.Codec)
+	s.Told.Code(c.Codec, len(s.Markets), len(s.Accounts), engine.MaxClarifications, uint64(s.Seq))
 }
 
 func (c coder) templates() {

@@ -216,6 +216,9 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		}
 	case *engine.ModerationUndone:
 		return true, s.undone(x)
+	case *engine.TextsAllowed, *engine.DecisionNoted: // for who reads the log
+	case *engine.PersonErased:
+		return true, s.personErased(d, x)
 	default:
 		return false, nil
 	}
@@ -233,6 +236,23 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 	} else if m.Action == engine.DismissAbuse {
 		s.Abuses.Put(m.Abuse, false)
 	}
+	return nil
+}
+
+// personErased revokes the keys of an account and limits it for good: no act of
+// moderation that is taken back lets it trade again.
+func (s *State) personErased(d *engine.Decision, x *engine.PersonErased) error {
+	a := s.Account(x.Account)
+	if a == nil || !s.Told.Erase(uint32(x.Account)) {
+		return fmt.Errorf("account %s cannot be erased", x.Account)
+	}
+	for _, k := range x.Keys {
+		if s.Keys[k] == nil {
+			return fmt.Errorf("account %s has no key %s", x.Account, k)
+		}
+		s.Keys[k] = nil
+	}
+	a.Limited, a.by = engine.Forever, d.Seq
 	return nil
 }
 

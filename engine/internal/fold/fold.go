@@ -8,6 +8,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/due"
 	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/engine/internal/told"
 )
 
 func (s *State) orderFilled(d *engine.Decision, x *engine.OrderFilled) error {
@@ -158,6 +159,11 @@ func (s *State) marketEvent(d *engine.Decision, e engine.Event) error {
 	case *engine.MarketStateChanged:
 		if m := s.Market(x.Market); m != nil {
 			return s.stateChanged(d, m, x)
+		}
+	case *engine.MarketClarified:
+		if m := s.Market(x.Market); m != nil {
+			s.Told.Add(uint32(x.Market), told.Text{Seq: uint64(d.Seq), At: int64(d.At), ID: x.Text})
+			return nil
 		}
 	case *engine.CloseChanged:
 		if m := s.Market(x.Market); m != nil && m.CloseAt == x.From {

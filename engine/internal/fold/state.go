@@ -18,6 +18,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/posting"
 	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
+	"github.com/mbp-market/mbp/engine/internal/told"
 	"github.com/mbp-market/mbp/engine/internal/twap"
 )
 
@@ -47,6 +48,7 @@ type State struct {
 	Moderations *recent.Set[engine.Seq, *engine.Moderated]
 	Abuses      *recent.Set[engine.Seq, bool] // decisions that raised abuse; true: dismissed
 	Repeats     *repeat.Set
+	Told        told.Set // texts of markets, and accounts that were erased
 
 	entry posting.Entry // of the event being folded
 	pools [engine.MaxOutcomes]engine.Shares

@@ -82,6 +82,9 @@ func At(s *fold.State, id engine.MarketID, now engine.Time) (Glance, bool) {
 		o := m.End.Outcome
 		v.Outcome = &o
 	}
+	for _, t := range s.Told.Texts(uint32(id)) {
+		v.Clarifications = append(v.Clarifications, engine.Clarification{Seq: engine.Seq(t.Seq), At: engine.Time(t.At), ID: t.ID})
+	}
 	v.Outcomes = outcomesOf(m, now)
 	low, high := m.Bounds(0)
 	return Glance{v, low, high, m.Mirrored(1), !ended(m)}, true

@@ -507,6 +507,18 @@ export type Market = {
   outcome: Outcome | null;
   /** how it pays */
   ending?: "outcome" | "void" | "price" | "refund";
+  /** what was added to the title, in order */
+  clarifications?: Clarification[];
+};
+
+export type Clarification = {
+  /** of the decision that added it */
+  seq: Seq;
+  at: Time;
+  /** SHA-256 of a secret salt and the text */
+  text_id: Digest;
+  /** in the document of one market alone; absent once it is erased */
+  text?: string;
 };
 
 export type OutcomeState = {
@@ -764,7 +776,7 @@ export type Decision = {
   detail?: string;
   principal: Principal;
   command: {
-    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "malformed";
+    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "allow_text" | "clarify_market" | "note_decision" | "erase_person" | "malformed";
     [member: string]: unknown;
   };
   events: Event[];
@@ -777,7 +789,7 @@ export type Decision = {
   }[];
 };
 
-export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded"; [member: string]: unknown }) & { type: string };
+export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded" | "texts_allowed" | "market_clarified" | "decision_noted" | "person_erased"; [member: string]: unknown }) & { type: string };
 
 export type OrderFilled = {
   type: "order_filled";
