@@ -28,6 +28,7 @@ type exportRequest struct {
 	from, until string
 	data, out   string
 	archive     string
+	journal     string
 }
 
 func exportCommand() *cobra.Command {
@@ -39,8 +40,9 @@ func exportCommand() *cobra.Command {
 holding of each account, or for each decision with its document. Amounts are whole
 numbers of micros; accounts and principals are pseudonyms, as in the journal.
 
-A server writes positions as they are now. With --data its journal is read here,
-and positions are those after the last decision of the range.
+A server writes positions as they are now. With --data its journal is read here, or
+with --journal that in a database, and positions are those after the last decision of
+the range.
 
 With --out the file appears whole or not at all.`,
 		Example: `  mbp export trades --from 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z > november.csv
@@ -65,7 +67,9 @@ With --out the file appears whole or not at all.`,
 	f.StringVar(&x.data, "data", "", "read the `folder` of a server, running or not, instead of asking one")
 	f.StringVar(&x.archive, "archive", "", "with --data, the `folder` of its released segments")
 	f.StringVar(&x.out, "out", "", "new `file` to write; standard output by default")
-	cmd.MarkFlagsMutuallyExclusive("data", "url")
+	f.StringVar(&x.journal, "journal", "", "read the journal in the PostgreSQL database at this `URL` instead of asking a server")
+	cmd.MarkFlagsMutuallyExclusive("data", "journal", "url")
+	cmd.MarkFlagsMutuallyExclusive("archive", "journal")
 	return cmd
 }
 
@@ -84,7 +88,7 @@ func (x *exportRequest) run(ctx context.Context, stdout io.Writer) error {
 		return usage(err)
 	}
 	write := x.ask
-	if x.data != "" {
+	if x.data != "" || x.journal != "" {
 		write = x.read
 	}
 	if x.out == "" {
@@ -102,12 +106,13 @@ func (x *exportRequest) ask(ctx context.Context, w io.Writer) error {
 	return c.Export(ctx, w, client.Export(x.query))
 }
 
-// read writes from the journal of a folder.
-func (x *exportRequest) read(ctx context.Context, w io.Writer) error {
-	log, err := offline.Open(x.data, x.archive)
+// read writes from the journal of a folder, or from that in a database.
+func (x *exportRequest) read(ctx context.Context, w io.Writer) (err error) {
+	log, close, err := offline.Open(x.journal, x.data, x.archive)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, close()) }()
 	end := engine.Seq(log.Next() - 1)
 	if x.query.Last == 0 {
 		x.query.Last = end

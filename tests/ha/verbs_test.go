@@ -82,6 +82,41 @@ func (s *site) passwordIsNowhere() {
 	}
 }
 
+// mbp runs a verb, which succeeds, and returns what it printed.
+func (s *site) mbp(args ...string) string {
+	s.t.Helper()
+	out, err := exec.CommandContext(s.t.Context(), s.nodes[0].bin, args...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		errors.As(err, &exit)
+		s.t.Fatalf("mbp %q: %v\n%s%s", args, err, out, exit.Stderr)
+	}
+	return string(out)
+}
+
+// refused runs a verb, which ends with an exit code, and returns all that it printed.
+func (s *site) refused(code int, args ...string) string {
+	s.t.Helper()
+	out, err := exec.CommandContext(s.t.Context(), s.nodes[0].bin, args...).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != code {
+		s.t.Errorf("mbp %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// records is the digest of all records of a journal.
+func (s *site) records(args ...string) string {
+	s.t.Helper()
+	var report struct {
+		Records string `json:"records_sha256"`
+	}
+	if err := json.Unmarshal([]byte(s.mbp(append([]string{"replay", "--json"}, args...)...)), &report); err != nil {
+		s.t.Fatal(err)
+	}
+	return report.Records
+}
+
 // endsThere has the lease go on after the rows that are left.
 const endsThere = "UPDATE mbp.lease SET next = (SELECT max(seq + records) FROM mbp.record)"
 
@@ -89,26 +124,7 @@ const endsThere = "UPDATE mbp.lease SET next = (SELECT max(seq + records) FROM m
 // back in a database are the same journal, whether made at once or in two parts.
 func (s *site) verbs() {
 	s.t.Helper()
-	mbp := func(args ...string) string {
-		s.t.Helper()
-		out, err := exec.CommandContext(s.t.Context(), s.nodes[0].bin, args...).Output()
-		if err != nil {
-			var exit *exec.ExitError
-			errors.As(err, &exit)
-			s.t.Fatalf("mbp %q: %v\n%s", args, err, exit.Stderr)
-		}
-		return string(out)
-	}
-	records := func(args ...string) string {
-		s.t.Helper()
-		var report struct {
-			Records string `json:"records_sha256"`
-		}
-		if err := json.Unmarshal([]byte(mbp(append([]string{"replay", "--json"}, args...)...)), &report); err != nil {
-			s.t.Fatal(err)
-		}
-		return report.Records
-	}
+	mbp, records := s.mbp, s.records
 	first, dir := s.primary.URL("mbp"), filepath.Join(s.t.TempDir(), "copy")
 	want := records("--journal", first, "--verify")
 	mbp("journal", "copy", "--from", first, "--to", "file:"+dir)
@@ -137,4 +153,5 @@ func (s *site) verbs() {
 	if _, err := os.Stat(filepath.Join(dir, "journal")); err != nil {
 		s.t.Error(err)
 	}
+	s.offline(first, dir, second)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -28,7 +29,8 @@ const segmentSize = 16 << 20
 
 // BackupCommand makes a backup.
 func BackupCommand() *cobra.Command {
-	var data, archive, to string
+	var from place
+	var to string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "backup",
@@ -39,27 +41,34 @@ audit tree up to it, and a manifest with the SHA-256 of each file. The server ma
 run meanwhile. What is copied is decoded and folded, so that a backup is made only
 of a journal that holds.
 
-Beside a running server the cut is the newest checkpoint of its audit tree.
+Beside a running server the cut is the newest checkpoint of its audit tree, or the
+last commit of the database that --journal names. Snapshots and checkpoints are in
+the data folder of a server: beside --journal they are copied from the folder that
+--data names, and else not at all. mbp restore makes a data folder with the journal
+in it, and mbp journal copy brings that into a database.
 
 No secret is in a backup: keep copies of admin.key and audit/signing.key elsewhere.
 The lake is not in it, either; it is made again from the journal.
 
 Exit codes: 0 the backup is complete, 1 it is not, 2 wrong usage or no journal there.`,
-		Example: "  mbp backup --data mbp-data --to /mnt/backup/2026-11-30",
+		Example: "  mbp backup --data mbp-data --to /mnt/backup/2026-11-30\n  mbp backup --journal postgres://mbp@db.example/mbp --data mbp-data --to /mnt/backup/2026-11-30",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			m, err := write(ctx, data, archive, to, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			var err error
+			if from.data, err = table.Folder(cmd, from.journal, from.data); err != nil {
+				return err
+			}
+			m, err := write(ctx, from, to, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 			if err != nil {
 				return fmt.Errorf("backup: %w", err)
 			}
 			return m.tell(cmd.OutOrStdout(), "backup", asJSON)
 		},
 	}
+	from.bind(cmd)
 	f := cmd.Flags()
-	f.StringVar(&data, "data", "mbp-data", "`folder` of a server, running or not")
-	f.StringVar(&archive, "archive", "", "`folder` of its released segments; empty: it released none")
 	f.StringVar(&to, "to", "", "`folder` for the backup, which is not there yet")
 	f.BoolVar(&asJSON, "json", false, "print the manifest without its files as JSON")
 	_ = cmd.MarkFlagRequired("to") // it exists
@@ -77,16 +86,17 @@ func (m *manifest) tell(w io.Writer, what string, asJSON bool) error {
 }
 
 // write writes a backup.
-func write(ctx context.Context, data, archive, to string, logger *slog.Logger) (*manifest, error) {
-	log, err := openSource(data, archive)
+func write(ctx context.Context, from place, to string, logger *slog.Logger) (_ *manifest, err error) {
+	log, end, err := from.open()
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, end()) }()
 	last := log.Next() - 1
 	if last == 0 {
 		return nil, exit.BadUsage(errors.New("the journal is empty"))
 	}
-	if log.First() != 1 && archive == "" {
+	if log.First() != 1 && from.archive == "" {
 		return nil, exit.BadUsage(fmt.Errorf("the journal begins at decision %d: name the archive that has those before it", log.First()))
 	}
 	if err := os.Mkdir(to, 0o700); err != nil {
@@ -95,13 +105,15 @@ func write(ctx context.Context, data, archive, to string, logger *slog.Logger) (
 	if err := rewrite(ctx, log, notary.Journal(to), last); err != nil {
 		return nil, fmt.Errorf("copy the journal: %w", err)
 	}
-	state, err := copySnapshots(ctx, data, to, last, logger)
+	state, err := copySnapshots(ctx, from.data, to, last, logger)
 	if err != nil {
 		return nil, fmt.Errorf("copy the snapshot: %w", err)
 	}
 	m := &manifest{Version: manifestVersion, Seq: last, At: state.At(), EngineVersion: state.Version(), State: state.Hash()}
-	if m.Verifier, err = notary.CopySigned(data, to, last); err != nil {
-		return nil, fmt.Errorf("copy the checkpoints: %w", err)
+	if from.data != "" {
+		if m.Verifier, err = notary.CopySigned(from.data, to, last); err != nil {
+			return nil, fmt.Errorf("copy the checkpoints: %w", err)
+		}
 	}
 	for _, dir := range []string{notary.Journal(to), Snapshots(to)} {
 		if err := dropLock(dir); err != nil {
@@ -183,12 +195,15 @@ func dropLock(dir string) error {
 	return err
 }
 
-// copySnapshots writes the newest snapshot up to a sequence and one of the state at
+// copySnapshots writes the newest snapshot of a data folder up to a sequence and one of the state at
 // it, which it folds from the backup's own journal.
 func copySnapshots(ctx context.Context, data, to string, last uint64, logger *slog.Logger) (*core.State, error) {
-	state, err := before(snapshot.ReadStore(file.ReadOnly{}, Snapshots(data)), last, logger)
-	if err != nil {
-		return nil, err
+	state := core.New()
+	if data != "" {
+		var err error
+		if state, err = before(snapshot.ReadStore(file.ReadOnly{}, Snapshots(data)), last, logger); err != nil {
+			return nil, err
+		}
 	}
 	store, err := snapshot.OpenStore(file.OS{}, Snapshots(to))
 	if err != nil {

@@ -16,12 +16,13 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal/file"
+	"github.com/mbp-market/mbp/engine/journal/postgres"
 	"github.com/mbp-market/mbp/engine/snapshot"
 )
 
 // RestoreCommand restores a backup.
 func RestoreCommand() *cobra.Command {
-	var from, data, key string
+	var from, data, key, database string
 	var seq uint64
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -38,7 +39,8 @@ restored, though clients may have their answers, and checkpoints that signed the
 stay in the backup.
 
 --signing-key brings back audit/signing.key, without which a server does not go on
-signing where checkpoints are. admin.key is not needed: its digest is in the journal.
+signing where checkpoints are. mbp journal copy --from file:DIR --to postgres://…
+brings the restored journal into an empty database. admin.key is not needed: its digest is in the journal.
 
 Exit codes: 0 it is restored, 1 it is not, 2 wrong usage or no backup there.`,
 		Example: "  mbp restore --from /mnt/backup/2026-11-30 --data mbp-data --signing-key /mnt/safe/signing.key\n" +
@@ -47,6 +49,9 @@ Exit codes: 0 it is restored, 1 it is not, 2 wrong usage or no backup there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if database != "" {
+				return exit.BadUsage(fmt.Errorf("a backup is restored into a folder: leave --journal out, and then mbp journal copy --from file:%s --to %s", data, postgres.Redact(database)))
+			}
 			m, err := restore(ctx, from, data, key, seq)
 			if err != nil {
 				return fmt.Errorf("restore: %w", err)
@@ -59,6 +64,8 @@ Exit codes: 0 it is restored, 1 it is not, 2 wrong usage or no backup there.`,
 	f.StringVar(&data, "data", "", "data `folder` to make; it is absent or empty")
 	f.Uint64Var(&seq, "to-seq", 0, "the last `decision` to restore; 0: all")
 	f.StringVar(&key, "signing-key", "", "`file` with a copy of audit/signing.key")
+	f.StringVar(&database, "journal", "", "")
+	_ = f.MarkHidden("journal") // who asks for it is told what to do
 	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	_ = errors.Join(cmd.MarkFlagRequired("from"), cmd.MarkFlagRequired("data")) // they exist
 	return cmd

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,13 +13,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/snapshot"
 )
 
 // SnapshotCommand writes a snapshot.
 func SnapshotCommand() *cobra.Command {
-	var data, archive string
+	var from place
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "snapshot",
@@ -29,7 +32,8 @@ the server goes on. A running server is not disturbed; it writes snapshots itsel
 after every --snapshot-every decisions.
 
 Beside a running server the snapshot is of what is known to be durable: all but the
-last batch of decisions.
+last batch of decisions. With --journal the journal is that of a database, and the
+snapshot is written into the data folder of one of its servers.
 
 Exit codes: 0 it is written, 1 it is not, 2 wrong usage or no journal there.`,
 		Example: "  mbp snapshot --data mbp-data",
@@ -37,26 +41,33 @@ Exit codes: 0 it is written, 1 it is not, 2 wrong usage or no journal there.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			var err error
+			if from.data, err = table.Folder(cmd, from.journal, from.data); err != nil {
+				return err
+			}
+			if from.data == "" {
+				return exit.BadUsage(errors.New("a snapshot lies in the data folder of a server: name that with --data beside --journal"))
+			}
 			logger := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			i, err := take(ctx, data, archive, logger)
+			i, err := take(ctx, from, logger)
 			if err != nil {
 				return fmt.Errorf("snapshot: %w", err)
 			}
 			return tell(cmd.OutOrStdout(), i, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "mbp-data", "`folder` of a server, running or not")
-	cmd.Flags().StringVar(&archive, "archive", "", "`folder` of its released segments; empty: it released none")
+	from.bind(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func take(ctx context.Context, data, archive string, logger *slog.Logger) (i snapshot.Info, err error) {
-	log, err := openSource(data, archive)
+func take(ctx context.Context, from place, logger *slog.Logger) (i snapshot.Info, err error) {
+	log, end, err := from.open()
 	if err != nil {
 		return i, err
 	}
-	store, err := snapshot.OpenStore(file.OS{}, Snapshots(data))
+	defer func() { err = errors.Join(err, end()) }()
+	store, err := snapshot.OpenStore(file.OS{}, Snapshots(from.data))
 	if err != nil {
 		return i, err
 	}

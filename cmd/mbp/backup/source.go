@@ -16,11 +16,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/catchup"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/snapshot"
 )
@@ -28,30 +32,66 @@ import (
 // Snapshots is the folder of the snapshots within a data folder.
 func Snapshots(data string) string { return filepath.Join(data, "snapshots") }
 
-// openSource opens the journal of a data folder for reading, beside a server if one
-// runs there: what it hands out is durable. archive is the folder of segments that
-// were released; empty: none were.
-func openSource(data, archive string) (*file.Reader, error) {
-	dir := notary.Journal(data)
-	if _, err := os.Stat(dir); err != nil {
-		return nil, exit.BadUsage(fmt.Errorf("no journal: %w", err))
+// place is what a verb reads: the data folder of a server, or a database that holds
+// the journal, with the folder of one of its servers or without any.
+type place struct {
+	data    string // empty: the database alone
+	archive string // folder of segments that were released; empty: none were
+	journal string // URL of the database; empty: the journal is in the folder
+}
+
+func (p *place) bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.data, "data", "mbp-data", "`folder` of a server, running or not")
+	cmd.Flags().StringVar(&p.archive, "archive", "", "`folder` of its released segments; empty: it released none")
+	table.Flag(cmd, &p.journal)
+}
+
+// source is a journal that is read.
+type source interface {
+	First() uint64
+	Next() uint64
+	Read(from uint64, fn func(journal.Record) error) error
+}
+
+// open opens the journal for reading, beside a server if one runs there: what it hands
+// out is durable. end releases it.
+func (p *place) open() (log source, end func() error, err error) {
+	if p.journal == "" {
+		if _, err := os.Stat(notary.Journal(p.data)); err != nil {
+			return nil, nil, exit.BadUsage(fmt.Errorf("no journal: %w", err))
+		}
 	}
-	key, err := notary.Open(data, false)
-	if err != nil {
-		return nil, exit.BadUsage(err)
+	var holds uint64
+	if p.data != "" {
+		key, err := notary.Open(p.data, false)
+		if err != nil {
+			return nil, nil, exit.BadUsage(err)
+		}
+		if holds, err = notary.Holds(p.data, key); err != nil {
+			return nil, nil, exit.BadUsage(err)
+		}
 	}
-	holds, err := notary.Holds(data, key)
-	if err != nil {
-		return nil, exit.BadUsage(err)
-	}
-	log, err := file.OpenReader(file.ReaderConfig{Dir: dir, Archive: archive, Holds: holds})
+	log, end, err = p.reader(holds)
 	if notary.Damage(err) {
-		return nil, notary.Explain(err, data, holds)
+		return nil, nil, notary.Explain(err, p.data, holds)
 	}
 	if err != nil {
-		return nil, exit.BadUsage(err)
+		return nil, nil, exit.BadUsage(err)
 	}
-	return log, nil
+	return log, end, nil
+}
+
+// reader opens the journal, of which holds records are known to be durable.
+func (p *place) reader(holds uint64) (source, func() error, error) {
+	if p.journal != "" {
+		log, err := table.Open(p.journal, holds)
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, log.Close, nil
+	}
+	log, err := file.OpenReader(file.ReaderConfig{Dir: notary.Journal(p.data), Archive: p.archive, Holds: holds})
+	return log, func() error { return nil }, err
 }
 
 // openCopy opens the journal of a backup, or of a folder that is being restored.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
@@ -31,6 +32,7 @@ type place struct {
 	remote.Connection
 	data    string
 	archive string
+	journal string
 	key     string
 }
 
@@ -38,7 +40,9 @@ func (p *place) bind(cmd *cobra.Command) {
 	p.Reach(cmd.Flags())
 	cmd.Flags().StringVar(&p.data, "data", "", "`folder` of a server, running or not, or a copy of it; without: ask the server")
 	cmd.Flags().StringVar(&p.archive, "archive", "", "`folder` of the released segments of --data")
+	table.Flag(cmd, &p.journal)
 	cmd.MarkFlagsMutuallyExclusive("archive", "url")
+	cmd.MarkFlagsMutuallyExclusive("journal", "url")
 	cmd.MarkFlagsMutuallyExclusive("data", "url")
 	cmd.MarkFlagsMutuallyExclusive("data", "key-file")
 }
@@ -68,6 +72,9 @@ func (p *place) verifier() (audit.Verifier, error) {
 
 // with calls fn with the prover.
 func (p *place) with(fn func(prover) error) (err error) {
+	if p.data == "" && p.journal != "" {
+		return exit.BadUsage(errors.New("the audit tree lies in the data folder of a server: name that with --data beside --journal"))
+	}
 	if p.data == "" {
 		cl, err := p.Open()
 		if err != nil {
@@ -91,19 +98,34 @@ func (p *place) with(fn func(prover) error) (err error) {
 	if err != nil {
 		return exit.BadUsage(err)
 	}
-	log, err := file.OpenReader(file.ReaderConfig{Dir: Journal(p.data), Archive: p.archive, Holds: signed})
+	log, end, err := p.records(signed)
 	if Damage(err) {
 		return Explain(err, p.data, signed)
 	}
 	if err != nil {
 		return exit.BadUsage(err)
 	}
+	defer func() { err = errors.Join(err, end()) }()
 	a, err := audit.OpenArchive(nil, Dir(p.data), log, v)
 	if err != nil {
 		return exit.BadUsage(err)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	return fn(offline{a})
+}
+
+// records opens the journal, of which signed records are known to be durable. end
+// releases it.
+func (p *place) records(signed uint64) (log audit.Records, end func() error, err error) {
+	if p.journal != "" {
+		log, err := table.Open(p.journal, signed)
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, log.Close, nil
+	}
+	r, err := file.OpenReader(file.ReaderConfig{Dir: Journal(p.data), Archive: p.archive, Holds: signed})
+	return r, func() error { return nil }, err
 }
 
 type online struct{ *client.Client }
@@ -195,7 +217,9 @@ that a decision is in the journal, and that a later journal continues the one th
 was signed. Keep checkpoints where the server cannot change them.
 
 checkpoint, prove, consistency and verifier ask a server (role auditor), or read a
-data folder with --data, beside a running server, too. verify needs neither.`,
+data folder with --data, beside a running server, too; where the journal is in a
+database, that with --journal and the folder of the server whose tree it is with
+--data. verify needs neither.`,
 		Example: `  mbp audit verifier > log.key; mbp audit checkpoint > monday.checkpoint
   mbp audit prove 1234 > 1234.json && mbp audit verify 1234.json --key "$(cat log.key)"
   mbp audit consistency monday.checkpoint --key "$(cat log.key)" > week.json`,

@@ -32,10 +32,16 @@ type journalFound struct {
 // checkJournal reads every segment, and goes on behind damage.
 func checkJournal(ctx context.Context, f *fsck, found *finding) error {
 	records, err := f.log.Check(ctx, found.damage)
-	all, archived := f.log.Segments()
-	out := journalFound{f.log.First(), f.log.Next(), records, all, archived, f.log.Torn()}
+	out := journalFound{First: f.log.First(), Next: f.log.Next(), Records: records}
+	found.said = fmt.Sprintf("%d records from %d on, %s", records, out.First, size(f.log.Bytes()))
+	if in, ok := f.log.(folder); ok {
+		out.Segments, out.Archived = in.Segments()
+		out.Torn = in.Torn()
+		found.said += fmt.Sprintf(" in %d segments, %d of them in the archive", out.Segments, out.Archived)
+	} else {
+		found.said += " in the database"
+	}
 	found.Found = out
-	found.said = fmt.Sprintf("%d records from %d on, %s in %d segments, %d of them in the archive", records, out.First, size(f.log.Bytes()), all, archived)
 	if out.Torn > 0 {
 		found.said += fmt.Sprintf("; %d bytes of an unfinished batch after the end", out.Torn)
 	}
@@ -48,9 +54,12 @@ func checkLedger(ctx context.Context, f *fsck, found *finding) error {
 	if first := f.log.First(); first > 1 {
 		return fmt.Errorf("the journal begins at sequence %d; say --archive, so that it can be folded from the first", first)
 	}
-	kept, err := f.snapshots().List()
-	if err != nil {
-		return err
+	var kept []snapshot.Info
+	if f.data != "" {
+		var err error
+		if kept, err = f.snapshots().List(); err != nil {
+			return err
+		}
 	}
 	hashes := make(map[engine.Seq]engine.Digest, len(kept))
 	for _, i := range kept {
@@ -139,7 +148,16 @@ func checkSnapshots(ctx context.Context, f *fsck, found *finding) error {
 // checkAudit compares journal, tree and checkpoints. Its own reader is opened after
 // the checkpoints are listed, because a server that runs signs more.
 func checkAudit(ctx context.Context, f *fsck, found *finding) error {
-	out, err := notary.Check(ctx, f.data, func(signed uint64) (audit.Records, error) { return f.reader(signed, f.meter.progress) })
+	var log reader
+	out, err := notary.Check(ctx, f.data, func(signed uint64) (_ audit.Records, err error) {
+		if log, err = f.reader(signed, f.meter.progress); err != nil {
+			return nil, err
+		}
+		return log, nil
+	})
+	if log != nil {
+		err = errors.Join(err, log.Close())
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -64,33 +64,12 @@ Exit codes: 0 the copy is equal, 1 it is not, 2 wrong usage or no journal there.
 	return cmd
 }
 
-// source is a journal that is read.
-type source interface {
-	First() uint64
-	Next() uint64
-	Read(from uint64, fn func(journal.Record) error) error
-}
-
 // openSource opens a place for reading; end releases it.
-func openSource(name string) (log source, end func() error, err error) {
+func openSource(name string) (log Source, end func() error, err error) {
 	if dir, ok := strings.CutPrefix(name, "file:"); ok {
-		log, _, err := (&place{data: dir}).open(nil)
-		return log, func() error { return nil }, err
+		return Open("", dir, "")
 	}
-	l, err := openDatabase(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	return l, l.Close, nil
-}
-
-// openDatabase opens the journal in a database for reading. It makes no tables.
-func openDatabase(url string) (*postgres.Log, error) {
-	l, err := postgres.Follow(postgres.Config{URL: url, Existing: true})
-	if err != nil && !notary.Damage(err) {
-		err = exit.BadUsage(err)
-	}
-	return l, err
+	return Open(name, "", "")
 }
 
 func openTarget(name string) (journal.Log, error) {
@@ -143,7 +122,7 @@ func copyJournal(ctx context.Context, from, to string, stdout io.Writer) (err er
 }
 
 // compare reads what is in the copy beside what is in the journal.
-func compare(ctx context.Context, src source, dst journal.Log) error {
+func compare(ctx context.Context, src Source, dst journal.Log) error {
 	if dst.Next() == 1 {
 		return nil
 	}
@@ -167,7 +146,7 @@ func compare(ctx context.Context, src source, dst journal.Log) error {
 }
 
 // records are those of a log from a sequence on.
-func records(log source, from uint64) iter.Seq2[journal.Record, error] {
+func records(log Source, from uint64) iter.Seq2[journal.Record, error] {
 	return func(yield func(journal.Record, error) bool) {
 		err := log.Read(from, func(r journal.Record) error {
 			if !yield(r, nil) {
@@ -183,7 +162,7 @@ func records(log source, from uint64) iter.Seq2[journal.Record, error] {
 
 // transfer appends what the copy lacks. Records of one time are those of one batch,
 // or of several, and go into one as far as that may grow.
-func transfer(ctx context.Context, src source, dst journal.Log) error {
+func transfer(ctx context.Context, src Source, dst journal.Log) error {
 	var payloads [][]byte
 	var at int64
 	size := 0

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/journal"
-	"github.com/mbp-market/mbp/engine/journal/file"
 )
 
 // check is one of the things that `mbp fsck` looks at. run fills what it found, and
@@ -29,7 +29,11 @@ type check struct {
 // checks are all of them, in their order. The first decides whether there is
 // anything to look at for the others.
 func (f *fsck) checks() []check {
-	all := []check{{"journal", checkJournal}, {"ledger", checkLedger}, {"snapshot", checkSnapshots}}
+	all := []check{{"journal", checkJournal}, {"ledger", checkLedger}}
+	if f.data == "" { // a database alone
+		return all
+	}
+	all = append(all, check{"snapshot", checkSnapshots})
 	if f.audit {
 		all = append(all, check{"audit", checkAudit})
 	}
@@ -94,7 +98,7 @@ type fsck struct {
 	place
 	audit  bool
 	asJSON bool
-	log    *file.Reader
+	log    reader // nil: it cannot be opened
 	meter  *meter
 	folded map[engine.Seq]engine.Digest // hashes of the state by checkLedger, where a snapshot is; nil: it was not folded
 }
@@ -105,10 +109,11 @@ func FsckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fsck",
 		Short: "Check every byte that a data folder has to have",
-		Long: `Read a data folder and say what does not hold:
+		Long: `Read a data folder, or a journal in a database, and say what does not hold:
 
-  journal  every check value of every segment, in the archive and in the log; that
-           batches are whole, and sequences follow each other without a gap
+  journal  every check value of every segment, in the archive and in the log, or of
+           every row; that batches are whole, and sequences follow each other
+           without a gap
   ledger   the journal folded from its first decision: credits and shares are
            conserved, balances are the sum of their postings, every invariant holds
   snapshot every byte of every snapshot, and that its state is the one that the
@@ -122,32 +127,42 @@ last batch, unless a signed checkpoint covers that, because its sync may not be 
 A torn batch at the end is what a crash leaves; it is said, and no fault. The last
 answered batch, damaged, looks the same; a checkpoint that covers it tells.
 
+With --journal the first two checks read the database, up to the last commit. The
+snapshots and the audit tree of a server lie in its data folder: name that with
+--data, and they are compared with the database.
+
 Damage is reported with file, offset and sequence. mbp replay --verify decides every
 command again, too. docs/spec/durability.md says what the journal promises.
 
 Exit codes: 0 all of it holds, 1 it does not, or a check could not look, 2 wrong
 usage or no journal there.`,
-		Example: "  mbp fsck --data mbp-data\n  mbp fsck --data mbp-data --archive /mnt/cold --json | jq .ok",
+		Example: "  mbp fsck --data mbp-data\n  mbp fsck --data mbp-data --archive /mnt/cold --json | jq .ok\n  mbp fsck --journal postgres://mbp@db.example/mbp --data mbp-data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			var err error
+			if f.data, err = table.Folder(cmd, f.journal, f.data); err != nil {
+				return err
+			}
 			f.meter = newMeter(cmd.ErrOrStderr())
 			return f.run(ctx, cmd.OutOrStdout())
 		},
 	}
-	f.bind(cmd.Flags())
+	f.bind(cmd)
 	cmd.Flags().BoolVar(&f.audit, "audit", true, "check the audit tree; false for a server that keeps none")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (f *fsck) run(ctx context.Context, stdout io.Writer) error {
-	var err error
-	f.log, _, err = f.open(f.meter.progress)
+func (f *fsck) run(ctx context.Context, stdout io.Writer) (err error) {
+	f.log, err = f.open(f.meter.progress)
 	var corrupt *journal.CorruptError
 	if err != nil && !errors.As(err, &corrupt) {
 		return err
+	}
+	if f.log != nil {
+		defer func() { err = errors.Join(err, f.log.Close()) }()
 	}
 	var all []*finding
 	broken := ""
@@ -217,7 +232,7 @@ func (f *fsck) tell(w io.Writer, all []*finding) error {
 		f.print(w, all)
 	}
 	if bad > 0 {
-		return exit.Error{Code: exit.Rejected, Err: fmt.Errorf("%s: %d of %d checks do not hold", f.data, bad, len(all))}
+		return exit.Error{Code: exit.Rejected, Err: fmt.Errorf("%s: %d of %d checks do not hold", f.name(), bad, len(all))}
 	}
 	return nil
 }

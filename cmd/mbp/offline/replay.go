@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
+	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine/replay"
 )
 
@@ -20,17 +21,8 @@ import (
 type again struct {
 	replay.Options
 	place
-	journal string // a database; empty: place
-	want    string
-	asJSON  bool
-}
-
-func (x *again) source() (source, func() error, error) {
-	if x.journal != "" {
-		return openSource(x.journal)
-	}
-	log, _, err := x.open(nil)
-	return log, func() error { return nil }, err
+	want   string
+	asJSON bool
 }
 
 // ReplayCommand folds a journal again.
@@ -39,8 +31,8 @@ func ReplayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Fold a journal again, and decide it again",
-		Long: `Read the journal of a data folder from its first decision, fold it, check the
-ledger and every invariant, and print the hash of the state and the digest of all
+		Long: `Read the journal of a data folder, or of a database, from its first decision, fold
+it, check the ledger and every invariant, and print the hash of the state and the digest of all
 records. Nothing is written. Beside a running server, what is read ends before the
 last batch, unless a signed checkpoint covers that: its sync may not be over.
 
@@ -59,13 +51,16 @@ Exit codes: 0 all of it holds, 1 it does not, 2 wrong usage or no journal there.
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			var err error
+			if x.data, err = table.Folder(cmd, x.journal, x.data); err != nil {
+				return err
+			}
 			x.Progress = func(done, total uint64) { fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d decisions\n", done, total) }
 			return x.run(ctx, cmd.OutOrStdout())
 		},
 	}
+	x.bind(cmd)
 	f := cmd.Flags()
-	x.bind(f)
-	f.StringVar(&x.journal, "journal", "", "`URL` of the PostgreSQL database that holds the journal; the data folder is not looked at then")
 	f.BoolVar(&x.Verify, "verify", false, "decide every command again and compare")
 	f.StringVar(&x.want, "records", "", "the `digest` that all records must have together")
 	f.BoolVar(&x.asJSON, "json", false, "print the result as JSON")
@@ -78,11 +73,11 @@ func (x *again) run(ctx context.Context, stdout io.Writer) (err error) {
 			return exit.BadUsage(err)
 		}
 	}
-	log, end, err := x.source()
+	log, err := x.open(nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, end()) }()
+	defer func() { err = errors.Join(err, log.Close()) }()
 	out, err := replay.Run(ctx, log, x.Options)
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)

@@ -234,7 +234,7 @@ FROM mbp.lease`, int64(seen.seq)).Scan(&s.epoch, &next, &left, &first, &last, &c
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next, l.first = uint64(next), uint64(first)
+	l.next, l.first, l.leased = uint64(next), uint64(first), s.left > 0
 	return s, nil
 }
 

@@ -155,6 +155,7 @@ type Log struct {
 	first  uint64
 	next   uint64
 	seen   mark // the newest row that somebody has read or appended
+	leased bool // whether somebody held the lease at the last look
 	closed bool
 }
 
@@ -235,6 +236,13 @@ func (l *Log) First() uint64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.first
+}
+
+// Held reports whether a process, this one or another, held the lease at the last look.
+func (l *Log) Held() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.leased
 }
 
 func (l *Log) isClosed() bool {
