@@ -46,6 +46,7 @@ const (
 	NotFound           Code = 30 // nothing of that name or sequence to act on
 	Draining           Code = 31 // orders or payouts of the market are still being worked off
 	MarketChanged      Code = 32 // the market's prices or books are not those of the sequence that the order is pinned to
+	NotEligible        Code = 33 // the account may not trade this market, by the groups that it is in
 )
 
 var codeNames = []string{
@@ -55,6 +56,7 @@ var codeNames = []string{
 	"same_approver", "template_bounds", "limit_reached", "last_admin", "frozen",
 	"order_not_found", "post_only_takes", "self_trades", "position_limit", "interest_limit",
 	"cooling_down", "account_limited", "read_only", "void_window_exceeded", "not_found", "draining", "market_changed",
+	"not_eligible",
 }
 
 // String returns the stable word of the code.

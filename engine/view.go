@@ -22,6 +22,7 @@ type Market struct {
 	Proposal  *Proposal      `json:"proposal,omitempty"`
 	Outcome   *Outcome       `json:"outcome"` // once it pays by one
 	Ending    Ending         `json:"ending,omitempty"`
+	Limited   bool           `json:"limited,omitempty"` // to the accounts of some groups
 
 	Clarifications []Clarification `json:"clarifications,omitempty"` // in order; their texts are the edge's to tell
 }
@@ -74,6 +75,21 @@ type Account struct {
 	Reserved  Micros     `json:"reserved_micros"` // for open orders
 	Limited   *Time      `json:"limited_until,omitempty"`
 	Positions []Position `json:"positions"`
+}
+
+// MarketGroups is who may trade a market.
+type MarketGroups struct {
+	Market MarketID `json:"market"`
+	Allow  []string `json:"allow_groups"` // empty: everybody
+	Deny   []string `json:"deny_groups"`
+}
+
+// AccountGroups is what groups an account is in.
+type AccountGroups struct {
+	Account AccountID `json:"account"`
+	Given   []string  `json:"given"`            // by an operator
+	Told    []string  `json:"told"`             // by the identity provider
+	ToldAt  Time      `json:"told_at,omitzero"` // when it last did
 }
 
 // Position is a holding of shares.

@@ -691,6 +691,49 @@ func (x *ChangeClose) fields(c *wire.Codec) {
 }
 
 // Type implements Command.
+func (*OpenMarketFor) Type() string { return "open_market_for" }
+
+func (*OpenMarketFor) commandKind() uint8 { return 60 }
+
+func (x *OpenMarketFor) fields(c *wire.Codec) {
+	x.Market.fields(c)
+	for i := range wire.List(c, &x.Allow, 16) {
+		c.Text(&x.Allow[i], 64)
+	}
+	for i := range wire.List(c, &x.Deny, 16) {
+		c.Text(&x.Deny[i], 64)
+	}
+}
+
+// Type implements Command.
+func (*SetMarketGroups) Type() string { return "set_market_groups" }
+
+func (*SetMarketGroups) commandKind() uint8 { return 61 }
+
+func (x *SetMarketGroups) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	for i := range wire.List(c, &x.Allow, 16) {
+		c.Text(&x.Allow[i], 64)
+	}
+	for i := range wire.List(c, &x.Deny, 16) {
+		c.Text(&x.Deny[i], 64)
+	}
+}
+
+// Type implements Command.
+func (*SetAccountGroups) Type() string { return "set_account_groups" }
+
+func (*SetAccountGroups) commandKind() uint8 { return 62 }
+
+func (x *SetAccountGroups) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+	for i := range wire.List(c, &x.Groups, 256) {
+		c.Text(&x.Groups[i], 64)
+	}
+	wire.Signed(c, &x.ToldAt)
+}
+
+// Type implements Command.
 func (*AllowText) Type() string { return "allow_text" }
 
 func (*AllowText) commandKind() uint8 { return 70 }
@@ -812,6 +855,12 @@ func newCommand(kind uint8) Command {
 		return &SetDeadlines{}
 	case 48:
 		return &ChangeClose{}
+	case 60:
+		return &OpenMarketFor{}
+	case 61:
+		return &SetMarketGroups{}
+	case 62:
+		return &SetAccountGroups{}
 	case 70:
 		return &AllowText{}
 	case 71:
@@ -866,6 +915,9 @@ func commandTypes() []string {
 		"note_refusals",
 		"set_deadlines",
 		"change_close",
+		"open_market_for",
+		"set_market_groups",
+		"set_account_groups",
 		"allow_text",
 		"clarify_market",
 		"note_decision",
@@ -1758,6 +1810,45 @@ func (x *CloseChanged) fields(c *wire.Codec) {
 }
 
 // Type implements Event.
+func (*MarketGroupsSet) Type() string { return "market_groups_set" }
+
+func (*MarketGroupsSet) eventKind() uint8 { return 60 }
+
+func (x *MarketGroupsSet) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	for i := range wire.List(c, &x.Allow, 16) {
+		c.Text(&x.Allow[i], 64)
+	}
+	for i := range wire.List(c, &x.Deny, 16) {
+		c.Text(&x.Deny[i], 64)
+	}
+	c.Flag(&x.Sift)
+}
+
+// Type implements Event.
+func (*MarketSifted) Type() string { return "market_sifted" }
+
+func (*MarketSifted) eventKind() uint8 { return 61 }
+
+func (x *MarketSifted) fields(c *wire.Codec) {
+	wire.Num(c, &x.Market)
+	wire.Num(c, &x.Next)
+}
+
+// Type implements Event.
+func (*AccountGroupsSet) Type() string { return "account_groups_set" }
+
+func (*AccountGroupsSet) eventKind() uint8 { return 62 }
+
+func (x *AccountGroupsSet) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+	for i := range wire.List(c, &x.Groups, 256) {
+		c.Text(&x.Groups[i], 64)
+	}
+	wire.Signed(c, &x.ToldAt)
+}
+
+// Type implements Event.
 func (*TextsAllowed) Type() string { return "texts_allowed" }
 
 func (*TextsAllowed) eventKind() uint8 { return 70 }
@@ -1871,6 +1962,12 @@ func newEvent(kind uint8) Event {
 		return &DeadlinesSet{}
 	case 48:
 		return &CloseChanged{}
+	case 60:
+		return &MarketGroupsSet{}
+	case 61:
+		return &MarketSifted{}
+	case 62:
+		return &AccountGroupsSet{}
 	case 70:
 		return &TextsAllowed{}
 	case 71:
@@ -1919,6 +2016,9 @@ func eventTypes() []string {
 		"cooled",
 		"deadlines_set",
 		"close_changed",
+		"market_groups_set",
+		"market_sifted",
+		"account_groups_set",
 		"texts_allowed",
 		"market_clarified",
 		"decision_noted",

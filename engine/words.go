@@ -11,9 +11,10 @@ const (
 	ByEnd       Reason = 4 // the market closed or ended
 	ByAmendment Reason = 5 // replaced
 	BySelfTrade Reason = 6 // met an order of its own account
+	ByGroups    Reason = 7 // its account may not trade the market any more
 )
 
-var reasonNames = []string{"", "owner", "expiry", "pause", "end", "amendment", "self_trade"}
+var reasonNames = []string{"", "owner", "expiry", "pause", "end", "amendment", "self_trade", "groups"}
 
 // MarshalText writes the stable word.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(name(reasonNames, int(r))), nil }

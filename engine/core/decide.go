@@ -136,6 +136,10 @@ func (s *State) dispatchMarket(d *engine.Decision, c engine.Command) {
 	switch x := c.(type) {
 	case *engine.OpenMarket:
 		s.openMarket(d, x)
+	case *engine.OpenMarketFor:
+		s.openMarketFor(d, x)
+	case *engine.SetMarketGroups:
+		s.setMarketGroups(d, x)
 	case *engine.ActivateMarket:
 		s.activate(d, x)
 	case *engine.PauseMarket:
@@ -179,6 +183,8 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.revokeKey(d, x)
 	case *engine.OpenAccount:
 		s.openAccount(d)
+	case *engine.SetAccountGroups:
+		s.setAccountGroups(d, x)
 	case *engine.GrantCredits:
 		s.grant(d, x)
 	case *engine.SetPolicy:

@@ -26,6 +26,7 @@ func (s *State) Excerpt(x *engine.PlaceOrder, now engine.Time) *Excerpt {
 	if m == nil {
 		return e
 	}
+	e.state.barred = x.Account != 0 && !s.f.Admits(m, x.Account)
 	e.state.f.Markets = []*fold.Market{{
 		ID: 1, Template: m.Template, Kind: m.Kind, State: m.State, CloseAt: m.CloseAt, Moved: m.Moved, Cooling: m.Cooling, Drain: m.Drain,
 		Books: make([]book.Book, len(m.Books)), Balance: ledger.PoolsOf(m.Balance), Prices: append([]engine.Price(nil), m.Prices...),
@@ -51,8 +52,8 @@ func (s *State) Excerpt(x *engine.PlaceOrder, now engine.Time) *Excerpt {
 // Seq returns the sequence of the state that it was cut out of.
 func (e *Excerpt) Seq() engine.Seq { return e.state.f.Seq }
 
-// Quote is State.Quote of the order that the excerpt was made for, by nobody in
-// particular: at that state, and at that time.
+// Quote is State.Quote of the order that the excerpt was made for: at that state, and
+// at that time. Of its account the groups count and nothing else.
 func (e *Excerpt) Quote(x *engine.PlaceOrder) (engine.OrderFilled, engine.OrderRested, engine.Code, string) {
 	y := *x
 	y.Account, y.Market = 0, min(x.Market, 1)

@@ -23,6 +23,7 @@ type State struct {
 
 	cut      bool         // it is an Excerpt's,
 	opposite []book.Order // and these are the only orders it has
+	barred   bool         // whom it was made for may not trade the market
 }
 
 // ErrFold wraps every error of Evolve: the decision does not follow from the

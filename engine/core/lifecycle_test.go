@@ -85,6 +85,7 @@ func acts(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.ReopenMarket{Market: 1},
 		&engine.CloseMarket{Market: 1},
 		&engine.ChangeClose{Market: 1, CloseAt: 1 << 60},
+		&engine.SetMarketGroups{Market: 1, Deny: []string{"board"}},
 		&engine.ReportFact{Market: 1, Outcome: engine.Yes, ObservedAt: now, EvidenceURI: uri, RuleSHA256: sum, FactsSHA256: sum},
 		&engine.ProposeResolution{Market: 1, Outcome: engine.Yes, EvidenceURI: uri, EvidenceSHA256: sum},
 		&engine.ApproveResolution{Market: 1},

@@ -18,6 +18,7 @@ var allowed = map[string][]engine.MarketState{
 	"resume_market":      {engine.Paused},
 	"reopen_market":      {engine.Frozen},
 	"change_close":       {engine.Draft, engine.Open, engine.Paused, engine.Frozen},
+	"set_market_groups":  {engine.Draft, engine.Open, engine.Paused, engine.Frozen},
 	"close_market":       {engine.Open, engine.Paused, engine.Frozen},
 	"report_fact":        {engine.Open, engine.Paused, engine.Frozen, engine.Closed},
 	"propose_resolution": {engine.Open, engine.Paused, engine.Frozen, engine.Closed, engine.Disputed},

@@ -186,6 +186,8 @@ func (s *State) tradable(now engine.Time, m *fold.Market, a engine.AccountID) (e
 		return engine.ReadOnly, ""
 	case a != 0 && now < s.f.Account(a).Limited:
 		return engine.AccountLimited, ""
+	case s.barred || a != 0 && !s.f.Admits(m, a):
+		return engine.NotEligible, ""
 	case m.State == engine.Frozen:
 		return engine.MarketFrozen, ""
 	case m.State == engine.Closed || m.State == engine.Open && m.CloseAt != 0 && now >= m.CloseAt:

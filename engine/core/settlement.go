@@ -14,6 +14,8 @@ func (s *State) settle(d *engine.Decision, x *engine.SettleMarket) {
 		d.Reject(engine.MarketNotFound, "")
 	case d.Principal != engine.System || m.Drain == 0 && m.State != engine.Settling:
 		d.Reject(engine.WrongState, "")
+	case m.Drain == engine.ByGroups:
+		s.sifted(d, m)
 	case m.Drain != 0:
 		d.Add(s.drained(m))
 	case m.End.Phase == engine.PhaseRewind:

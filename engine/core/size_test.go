@@ -62,6 +62,12 @@ func carries(c engine.Command) []event {
 		return of(&engine.CreditsGranted{})
 	case *engine.OpenMarket:
 		return of(&engine.MarketOpened{})
+	case *engine.OpenMarketFor:
+		return of(&engine.MarketOpened{}, &engine.MarketGroupsSet{})
+	case *engine.SetMarketGroups:
+		return of(&engine.MarketGroupsSet{})
+	case *engine.SetAccountGroups:
+		return of(&engine.AccountGroupsSet{}, &engine.OrdersClosed{})
 	case *engine.ActivateMarket, *engine.PauseMarket, *engine.ResumeMarket, *engine.ReopenMarket, *engine.CloseMarket:
 		return of(&engine.MarketStateChanged{})
 	case *engine.ChangeClose:
@@ -83,7 +89,7 @@ func carries(c engine.Command) []event {
 	case *engine.Tick:
 		return append(end, of(&engine.OrdersClosed{}, &engine.MarketStateChanged{}, &engine.SLABreached{})...)
 	case *engine.SettleMarket:
-		return of(&engine.OrdersClosed{}, &engine.SettlementStepped{}, &engine.MarketStateChanged{})
+		return of(&engine.OrdersClosed{}, &engine.SettlementStepped{}, &engine.MarketStateChanged{}, &engine.MarketSifted{})
 	case *engine.ReportFact:
 		return append(end, event{&engine.FactReported{}, 1}, event{&engine.ResolutionProposed{}, 1}, event{&engine.MarketStateChanged{}, 2})
 	case *engine.ProposeResolution:

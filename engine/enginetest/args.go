@@ -73,6 +73,14 @@ func (a *args) flag(word string) bool {
 	return false
 }
 
+// words reads names with commas between them; none without the argument.
+func (a *args) words(k string) []string {
+	if v := a.text(k, ""); v != "" {
+		return strings.Split(v, ",")
+	}
+	return nil
+}
+
 func (a *args) text(k, otherwise string) string {
 	a.used[k] = true
 	if v, ok := a.named[k]; ok {

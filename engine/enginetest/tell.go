@@ -96,7 +96,7 @@ func (w *world) rejected(prefix string, code engine.Code, detail string) {
 
 func (w *world) events(d *engine.Decision, events []engine.Event) {
 	for _, e := range events {
-		if !w.traded(e) && !w.lived(d, e) {
+		if !w.traded(e) && !w.grouped(e) && !w.lived(d, e) {
 			w.ended(d, e)
 		}
 	}
@@ -244,6 +244,38 @@ func (w *world) lived(d *engine.Decision, e engine.Event) bool {
 		return false
 	}
 	return true
+}
+
+// grouped tells who may trade what.
+func (w *world) grouped(e engine.Event) bool {
+	switch x := e.(type) {
+	case *engine.MarketGroupsSet:
+		sift := ""
+		if x.Sift {
+			sift = ", orders of others are cancelled"
+		}
+		w.say("%s is for %s but %s%s", w.where(x.Market), names(x.Allow, "everybody"), names(x.Deny, "nobody"), sift)
+	case *engine.MarketSifted:
+		if x.Next == 0 {
+			w.say("%s has no order of others any more", w.where(x.Market))
+		}
+	case *engine.AccountGroupsSet:
+		source := ""
+		if x.ToldAt != 0 {
+			source = ", the provider says"
+		}
+		w.say("%s is in %s%s", w.who(x.Account), names(x.Groups, "no group"), source)
+	default:
+		return false
+	}
+	return true
+}
+
+func names(groups []string, none string) string {
+	if len(groups) == 0 {
+		return none
+	}
+	return strings.Join(groups, ", ")
 }
 
 // finding is a truth, or how a market without one is cancelled.

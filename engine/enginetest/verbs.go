@@ -76,6 +76,7 @@ func (w *world) openMarket(a *args, _ []string) error {
 		x.Template += "@1.0.0"
 	}
 	x.Outcomes = labels(a.text("outcomes", ""))
+	allow, deny := a.words("allow"), a.words("deny")
 	if prices := a.text("prices", ""); prices != "" {
 		for _, p := range strings.Split(prices, ",") {
 			x.Prices = append(x.Prices, engine.Price(a.decimal(p)))
@@ -86,7 +87,11 @@ func (w *world) openMarket(a *args, _ []string) error {
 	}
 	next := engine.MarketID(w.state.MarketCount() + 1)
 	w.titles[next] = name
-	if err := w.do("operator", x); err != nil {
+	var c engine.Command = x
+	if len(allow)+len(deny) > 0 {
+		c = &engine.OpenMarketFor{Market: *x, Allow: allow, Deny: deny}
+	}
+	if err := w.do("operator", c); err != nil {
 		return err
 	}
 	if w.state.MarketCount() == int(next) {
@@ -331,6 +336,11 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 		return &engine.ReopenMarket{Market: a.market()}, a.text("by", "operator")
 	case "activate":
 		return &engine.ActivateMarket{Market: a.market()}, a.text("by", "operator")
+	case "groups":
+		x := &engine.SetAccountGroups{Account: a.account("of"), Groups: a.words("are"), ToldAt: a.at("told")}
+		return x, a.text("by", "operator")
+	case "market-groups":
+		return &engine.SetMarketGroups{Market: a.market(), Allow: a.words("allow"), Deny: a.words("deny")}, a.text("by", "operator")
 	case "close":
 		return &engine.CloseMarket{Market: a.market()}, a.text("by", "operator")
 	case "mode":

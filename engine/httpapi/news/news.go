@@ -138,6 +138,8 @@ func Of(d *engine.Decision) (n News) {
 			add(&n.Quotes, x.Market)
 		case *engine.MarketOpened:
 			add(&n.Markets, x.Market)
+		case *engine.MarketGroupsSet:
+			add(&n.Markets, x.Market)
 		case *engine.CloseChanged:
 			add(&n.Markets, x.Market)
 		case *engine.MarketStateChanged:

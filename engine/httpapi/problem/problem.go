@@ -107,6 +107,7 @@ var kinds = []Kind{
 	{engine.VoidWindowExceeded.String(), http.StatusUnprocessableEntity, "The effective time is before what the market remembers"},
 	{engine.Draining.String(), http.StatusConflict, "The market's orders are still being worked off"},
 	{engine.MarketChanged.String(), http.StatusConflict, "The market is not as it was quoted"},
+	{engine.NotEligible.String(), http.StatusForbidden, "The account may not trade this market"},
 }
 
 // KindOf looks a code up; one that the table does not know is an internal error.

@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 3
+const DumpVersion = 4
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -114,6 +114,7 @@ func (c coder) state() {
 	c.templates()
 	c.keys()
 	dump.List(c.Codec, &s.Accounts, math.MaxInt32, c.account)
+	s.Roster.Code(c.Codec)
 	s.Ledger.Code(c.Codec)
 	if c.Err != nil {
 		return

@@ -121,6 +121,8 @@ func (c coder) market(m *Market) {
 	c.Flag(&m.Proposal.Reported)
 	c.people(&m.Disputes)
 	num(c, &m.Drain)
+	m.Gate.Code(c.Codec)
+	num(c, &m.Sift)
 	c.ending(m)
 	if c.Decoding {
 		c.fits(m)

@@ -220,7 +220,7 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 	case *engine.PersonErased:
 		return true, s.personErased(d, x)
 	default:
-		return false, nil
+		return s.groupsEvent(e)
 	}
 	return true, nil
 }
@@ -348,7 +348,7 @@ func (s *State) stateChanged(d *engine.Decision, m *Market, x *engine.MarketStat
 		return err
 	}
 	if x.Drain {
-		m.Drain = drainReason(x.To)
+		m.Drain, m.Sift = drainReason(x.To), 0
 	}
 	if x.Drain || x.To == engine.Settling {
 		s.owes(m)

@@ -136,10 +136,7 @@ func (s *State) ordersClosed(d *engine.Decision, x *engine.OrdersClosed) error {
 			return fmt.Errorf("order %s has more shares than the decision says", c.Order)
 		}
 		if m.Drain != 0 && m.Resting() == 0 {
-			m.Drain = 0
-			if m.State != engine.Settling {
-				s.finished(m)
-			}
+			s.drained(m)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
 	"github.com/mbp-market/mbp/engine/internal/ledger"
+	"github.com/mbp-market/mbp/engine/internal/member"
 	"github.com/mbp-market/mbp/engine/internal/posting"
 	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
@@ -38,6 +39,7 @@ type State struct {
 	Keys        map[engine.Digest]*engine.Key
 	Added       []engine.Digest // keys ever added, in order, each once; revoked ones too
 	Accounts    []Account
+	Roster      *member.Roster // which groups accounts are in
 	Markets     []*Market
 	Ledger      *ledger.Ledger
 	Held        Funds // of all markets
@@ -117,6 +119,8 @@ type Market struct {
 	Disputes []string      // principals that disputed its proposals, in order
 	Drain    engine.Reason // why its orders are being cancelled; 0: they are not
 	End      ending
+	Gate     member.Gate      // whom its groups let trade
+	Sift     engine.AccountID // while orders are being cancelled by groups: the next account to look at
 }
 
 // claim is what a provider of liquidity earned of the fees.
@@ -192,7 +196,7 @@ func (s *State) post(d *engine.Decision, m *Market) error {
 func New() *State {
 	return &State{
 		Version: 1,
-		Keys:    map[engine.Digest]*engine.Key{}, Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
+		Keys:    map[engine.Digest]*engine.Key{}, Roster: member.New(), Ledger: ledger.New(), Orders: book.NewStore(), Due: due.New(),
 		// All moderations are of one owner, so both of their limits are one.
 		Moderations: recent.New[engine.Seq, *engine.Moderated](MaxModerations, MaxModerations), Abuses: recent.New[engine.Seq, bool](MaxAbuses, MaxAbusesOfMarket),
 		Repeats: repeat.New(int64(RepeatWindow), RepeatLimit),

@@ -65,7 +65,7 @@ func At(s *fold.State, id engine.MarketID, now engine.Time) (Glance, bool) {
 	v := engine.Market{
 		Market: m.ID, Template: m.Template.Name(), Title: m.Title, Kind: m.Kind, State: m.State, Creator: m.Creator,
 		Liquidity: m.Balance.Units(), Min: m.Min, Max: m.Max, Interest: m.Balance.Collateral(), Fees: m.Balance.Fees(),
-		Volume: m.Volume, Trades: m.Trades, Orders: int64(m.Resting()), CloseAt: when(m.CloseAt), Ending: m.End.How,
+		Volume: m.Volume, Trades: m.Trades, Orders: int64(m.Resting()), CloseAt: when(m.CloseAt), Ending: m.End.How, Limited: !m.Gate.Open(),
 	}
 	if now < m.Cooling {
 		v.CoolUntil = when(m.Cooling)

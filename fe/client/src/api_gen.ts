@@ -61,7 +61,7 @@ export type Principal = string;
 
 export type MarketState = "open" | "paused" | "proposed" | "settling" | "resolved" | "draft" | "frozen" | "closed" | "disputed" | "canceled";
 
-export type Code = "ok" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "not_found" | "draining" | "market_changed";
+export type Code = "ok" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "not_found" | "draining" | "market_changed" | "not_eligible";
 
 /** RFC 9457; type is urn:mbp:problem:<code> */
 export type Problem = {
@@ -69,7 +69,7 @@ export type Problem = {
   title: string;
   status: number;
   detail?: string;
-  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "pii_suspected" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
+  code: "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "pii_suspected" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed" | "not_eligible";
   seq?: Seq;
   /** where the decision that refused can be read */
   instance?: string;
@@ -507,6 +507,8 @@ export type Market = {
   outcome: Outcome | null;
   /** how it pays */
   ending?: "outcome" | "void" | "price" | "refund";
+  /** not everybody may trade it; see not_eligible */
+  limited?: boolean;
   /** what was added to the title, in order */
   clarifications?: Clarification[];
 };
@@ -668,7 +670,7 @@ export type PastOrder = {
    * filled: all of it; done: what could trade at once has; the others: why what was left went out of the
    * book
    */
-  end: "filled" | "done" | "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade";
+  end: "filled" | "done" | "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade" | "groups";
 };
 
 export type Portfolio = {
@@ -776,7 +778,7 @@ export type Decision = {
   detail?: string;
   principal: Principal;
   command: {
-    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "grant_credits" | "open_market" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "allow_text" | "clarify_market" | "note_decision" | "erase_person" | "malformed";
+    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "set_account_groups" | "grant_credits" | "open_market" | "open_market_for" | "set_market_groups" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "allow_text" | "clarify_market" | "note_decision" | "erase_person" | "malformed";
     [member: string]: unknown;
   };
   events: Event[];
@@ -789,7 +791,7 @@ export type Decision = {
   }[];
 };
 
-export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "credits_granted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded" | "texts_allowed" | "market_clarified" | "decision_noted" | "person_erased"; [member: string]: unknown }) & { type: string };
+export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade" | "groups"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "account_groups_set" | "credits_granted" | "market_groups_set" | "market_sifted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded" | "texts_allowed" | "market_clarified" | "decision_noted" | "person_erased"; [member: string]: unknown }) & { type: string };
 
 export type OrderFilled = {
   type: "order_filled";
@@ -933,7 +935,7 @@ export type PanelConfig = {
 };
 
 /** The stable codes of a refusal. */
-export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "pii_suspected" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed";
+export type ProblemCode = "malformed" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "behind" | "idempotency_conflict" | "too_large" | "unsupported_media_type" | "pii_suspected" | "overloaded" | "too_many_streams" | "too_many_requests" | "not_leader" | "failed" | "provider_unavailable" | "internal" | "invalid_command" | "account_not_found" | "market_not_found" | "template_not_found" | "key_not_found" | "already_exists" | "insufficient_funds" | "insufficient_shares" | "rate_limited" | "market_not_open" | "market_closed" | "price_limit" | "fok_unfilled" | "too_small" | "wrong_state" | "same_approver" | "template_bounds" | "limit_reached" | "last_admin" | "frozen" | "order_not_found" | "post_only_takes" | "self_trades" | "position_limit" | "interest_limit" | "cooling_down" | "account_limited" | "read_only" | "void_window_exceeded" | "draining" | "market_changed" | "not_eligible";
 
 /** What each operation takes and answers. */
 export interface Operations {

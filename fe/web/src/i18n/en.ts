@@ -233,6 +233,7 @@ export const en = {
   "problem.read_only": "Nothing can be traded for now.",
   "problem.void_window_exceeded": "The market does not remember that far back.",
   "problem.draining": "The market is still working off its orders. Try again shortly.",
+  "problem.not_eligible": "This market is not open to your account.",
   "problem.market_changed": "The market has changed since it was quoted. Look at the new quote.",
   "problem.idempotency_conflict": "This request was already used for another order.",
   "problem.unauthenticated": "The key is not valid.",

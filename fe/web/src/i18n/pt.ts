@@ -235,6 +235,7 @@ export const pt: Record<MessageKey, string> = {
   "problem.read_only": "Por ora nada pode ser negociado.",
   "problem.void_window_exceeded": "O mercado não se lembra de tão longe.",
   "problem.draining": "O mercado ainda está processando as suas ordens. Tente de novo em instantes.",
+  "problem.not_eligible": "Este mercado não está aberto à sua conta.",
   "problem.market_changed": "O mercado mudou desde a cotação. Veja a nova cotação.",
   "problem.idempotency_conflict": "Este pedido já foi usado para outra ordem.",
   "problem.unauthenticated": "A chave não é válida.",
