@@ -96,6 +96,9 @@ func (c *Config) identityFaults(fault func(bad bool, format string, args ...any)
 // identity is who gets in but by API key.
 func (p *platform) identity() (httpapi.Identity, error) {
 	out := httpapi.Identity{Secure: p.cfg.secure()}
+	if p.cfg.Journal == "" { // servers that share a journal do not share the folder
+		out.Persons = p.texts
+	}
 	var err error
 	if out.Issuer, err = p.cfg.provider(); err != nil || out.Issuer == nil {
 		return out, err

@@ -36,6 +36,7 @@ import (
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/engine/snapshot"
+	"github.com/mbp-market/mbp/engine/texts"
 	"github.com/mbp-market/mbp/fe"
 	"github.com/mbp-market/mbp/schemas"
 )
@@ -55,6 +56,7 @@ type platform struct {
 
 	source   *source
 	pipeline *cdc.Pipeline
+	texts    *texts.Store
 	api      *httpapi.API
 	server   *http.Server
 	conns    int // most connections at once
@@ -143,12 +145,15 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.texts, err = texts.Open(file.OS{}, filepath.Join(p.cfg.Data, textsFolder)); err != nil {
+		return err
+	}
 	who, err := p.identity()
 	if err != nil {
 		return err
 	}
 	p.api, err = httpapi.New(httpapi.Config{
-		Identity:  who,
+		Identity: who, Texts: p.texts,
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
@@ -379,8 +384,16 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
+// textsFolder is the store that can forget, in the data folder.
+const textsFolder = "texts"
+
 // close ends the journal; it is the last thing that ends.
 func (p *platform) close() {
+	if p.texts != nil {
+		if err := p.texts.Close(); err != nil {
+			p.log.Error("close the store of texts", "err", err)
+		}
+	}
 	if p.tree != nil {
 		if err := p.tree.Close(); err != nil {
 			p.log.Error("close the audit tree", "err", err)

@@ -7,6 +7,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
 // Audit is what the edge needs of the audit tree.
@@ -65,7 +66,7 @@ func (a *API) checkpoint(c *call) (any, error) {
 }
 
 func (a *API) proof(c *call) (any, error) {
-	var seq seqText
+	var seq wire.Seq
 	c.ID("seq", &seq)
 	if err := c.End(); err != nil {
 		return nil, err

@@ -60,6 +60,8 @@ var bodies = []body{
 		"prices_micros", `[400000,600000]`, "min", `0`, "max", `0`,
 	), optional: "outcomes prices_micros min max"},
 	{path: "/v1/markets/mkt_1/activate"},
+	{path: "/v1/markets/mkt_1/clarifications", members: set("text", `"what it means"`)},
+	{path: "/v1/decisions/5/notes", members: set("text", `"why it was"`)},
 	{path: "/v1/markets/mkt_1/pause", members: set("cancel_orders", `true`), optional: "cancel_orders"},
 	{path: "/v1/markets/mkt_1/resume"},
 	{path: "/v1/markets/mkt_1/reopen"},
@@ -154,4 +156,4 @@ func group(value string) map[string]string {
 }
 
 // templated puts the parameters of the routes in place of the test's values.
-var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", digest[1:65], "{sha256}")
+var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")

@@ -19,6 +19,7 @@ import (
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
+	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -29,9 +30,10 @@ type call struct {
 	route         route
 	r             *http.Request
 	key           identity.Principal
-	service            // when it came
-	limited       bool // its rate refused it after all
-	*wire.Request      // the body of a mutation, the query of a read
+	service                          // when it came
+	limited       bool               // its rate refused it after all
+	allowed       []engine.Suspected // texts that a moderator lets pass
+	*wire.Request                    // the body of a mutation, the query of a read
 }
 
 // reads says what the function of the route reads.
@@ -94,10 +96,7 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 			return
 		}
 	}
-	parts := []sequencer.Request{req}
-	if c.route.several {
-		parts = divided(req)
-	}
+	parts := a.parts(c, req)
 	if !a.enter(c, len(parts)) {
 		a.fail(w, c.r, a.shed(c, problem.Undecided(sequencer.ErrOverloaded)))
 		return
@@ -115,6 +114,15 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 	if err != nil {
 		a.fail(w, c.r, problem.Undecided(err))
 		return
+	}
+	if len(c.allowed) > 0 {
+		got = got[1:] // the answer is the decision that was asked for
+	}
+	for i := range got {
+		if err := a.personal.Erased(got[i].Decision); err != nil {
+			a.fail(w, c.r, &problem.Refusal{Code: problem.Failed, Detail: "it is decided, and what is held is not erased yet; ask again with the same idempotency key", RetryAfter: time.Second, Cause: err})
+			return
+		}
 	}
 	answered := false
 	defer func() {
@@ -192,7 +200,11 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err != nil {
 		return none, err
 	}
-	if !isJSON(c.r.Header.Get("Content-Type")) {
+	if err := a.mayNote(c); err != nil {
+		return none, err
+	}
+	bare := c.r.Method == http.MethodDelete && c.r.ContentLength == 0 // not everybody sends a body with it
+	if !bare && !isJSON(c.r.Header.Get("Content-Type")) {
 		return none, &problem.Refusal{Code: problem.MediaType}
 	}
 	if c.r.URL.RawQuery != "" {
@@ -206,6 +218,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	case err != nil:
 		return none, &problem.Refusal{Code: problem.Malformed, Detail: "the body ends early", Cause: err}
 	}
+	if bare {
+		body = []byte("{}")
+	}
 	form, err := wire.ParseBody(body)
 	if err != nil {
 		return none, err
@@ -215,7 +230,10 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err := form.End(); err != nil {
 		return none, err
 	}
-	if err := screened(form.Suspects()); err != nil {
+	if err := c.screen(form.Suspects()); err != nil {
+		return none, err
+	}
+	if err := a.personal.Hold(command, c.Prose, personal.Author{Principal: c.key.Principal, Account: c.key.Account, Key: key}); err != nil {
 		return none, err
 	}
 	input, err := content(command)
@@ -228,6 +246,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 		Patience: submitTimeout,
 	}, nil
 }
+
+// mutates reports whether a request asks for a decision.
+func mutates(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
 func isJSON(contentType string) bool {
 	if contentType == "application/json" { // as nearly everybody writes it
@@ -291,7 +312,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
 	b, err := encode(doc)
 	if err != nil {
-		if r.Method == http.MethodPost {
+		if mutates(r) {
 			a.seq.CountOrchestrationError("answer")
 		}
 		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // a problem always encodes
@@ -307,7 +328,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind str
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
 	}
-	if err != nil && r.Method == http.MethodPost && errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && mutates(r) && errors.Is(err, os.ErrDeadlineExceeded) {
 		a.seq.CountOrchestrationError("answer")
 	}
 }

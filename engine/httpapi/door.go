@@ -18,14 +18,16 @@ type Identity struct {
 	Issuer *issuer.Issuer          // the house's identity provider; nil: there is none
 	Groups map[string]engine.Roles // what each of its groups may do
 	Salt   []byte                  // secret of this installation, identity.MinSalt bytes, with an Issuer
-	Secure bool                    // browsers reach this server by HTTPS alone
+	// Persons keeps what links persons with pseudonyms; nil: the salt does, for ever.
+	Persons identity.Persons
+	Secure  bool // browsers reach this server by HTTPS alone
 }
 
 // openDoor makes what says who asks.
 func (a *API) openDoor() (err error) {
 	x := a.cfg.Identity
 	sessions := session.New(x.Secure, nil)
-	cfg := identity.Config{Writer: a.seq, Groups: x.Groups, Salt: x.Salt, Sessions: sessions}
+	cfg := identity.Config{Writer: a.seq, Groups: x.Groups, Salt: x.Salt, Sessions: sessions, Persons: x.Persons}
 	if x.Issuer != nil {
 		cfg.Provider = x.Issuer
 	}

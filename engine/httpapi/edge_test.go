@@ -21,6 +21,7 @@ import (
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/engine/texts"
 	"github.com/mbp-market/mbp/obs/telemetry"
 )
 
@@ -90,6 +91,9 @@ func start(t testing.TB, o options) *edge {
 		t.Fatal(err)
 	}
 	cfg := Config{Sequencer: e.seq, Registerer: e.metrics, Gatherer: e.metrics, Logger: logger, PanelConfig: PanelConfig{Env: "test"}}
+	if cfg.Texts, err = texts.Open(file.OS{}, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
 	if o.seq != nil {
 		cfg.Sequencer = o.seq(e.seq)
 	}
@@ -232,7 +236,7 @@ func (e *edge) send(method, path, secret, body string, headers ...string) reply 
 	if secret != "" {
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}
-	if method == http.MethodPost {
+	if method != http.MethodGet {
 		e.mu.Lock()
 		e.count++
 		req.Header.Set("Idempotency-Key", fmt.Sprintf("key-%d", e.count))

@@ -37,6 +37,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/signin"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
@@ -100,6 +101,9 @@ type Config struct {
 
 	// Audit is the audit tree; nil: there is none, and its routes say so.
 	Audit Audit
+
+	// Texts is the store that can forget; nil: there is none, and texts are refused.
+	Texts personal.Texts
 
 	// Export writes the tables of /v1/exports; nil: there are none, and the route says so.
 	Export Export
@@ -167,6 +171,7 @@ type API struct {
 	drained        chan struct{} // closed by Drain
 	snapshots      snapshots
 	history        *history.History
+	personal       *personal.Keeper
 	exporting      chan struct{} // holds one for each export that is being written
 }
 
@@ -194,6 +199,7 @@ func New(cfg Config) (*API, error) {
 		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
 		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
+	a.personal = personal.New(cfg.Texts, a.seq, a.log)
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	if err := a.openDoor(); err != nil {
 		return nil, err

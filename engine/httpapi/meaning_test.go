@@ -66,6 +66,7 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.AddTemplate(x, template) }, &engine.AddTemplate{Template: template}},
 		{func(x ctx, c cl) (dec, error) { return c.OpenMarket(x, market) }, &market},
 		{func(x ctx, c cl) (dec, error) { return c.OpenMarket(x, race) }, &race},
+		{func(x ctx, c cl) (dec, error) { return c.ErasePerson(x, 77) }, &engine.ErasePerson{Account: 77}},
 		{func(x ctx, c cl) (dec, error) { return c.Activate(x, 7) }, &engine.ActivateMarket{Market: 7}},
 		{func(x ctx, c cl) (dec, error) { return c.Pause(x, 7, true) }, &engine.PauseMarket{Market: 7, CancelOrders: true}},
 		{func(x ctx, c cl) (dec, error) { return c.Resume(x, 7) }, &engine.ResumeMarket{Market: 7}},
@@ -150,6 +151,7 @@ func TestWhatTheClientSays(t *testing.T) {
 			t.Errorf("the journal has\n%s, meant was\n%s", have, want)
 		}
 	}
+	sayTexts(t, c)
 	e.quiet()
 	for _, rt := range e.api.routes() {
 		if n := e.value("http_requests_total", "route", rt.pattern(), "class", "2xx") + e.value("http_requests_total", "route", rt.pattern(), "class", "4xx"); rt.command != nil && n == 0 {
@@ -172,6 +174,7 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/templates", "id", `"A"`, "invalid_command"},
 		{"/v1/markets", "template", `"none@1.0.0"`, "template_not_found"},
 		{"/v1/markets/mkt_1/activate", "", "", "wrong_state"},
+		{"/v1/decisions/5/notes", "", "", ""},
 		{"/v1/markets/mkt_1/close-time", "close_at", `"2001-01-01T00:00:00Z"`, "invalid_command"},
 		{"/v1/markets/mkt_1/resume", "", "", "wrong_state"},
 		{"/v1/markets/mkt_1/reopen", "", "", "wrong_state"},
@@ -209,6 +212,16 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		}
 		refused[templated.Replace(c.path)] = refused[templated.Replace(c.path)] || strings.Contains(r.body, "/v1/decisions/")
 	}
+	for path, code := range map[string]string{"/v1/markets/mkt_1/clarifications": "wrong_state", "/v1/decisions/999/notes": "not_found"} {
+		if r := e.post(path, poor, `{"text":"so it is"}`); r.code(t) != code || !strings.Contains(r.body, "/v1/decisions/") {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+	refused["/v1/markets/{market}/clarifications"], refused["/v1/decisions/{seq}/notes"] = true, true
+	if r := e.send(http.MethodDelete, "/v1/accounts/acc_9/personal-data", poor, ""); r.code(t) != "account_not_found" || !strings.Contains(r.body, "/v1/decisions/") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	refused["/v1/accounts/{account}/personal-data"] = true
 	full := engine.DefaultPolicy()
 	full.MaxAccounts = 2
 	e.submit(&engine.SetPolicy{Policy: full})

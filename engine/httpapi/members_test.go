@@ -13,6 +13,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -49,6 +50,13 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"OrderFilled.properties.met.items", engine.Met{}, "", false},
 		{"Market", engine.Market{}, "", false},
 		{"Clarification", engine.Clarification{}, "", false},
+		{"PersonalData", personal.Doc{}, "", false},
+		{"PersonalData", client.PersonalData{}, "", false},
+		{"HeldText", personal.Held{}, "", false},
+		{"HeldText", client.HeldText{}, "", false},
+		{"Note", personal.Note{}, "", false},
+		{"Note", client.Note{}, "", false},
+		{"Notes", client.Notes{}, "", false},
 		{"Market.properties.proposal", engine.Proposal{}, "", false},
 		{"OutcomeState", engine.OutcomeState{}, "", false},
 		{"Account", engine.Account{}, seq, false},

@@ -325,6 +325,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	driveOrders(see, ana)
 	drivePast(see, ana)
 	driveHouse(t, e, see, ana)
+	driveTexts(see, e.admin, ana)
 	post("/v1/markets/{market}/resolution", "/v1/markets/mkt_1/resolution", bodyOf("/v1/markets/mkt_1/resolution").with("effective_at", ""))
 	post("/v1/markets/{market}/resolution/reject", "/v1/markets/mkt_1/resolution/reject", `{}`)
 	post("/v1/markets/{market}/resolution", "/v1/markets/mkt_1/resolution", bodyOf("/v1/markets/mkt_1/resolution").with("effective_at", ""))
@@ -336,6 +337,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	get("/v1/decisions/{seq}", "/v1/decisions/99999")
 	driveAudit(see, e.admin, tree)
 	driveDoor(t, c, e, see, routes, succeeded)
+	erases(see, e.admin)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/panel.json"} {
 		get(path, path)
 	}

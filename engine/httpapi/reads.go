@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
@@ -190,7 +189,9 @@ func (a *API) market(c *call) (any, error) {
 	if len(looks) == 0 {
 		return nil, &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: seq}
 	}
-	return news.Market{Seq: seq, Market: looks[0].Market()}, nil
+	doc := news.Market{Seq: seq, Market: looks[0].Market()}
+	a.personal.Tell(&doc.Market)
+	return doc, nil
 }
 
 // find reads a decision back.
@@ -205,21 +206,8 @@ func (a *API) find(seq engine.Seq) (*engine.Decision, error) {
 	return got.Decision, nil
 }
 
-// seqText is a sequence in a path.
-type seqText engine.Seq
-
-// UnmarshalText reads a decimal number without leading zeros.
-func (s *seqText) UnmarshalText(b []byte) error {
-	n, err := strconv.ParseUint(string(b), 10, 63)
-	if err != nil || n == 0 || strconv.FormatUint(n, 10) != string(b) {
-		return fmt.Errorf("%q is not a sequence", b)
-	}
-	*s = seqText(n)
-	return nil
-}
-
 func (a *API) decision(c *call) (any, error) {
-	var seq seqText
+	var seq wire.Seq
 	c.ID("seq", &seq)
 	if err := c.End(); err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ func (a *API) Run(ctx context.Context) error {
 	g.Go(func() error { a.beat(ctx); return nil })
 	g.Go(func() error { a.remember(ctx); return nil })
 	g.Go(func() error { a.release(ctx); return nil })
+	g.Go(func() error { return a.personal.Run(ctx) })
 	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
 	g.Go(func() error {
 		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })

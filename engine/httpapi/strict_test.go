@@ -11,7 +11,7 @@ import (
 )
 
 // wrong are values that no member takes.
-var wrong = []string{`1.5`, `1e3`, `-0`, `1.0`, `9223372036854775808`, `-9223372036854775809`, `true`, `{}`, `{"x":1}`, `[1]`, `[["x"]]`, `"` + strings.Repeat("x", 600) + `"`}
+var wrong = []string{`1.5`, `1e3`, `-0`, `1.0`, `9223372036854775808`, `-9223372036854775809`, `true`, `{}`, `{"x":1}`, `[1]`, `[["x"]]`, `"` + strings.Repeat("x", 1001) + `"`}
 
 // nonsense calls try with every value that a member does not take; "" is none.
 func nonsense(b body, name, good string, try func(value string)) {
@@ -68,7 +68,7 @@ func TestEveryFieldRefusesNonsense(t *testing.T) {
 		check(b, "surplus", b.with("surplus", "1"))
 	}
 	for _, rt := range e.api.routes() {
-		if rt.command != nil && !covered[rt.path] {
+		if rt.command != nil && rt.method == http.MethodPost && !covered[rt.path] {
 			t.Errorf("no body for POST %s in this test", rt.path)
 		}
 	}

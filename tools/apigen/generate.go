@@ -78,7 +78,7 @@ func (w *writer) operations(b *bytes.Buffer) {
 	for _, op := range all {
 		fmt.Fprintf(b, "  %s: { method: %q, path: %q },\n", op.id, op.method, op.path)
 	}
-	b.WriteString("} as const satisfies { readonly [O in keyof Operations]: { readonly method: \"GET\" | \"POST\"; readonly path: string } };\n")
+	b.WriteString("} as const satisfies { readonly [O in keyof Operations]: { readonly method: \"GET\" | \"POST\" | \"DELETE\"; readonly path: string } };\n")
 }
 
 // parameters is the type of an operation's parameters of a kind.

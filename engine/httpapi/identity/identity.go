@@ -12,6 +12,9 @@
 // role, and to let a wrong claim pass on the strength of another one. It decides
 // nothing about routes: that is the edge's table.
 //
+// What links a person with the pseudonym is kept where it can be erased (LGPD, article
+// 18): who comes again after that is somebody new.
+//
 // It follows RFC 6750 (bearer tokens) and OWASP's session and CSRF advice. The digest
 // of a person is HMAC-SHA-256 (RFC 2104) under a secret of the installation.
 package identity
@@ -71,6 +74,16 @@ type Provider interface {
 	Bearer(ctx context.Context, token string) (issuer.Person, error)
 }
 
+// Persons is where the link between a person and a pseudonym is kept, and can be
+// erased.
+type Persons interface {
+	// Person returns the pseudonym of a person by the keyed digest of who that is, a
+	// new one for one who is not known, and the account that is bound to it.
+	Person(index engine.Digest, at engine.Time) (engine.Digest, engine.AccountID, error)
+	// Bind notes the account of a pseudonym.
+	Bind(pseudonym engine.Digest, account engine.AccountID) error
+}
+
 // Config of the door. Writer is required.
 type Config struct {
 	Writer   Writer
@@ -78,6 +91,9 @@ type Config struct {
 	Groups   map[string]engine.Roles // what each of the provider's groups may do
 	Salt     []byte                  // of persons' digests, MinSalt secret bytes; with a Provider
 	Sessions *session.Store          // nil: cookies are not taken
+	// Persons keeps pseudonyms; nil: the keyed digest of a person is the pseudonym, which
+	// whoever has the salt can link with the person for ever.
+	Persons Persons
 }
 
 // Door lets in. It is safe for concurrent use.
@@ -210,8 +226,9 @@ func Refusal(err error) *problem.Refusal {
 // personDomain keeps digests of persons apart from whatever else the salt is for.
 const personDomain = "mbp person 1\n"
 
-// DigestOf is the pseudonym under which a person is on record. Without the salt it
-// says nothing, and with it only whether it is a given person.
+// DigestOf is the keyed digest of a person, by which the link to the pseudonym is
+// found. Without the salt it says nothing, and with it only whether it is a given
+// person.
 func DigestOf(salt []byte, p issuer.Person) engine.Digest {
 	h := hmac.New(sha256.New, salt)
 	h.Write([]byte(personDomain + p.Issuer + "\n" + p.Subject)) // neither has a line feed
@@ -233,16 +250,45 @@ func (d *Door) Admit(ctx context.Context, p issuer.Person) (Principal, error) {
 	if roles == 0 {
 		return Principal{}, ErrNoRole
 	}
-	digest := DigestOf(d.cfg.Salt, p)
+	digest, bound, err := d.pseudonym(p)
+	if err != nil {
+		return Principal{}, err
+	}
 	key, ok := d.onRecord(digest)
 	if !ok {
-		var err error
 		if key, err = d.enrol(ctx, digest, roles); err != nil {
 			return Principal{}, err
 		}
 	}
+	if d.cfg.Persons != nil && bound != key.Account {
+		if err := d.cfg.Persons.Bind(digest, key.Account); err != nil {
+			return Principal{}, fmt.Errorf("bind a person to the account: %w", err)
+		}
+	}
 	key.Roles = roles
 	return Principal{Key: key, Groups: p.Groups, Until: p.Expires}, nil
+}
+
+// pseudonym is what a person is on record by, and the account that the store says so
+// far. Who came before there was a store keeps the keyed digest.
+func (d *Door) pseudonym(p issuer.Person) (engine.Digest, engine.AccountID, error) {
+	index := DigestOf(d.cfg.Salt, p)
+	if d.cfg.Persons == nil {
+		return index, 0, nil
+	}
+	var before bool
+	d.cfg.Writer.View(func(s *core.State) {
+		_, valid := s.Key(index, s.At())
+		before = valid || s.Revoked(index)
+	})
+	if before {
+		return index, 0, nil
+	}
+	digest, account, err := d.cfg.Persons.Person(index, d.cfg.Writer.Now())
+	if err != nil {
+		return digest, 0, fmt.Errorf("find the pseudonym of a person: %w", err)
+	}
+	return digest, account, nil
 }
 
 // enrol puts a person on record who comes for the first time: with an account, and
@@ -250,7 +296,9 @@ func (d *Door) Admit(ctx context.Context, p issuer.Person) (Principal, error) {
 //
 // The crash story: the account is durable before the key that names it. A crash in
 // between leaves an account without credits; the same person gets the same one for
-// as long as the writer remembers answers, a day, and later another one.
+// as long as the writer remembers answers, a day, and later another one. The link to
+// the pseudonym is durable before either, and knows the account at the next request
+// at the latest.
 func (d *Door) enrol(ctx context.Context, digest engine.Digest, roles engine.Roles) (engine.Key, error) {
 	var shut bool
 	d.cfg.Writer.View(func(s *core.State) { shut = s.Revoked(digest) })

@@ -2,7 +2,10 @@ package wire
 
 import (
 	"encoding"
+	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/mbp-market/mbp/engine"
 )
@@ -23,6 +26,52 @@ type Request struct {
 	Account engine.AccountID         // of the API key; 0 for none
 	Roles   engine.Roles             // of who asks
 	Groups  []string                 // of a person, at the identity provider
+	Prose   string                   // a text for the store that can forget; the command has its id
+}
+
+// maxProse bounds such a text, in bytes; it is texts.MaxText.
+const maxProse = 1000
+
+// prose reads a text of one or more lines.
+func (r *Request) prose() {
+	r.Prose = r.Text("text", maxProse)
+	if strings.TrimSpace(r.Prose) == "" || strings.ContainsFunc(r.Prose, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f }) {
+		r.Fail("text says nothing, or has control characters")
+	}
+}
+
+// ClarifyMarket reads a text.
+func ClarifyMarket(r *Request) engine.Command {
+	r.prose()
+	return &engine.ClarifyMarket{Market: r.market()}
+}
+
+// NoteDecision reads a text.
+func NoteDecision(r *Request) engine.Command {
+	x := &engine.NoteDecision{}
+	r.prose()
+	r.ID("seq", (*Seq)(&x.Decision))
+	return x
+}
+
+// ErasePerson reads nothing but the path.
+func ErasePerson(r *Request) engine.Command {
+	x := &engine.ErasePerson{}
+	r.ID("account", &x.Account)
+	return x
+}
+
+// Seq is a sequence in a path.
+type Seq engine.Seq
+
+// UnmarshalText reads a decimal number without leading zeros.
+func (s *Seq) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 10, 63)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != string(b) {
+		return fmt.Errorf("%q is not a sequence", b)
+	}
+	*s = Seq(n)
+	return nil
 }
 
 // ID reads a segment of the path; what does not parse is a fault of the form.

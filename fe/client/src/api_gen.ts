@@ -513,6 +513,47 @@ export type Market = {
   clarifications?: Clarification[];
 };
 
+export type NewText = {
+  /** lines of text, without other control characters than the end of a line */
+  text: string;
+};
+
+export type Note = {
+  text_id: Digest;
+  at: Time;
+  by: Principal;
+  text: string;
+};
+
+export type Notes = {
+  seq: Seq;
+  notes: Note[];
+};
+
+export type HeldText = {
+  text_id: Digest;
+  kind: "clarification" | "note";
+  at: Time;
+  by: Principal;
+  /** that it clarifies */
+  market?: MarketID;
+  /** that it is a note of */
+  decision?: Seq;
+  text: string;
+};
+
+export type PersonalData = {
+  seq: Seq;
+  account: AccountID;
+  /** the account is nobody's */
+  erased: boolean;
+  /** that stand for the account */
+  keys: Key[];
+  /** the store links a person of the identity provider with the account */
+  identity: boolean;
+  texts: HeldText[];
+};
+
 export type Clarification = {
   /** of the decision that added it */
   seq: Seq;
@@ -970,6 +1011,20 @@ export interface Operations {
    */
   getPortfolio: { path: { account: AccountID }; query: { open?: boolean; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Portfolio };
   /**
+   * What is held on a person beside the log. Roles: admin. Without a role: the key's own account. The
+   * keys that stand for the account, whether the store links a person of the identity provider with it,
+   * and the texts that the person wrote. To admins also those that others wrote about it, for them to
+   * look through before they are handed over.
+   */
+  getPersonalData: { path: { account: AccountID }; query: { min_seq?: Seq }; body: undefined; answer: PersonalData };
+  /**
+   * End an account and forget who it was. Roles: admin. Its keys are revoked, its sessions over, its
+   * open orders cancelled; the link to the person and the texts by and about them are erased before the
+   * answer. Decisions, credits and positions stay with the account, which is nobody's from then on: it
+   * gets no keys and no credits. The body may be left out.
+   */
+  erasePerson: { path: { account: AccountID }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
    * The keys that are not revoked, and the persons whom the identity provider vouches for. Roles:
    * auditor, admin. In the order in which they were added, expired ones too. A page may be short, or
    * empty, and still have a next one. There is no secret in it.
@@ -1065,6 +1120,11 @@ export interface Operations {
    * was.
    */
   listMarketTrades: { path: { market: MarketID }; query: { outcome?: Outcome; side?: Side; from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Trades };
+  /**
+   * Add a text to what a market's title says. Roles: operator, admin. Until the market ends, sixteen
+   * times at most; nothing is taken back. The text is in a store that can forget; the log has its id.
+   */
+  clarifyMarket: { path: { market: MarketID }; query: Record<never, never>; body: NewText; answer: Decision };
   /** Open a draft. Roles: operator, admin. */
   activateMarket: { path: { market: MarketID }; query: Record<never, never>; body: Nothing; answer: Decision };
   /**
@@ -1203,6 +1263,18 @@ export interface Operations {
   /** One decision. Roles: auditor, admin. Without a role: decisions of the key's principal. */
   getDecision: { path: { seq: number }; query: { min_seq?: Seq }; body: undefined; answer: Decision };
   /**
+   * The texts that were added to a decision. Roles: operator, resolver, moderator, auditor, admin.
+   * Without a role: who asked for the decision. Those that are still held, in the order of writing; a
+   * thousand at most.
+   */
+  listNotes: { path: { seq: number }; query: { min_seq?: Seq }; body: undefined; answer: Notes };
+  /**
+   * Add a text to a decision. Roles: operator, resolver, moderator, auditor, admin. Without a role: who
+   * asked for the decision. Why somebody moderated, disputed or proposed, and what the evidence shows.
+   * The text is in a store that can forget; the log has its id.
+   */
+  noteDecision: { path: { seq: number }; query: Record<never, never>; body: NewText; answer: Decision };
+  /**
    * The newest signed checkpoint of the audit tree. Roles: auditor, admin. One is signed every few
    * seconds while the journal grows. Keep some elsewhere; they prove later that the journal was not
    * re-written.
@@ -1257,6 +1329,8 @@ export const routes = {
   listAccountTrades: { method: "GET", path: "/v1/accounts/{account}/trades" },
   listAccountOrders: { method: "GET", path: "/v1/accounts/{account}/orders" },
   getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
+  getPersonalData: { method: "GET", path: "/v1/accounts/{account}/personal-data" },
+  erasePerson: { method: "DELETE", path: "/v1/accounts/{account}/personal-data" },
   keys: { method: "GET", path: "/v1/keys" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
@@ -1277,6 +1351,7 @@ export const routes = {
   getBook: { method: "GET", path: "/v1/markets/{market}/book" },
   listCandles: { method: "GET", path: "/v1/markets/{market}/candles" },
   listMarketTrades: { method: "GET", path: "/v1/markets/{market}/trades" },
+  clarifyMarket: { method: "POST", path: "/v1/markets/{market}/clarifications" },
   activateMarket: { method: "POST", path: "/v1/markets/{market}/activate" },
   pauseMarket: { method: "POST", path: "/v1/markets/{market}/pause" },
   resumeMarket: { method: "POST", path: "/v1/markets/{market}/resume" },
@@ -1304,6 +1379,8 @@ export const routes = {
   cancelOrder: { method: "POST", path: "/v1/orders/{order}/cancel" },
   listDecisions: { method: "GET", path: "/v1/decisions" },
   getDecision: { method: "GET", path: "/v1/decisions/{seq}" },
+  listNotes: { method: "GET", path: "/v1/decisions/{seq}/notes" },
+  noteDecision: { method: "POST", path: "/v1/decisions/{seq}/notes" },
   getCheckpoint: { method: "GET", path: "/v1/audit/checkpoint" },
   proveDecision: { method: "GET", path: "/v1/audit/proof/{seq}" },
   proveConsistency: { method: "GET", path: "/v1/audit/consistency" },
@@ -1316,4 +1393,4 @@ export const routes = {
   session: { method: "GET", path: "/auth/session" },
   signIn: { method: "POST", path: "/auth/session" },
   signOut: { method: "POST", path: "/auth/session/end" },
-} as const satisfies { readonly [O in keyof Operations]: { readonly method: "GET" | "POST"; readonly path: string } };
+} as const satisfies { readonly [O in keyof Operations]: { readonly method: "GET" | "POST" | "DELETE"; readonly path: string } };

@@ -1,0 +1,94 @@
+package identity
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/issuer"
+	"github.com/mbp-market/mbp/engine/journal/file"
+	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/engine/texts"
+)
+
+// withPersons is a door whose pseudonyms are kept where they can be erased.
+func withPersons(t *testing.T, q *sequencer.Sequencer) (*Door, *texts.Store) {
+	t.Helper()
+	s, err := texts.Open(file.OS{}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	d, err := New(Config{Writer: q, Provider: none{}, Salt: salt, Groups: map[string]engine.Roles{"t": engine.RoleTrader}, Persons: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, s
+}
+
+var ana = issuer.Person{Issuer: "https://idp.example", Subject: "ana", Groups: []string{"t"}}
+
+func admit(t *testing.T, d *Door, p issuer.Person) Principal {
+	t.Helper()
+	got, err := d.Admit(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestPseudonyms: nothing on record follows from who a person is, not even under the
+// salt; it is the same at each visit; once it is erased the person is somebody new,
+// and the store knows of nobody before.
+func TestPseudonyms(t *testing.T) {
+	q := writer(t)
+	d, s := withPersons(t, q)
+	first := admit(t, d, ana)
+	if again := admit(t, d, ana); again.Key.SHA256 != first.Key.SHA256 || again.Account != first.Account {
+		t.Errorf("%+v, then %+v", first.Key, again.Key)
+	}
+	if index := DigestOf(salt, ana); first.Key.SHA256 == index || first.Key.Principal == nameOf(index) {
+		t.Error("the pseudonym follows from the salt and the person")
+	}
+	give(t, q, &engine.ErasePerson{Account: first.Account})
+	if n, err := s.Erase(first.Account, nil); n != 1 || err != nil {
+		t.Fatalf("%d erased by the account alone: %v", n, err)
+	}
+	later := admit(t, d, ana)
+	if later.Key.SHA256 == first.Key.SHA256 || later.Account == first.Account {
+		t.Errorf("the person is the same again: %+v", later.Key)
+	}
+}
+
+// TestPersonsFromBefore: who came before there was a store keeps the account, and who
+// was shut out then stays out.
+func TestPersonsFromBefore(t *testing.T) {
+	q := writer(t)
+	was := admit(t, door(t, q, none{}), ana)
+	d, s := withPersons(t, q)
+	if got := admit(t, d, ana); got.Key.SHA256 != was.Key.SHA256 || got.Account != was.Account {
+		t.Errorf("%+v, before %+v", got.Key, was.Key)
+	}
+	s.Each(func(e *texts.Entry) bool { t.Errorf("entry %+v", e); return true })
+	give(t, q, &engine.RevokeKey{SHA256: was.Key.SHA256})
+	if _, err := d.Admit(t.Context(), ana); err == nil {
+		t.Error("who was shut out comes in")
+	}
+	q.View(func(s *core.State) {
+		if s.AccountCount() != 1 {
+			t.Errorf("%d accounts", s.AccountCount())
+		}
+	})
+}
+
+// TestShutOut: a person who was shut out, and not erased, stays out.
+func TestShutOut(t *testing.T) {
+	q := writer(t)
+	d, _ := withPersons(t, q)
+	got := admit(t, d, ana)
+	give(t, q, &engine.RevokeKey{SHA256: got.Key.SHA256})
+	if _, err := d.Admit(t.Context(), ana); err == nil || !bytes.Contains([]byte(err.Error()), []byte("shut out")) {
+		t.Errorf("who was shut out: %v", err)
+	}
+}
