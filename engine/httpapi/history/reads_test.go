@@ -208,8 +208,8 @@ func TestOldRowsMakeRoom(t *testing.T) {
 		w.do("boot", &engine.PlaceOrder{Account: of, Market: m, Outcome: engine.Yes, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One})
 	}
 	rows := func(read reader, id, query string) int { return len(pages(t, read, id, query, 5)) }
-	if n := rows(h.MarketTrades, m.String(), ""); n != 16 || len(h.trades.rows) != 16 {
-		t.Errorf("%d trades of the market, %d kept", n, len(h.trades.rows))
+	if n := rows(h.MarketTrades, m.String(), ""); n != 16 || h.trades.len() != 16 {
+		t.Errorf("%d trades of the market, %d kept", n, h.trades.len())
 	}
 	if n := rows(h.AccountTrades, ana.String(), ""); n != 8 {
 		t.Errorf("%d trades of the account", n)

@@ -121,6 +121,9 @@ func Of(d *engine.Decision) (n News) {
 		switch x := e.(type) {
 		case *engine.OrderFilled:
 			if x.Shares > 0 {
+				if n.Trades == nil {
+					n.Trades = make([]*engine.OrderFilled, 0, len(d.Events))
+				}
 				n.Trades = append(n.Trades, x)
 			}
 			add(&n.Quotes, x.Market)

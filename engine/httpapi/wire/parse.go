@@ -69,7 +69,11 @@ func ParseBody(b []byte) (*Form, error) {
 	p := parser{in: string(b), open: room[:0], names: names[:0]}
 	// Most members have a colon, most elements of long lists are objects. What a
 	// text full of them makes room for is a few hundred KiB.
-	p.kids = make([]member, 0, min(strings.Count(p.in, ":")+strings.Count(p.in, "{"), maxRoom))
+	objects := strings.Count(p.in, "{")
+	p.kids = make([]member, 0, min(strings.Count(p.in, ":")+objects, maxRoom))
+	if objects > 1 { // those of a list are open until its end
+		p.open = make([]member, 0, len(room)+min(objects, maxElements))
+	}
 	p.space()
 	v, err := p.value()
 	if err != nil {
