@@ -65,7 +65,7 @@ var importRules = []importRule{
 	{"sim", []string{"sim", "engine", "engine/core", "engine/httpapi/client"}, "simulated traders use the engine's public face"},
 	{"tests", nil, "what all tests stand on must not need what they test"},
 	{"tests/linear", []string{"engine", "engine/core", "engine/httpapi/client"}, "a history is judged by what clients saw and by what the engine says it means, never by how it was made"},
-	{"tests/perf/limits", []string{"engine", "engine/audit", "engine/httpapi", "engine/journal", "engine/sequencer"}, "the durable path is measured with its real parts, each as its own package offers it"},
+	{"tests/perf/limits", []string{"cmd/mbp/machine", "engine", "engine/audit", "engine/httpapi", "engine/journal", "engine/sequencer"}, "the durable path is measured with its real parts, each as its own package offers it"},
 	{"tests/perf/pgjournal", []string{"engine", "engine/journal", "engine/sequencer", "tests/pg"}, "the writer on its journal in a real database beside the database alone"},
 	{"tests/perf/restart", []string{"engine", "engine/catchup", "engine/core", "engine/journal", "engine/sequencer", "engine/snapshot"}, "a start is measured with its real parts, each as its own package offers it"},
 	{"tools", nil, "the set-up runs before anything else is built"},

@@ -94,6 +94,7 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 	if p.conns = machine.Connections(cfg.MaxConnections); p.conns < cfg.MaxConnections {
 		log.Warn("half of the file descriptors stay for the files; raise the limit of the process for more connections", "connections", p.conns)
 	}
+	log.Info("processors", "threads", machine.Processors())
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := p.openJournal(metrics); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mbp-market/mbp/cmd/mbp/machine"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/httpapi"
@@ -57,6 +58,7 @@ func (h *hall) end() error {
 }
 
 func openHall(ctx context.Context, dir string) (_ context.Context, _ *hall, err error) {
+	machine.Processors()
 	h := &hall{metrics: prometheus.NewRegistry()}
 	if h.log, err = file.Open(file.Config{Dir: filepath.Join(dir, "journal")}); err != nil {
 		return nil, nil, err
