@@ -42,6 +42,7 @@ var importRules = []importRule{
 	{"engine/internal", []string{"engine/internal"}, "leaves know only leaves"},
 	{"engine/internal/fault", []string{"engine", "engine/internal"}, "what is wrong with a command is told of the engine's words"},
 	{"engine/internal/fold", []string{"engine", "engine/internal"}, "the state is made of decisions, so it speaks their vocabulary"},
+	{"engine/internal/ahead", []string{"engine", "engine/internal"}, "it looks at what folding decisions will need, so it reads them and the state"},
 	{"engine/internal/look", []string{"engine", "engine/internal"}, "what is told of the state is told in the engine's words"},
 	{"engine/internal/posting", []string{"engine", "engine/internal"}, "the double entry is that of the engine's events"},
 	{"engine/internal/conduct", []string{"engine", "engine/internal"}, "behaviour is held against the state, in the engine's words"},

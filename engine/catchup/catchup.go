@@ -4,9 +4,10 @@
 // of decisions on their way. It refuses gaps, records that do not fold, and to go
 // on after either: the error names the sequence, and the state is not usable then.
 //
-// Reading and decoding run ahead of folding, so that two processors share the work
-// (pipeline parallelism; Gray and Reuter, Transaction Processing, 1992, 10.3.8 on
-// restart): the fold is the one part that cannot be divided.
+// Reading and decoding run ahead of folding, and remembering requests, the half of a
+// fold that shares nothing with the other, runs behind it, so that processors share
+// the work (pipeline parallelism; Gray and Reuter, Transaction Processing, 1992,
+// 10.3.8 on restart).
 package catchup
 
 import (
@@ -33,6 +34,8 @@ const (
 	batchRecords = 256
 	// aheadBatches bounds what is decoded and not folded: a few megabytes.
 	aheadBatches = 8
+	// behindBatches bounds what is folded and not remembered, likewise.
+	behindBatches = 8
 )
 
 // batch is a part of the log on its way to the fold.
@@ -44,7 +47,8 @@ type batch struct {
 // Fold folds the records of log from the state's next sequence on, up to and with
 // the sequence last, or to the end if last is 0, and returns how many. see, if set,
 // is told of each decision after its fold, and when it was handed to the log (µs);
-// its error ends the fold.
+// its error ends the fold. It may look at the state, though not at what is
+// remembered of requests, which is there only when Fold has returned.
 func Fold(log Log, s *core.State, last uint64, see func(d *engine.Decision, at int64) error) (n uint64, err error) {
 	next := uint64(s.Seq()) + 1
 	if end := log.Next(); last == 0 || last >= end {
@@ -53,54 +57,76 @@ func Fold(log Log, s *core.State, last uint64, see func(d *engine.Decision, at i
 	if next > last {
 		return 0, nil
 	}
-	full, empty := make(chan batch, aheadBatches), make(chan batch, aheadBatches+2)
+	full, changed, empty := make(chan batch, aheadBatches), make(chan batch, behindBatches), make(chan batch, aheadBatches+behindBatches+3)
 	quit := make(chan struct{})
-	reading := make(chan error, 1)
+	reading, remembering := make(chan error, 1), make(chan error, 1)
 	go func() {
 		defer close(full)
 		reading <- read(log, next, last, full, empty, quit)
 	}()
+	go func() { remembering <- remember(s, changed, empty) }()
 	defer func() {
 		close(quit)
+		close(changed)
 		for range full { // until the reader has ended
 			continue
 		}
 		// A gap or damage is the cause of what did not fold after it.
-		err = errors.Join(<-reading, err)
+		err = errors.Join(<-reading, err, <-remembering)
 	}()
 	for b := range full {
-		m, err := evolve(s, b, see)
-		if n += m; err != nil {
+		m, err := change(s, b, see)
+		b.decisions = b.decisions[:m]
+		changed <- b
+		if n += uint64(m); err != nil {
 			return n, err
-		}
-		select {
-		case empty <- b:
-		default:
 		}
 	}
 	return n, nil
 }
 
-// evolve folds one batch. A panic is an error: the state behind it is not to be
-// trusted.
-func evolve(s *core.State, b batch, see func(*engine.Decision, int64) error) (n uint64, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("fold decision %d: panic: %v\n%s", s.Seq()+1, p, debug.Stack())
-		}
-	}()
+// recovered makes a panic an error: the state behind it is not to be trusted.
+func recovered(b *batch, n *int, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("fold decision %d: panic: %v\n%s", b.decisions[*n].Seq, p, debug.Stack())
+	}
+}
+
+// change folds one batch but for its requests, and returns how many.
+func change(s *core.State, b batch, see func(*engine.Decision, int64) error) (n int, err error) {
+	defer recovered(&b, &n, &err)
 	for i, d := range b.decisions {
-		if err := s.Evolve(d); err != nil {
+		if i%core.Together == 0 {
+			s.Ahead(b.decisions[i:min(i+core.Together, len(b.decisions))])
+		}
+		if err := s.Change(d); err != nil {
 			return n, err
 		}
-		if n++; see == nil {
-			continue
+		if see != nil {
+			err = see(d, b.at[i])
 		}
-		if err := see(d, b.at[i]); err != nil {
+		if n++; err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// remember remembers the requests of what was changed, and gives the batches back.
+func remember(s *core.State, changed <-chan batch, empty chan<- batch) (err error) {
+	for b := range changed {
+		if err == nil {
+			err = rememberOne(s, b)
+		}
+		empty <- b // has room for all that there are
+	}
+	return err
+}
+
+func rememberOne(s *core.State, b batch) (err error) {
+	defer recovered(&b, new(int), &err) // the first of those that it may have been
+	s.Remember(b.decisions)
+	return nil
 }
 
 // errQuit ends a read that nobody wants any more.

@@ -149,6 +149,7 @@ func TestEvolveRefusesStrangers(t *testing.T) {
 		var d engine.Decision
 		w.s.Decide(engine.Request{At: w.now, Principal: "ana", Command: buy(2, m, engine.Yes, one)}, &d)
 		spoil(&d)
+		w.s.Ahead([]*engine.Decision{&d}) // takes what does not fit
 		if err := w.s.Evolve(&d); !errors.Is(err, ErrFold) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -213,7 +214,11 @@ func FuzzEvolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := base(t)
 		d, err := engine.Decode(w.s.Seq()+1, b)
-		if err != nil || w.s.Evolve(d) != nil {
+		if err != nil {
+			return
+		}
+		w.s.Ahead([]*engine.Decision{d})
+		if w.s.Evolve(d) != nil {
 			return
 		}
 		if err := w.s.f.Ledger.Conserved(); err != nil {

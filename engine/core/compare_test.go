@@ -61,11 +61,11 @@ var rules = map[string]rule{
 		skipped: []string{"m", "seen"},
 	},
 	"book.Book":  {skipped: []string{"bids", "asks"}},
-	"book.Store": {skipped: []string{"nodes", "levels", "blocks", "index", "accounts", "slot"}},
+	"book.Store": {skipped: []string{"nodes", "levels", "blocks", "index", "accounts"}},
 	"due.Queue":  {skipped: []string{"heap", "place", "free", "slots"}},
 	"repeat.Set": {
 		same:    []string{"window", "limit", "n"},
-		skipped: []string{"index", "pages", "used", "free", "first", "last", "names", "owners", "spare", "heap"},
+		skipped: []string{"keys", "pages", "used", "free", "first", "last", "names", "owners", "spare", "heap", "at", "seen"},
 	},
 	"twap.Guard":  {skipped: []string{"Ring", "variance", "begin", "from", "ref", "samples", "still", "run", "diverged"}, form: formOf[twap.Guard]},
 	"guard.Spike": {skipped: []string{"open", "until", "last", "head", "lo", "hi"}, form: formOf[guard.Spike]},

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/internal/ahead"
 	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 )
@@ -20,6 +21,7 @@ type State struct {
 	filled engine.OrderFilled
 	rested engine.OrderRested
 	pools  [engine.MaxOutcomes]engine.Shares
+	ahead  *ahead.Look // nil until it is asked for
 
 	cut      bool         // it is an Excerpt's,
 	opposite []book.Order // and these are the only orders it has
@@ -51,6 +53,26 @@ func New() *State { return &State{f: fold.New()} }
 // Evolve folds a decision into the state. Decisions come in order, without gaps.
 // It never decides: what was decided stands, whatever today's rules say.
 func (s *State) Evolve(d *engine.Decision) error { return s.f.Evolve(d) }
+
+// Change is Evolve without Remember. The two share nothing, so that another
+// goroutine can do the other half, of the same decisions in the same order; until it
+// has, the state is not whole, and Repeat, Dump and Hash mean nothing.
+func (s *State) Change(d *engine.Decision) error { return s.f.Change(d) }
+
+// Remember remembers the requests of decisions: see Change.
+func (s *State) Remember(ds []*engine.Decision) { ahead.Remember(s.f.Repeats, ds) }
+
+// Together is how many decisions Ahead looks at.
+const Together = ahead.Together
+
+// Ahead says that some decisions, at most Together, will be folded next, so that they
+// wait for the memory together. It changes nothing.
+func (s *State) Ahead(ds []*engine.Decision) {
+	if s.ahead == nil {
+		s.ahead = &ahead.Look{}
+	}
+	s.ahead.Change(s.f, ds)
+}
 
 // Load reads a state that Dump wrote, up to the end of r. It decides and folds on
 // as the one that was dumped. Whatever else r has is an error that wraps ErrDump.

@@ -254,16 +254,25 @@ func propose(m engine.MarketID, o engine.Outcome, value int64) *engine.ProposeRe
 	return &engine.ProposeResolution{Market: m, Outcome: o, Value: value, EvidenceURI: "https://example.org/e", EvidenceSHA256: digest(7)}
 }
 
-// refold folds the log from the start and decides every request of it again.
+// refold folds the log from the start, in halves and after looking ahead, and decides
+// every request of it again.
 func (w *world) refold() error {
 	folded, again := New(), New()
 	var now engine.Decision
+	var all []*engine.Decision
 	for i, b := range w.log {
 		was, err := engine.Decode(engine.Seq(i+1), b)
 		if err != nil {
 			return err
 		}
-		if err := folded.Evolve(was); err != nil {
+		all = append(all, was)
+	}
+	for i, b := range w.log {
+		was := all[i]
+		if i%Together == 0 {
+			folded.Ahead(all[i:min(i+Together, len(all))])
+		}
+		if err := folded.Change(was); err != nil {
 			return err
 		}
 		if w.forge {
@@ -276,6 +285,7 @@ func (w *world) refold() error {
 			return fmt.Errorf("sequence %d, %s, decides differently: %+v, was %+v", i+1, show(was.Command), now, was)
 		}
 	}
+	folded.Remember(all)
 	if folded.Hash() != w.s.Hash() {
 		return errors.New("the folded log and the living state differ")
 	}

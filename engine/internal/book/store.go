@@ -13,18 +13,16 @@ type Store struct {
 	levels   slab[level]
 	blocks   slab[block]
 	index    index
-	accounts []list            // orders of each account; an account that had any keeps its place
-	slot     map[uint32]uint32 // account to its place in accounts; never ranged over
+	accounts []list // orders of each account, by its number: numbers are dense
 }
 
 // node is an order and its places. A level and an account reach their orders
 // through links inside them.
 type node struct {
 	Order
-	links   [2]links
-	chain   uint32 // the next order in its bucket of the index
-	level   uint32
-	account uint32 // place in Store.accounts
+	links [2]links
+	chain uint32 // the next order in its bucket of the index
+	level uint32
 }
 
 // The lists that an order is in.
@@ -39,15 +37,15 @@ type links struct{ next, prev uint32 }
 type list struct{ head, tail, n uint32 }
 
 // NewStore returns an empty store.
-func NewStore() *Store { return &Store{slot: map[uint32]uint32{}} }
+func NewStore() *Store { return &Store{} }
 
 // Len returns the number of orders in all books.
 func (s *Store) Len() int { return s.index.n }
 
 // Count returns the number of orders of an account.
 func (s *Store) Count(account uint32) int {
-	if a, ok := s.slot[account]; ok {
-		return int(s.accounts[a].n)
+	if int64(account) < int64(len(s.accounts)) {
+		return int(s.accounts[account].n)
 	}
 	return 0
 }
@@ -65,21 +63,18 @@ func (s *Store) Add(b *Book, o Order) {
 	case s.find(o.ID) != none:
 		panic("book: order id is taken")
 	}
-	a, known := s.slot[o.Account]
-	if !known {
-		a = uint32(len(s.accounts))
-		s.accounts = append(s.accounts, list{})
-		s.slot[o.Account] = a
+	if n := int(o.Account) + 1; n > len(s.accounts) {
+		s.accounts = append(s.accounts, make([]list, n-len(s.accounts))...)
 	}
 	h := s.nodes.take()
 	d := b.side(o.Bid)
 	lev := s.place(d, keyOf(o.Bid, o.Price))
-	*s.nodes.at(h) = node{Order: o, level: lev, account: a}
+	*s.nodes.at(h) = node{Order: o, level: lev}
 	l := s.levels.at(lev)
 	s.push(&l.queue, inLevel, h)
 	l.total = l.total.Add(fixed.U128{Lo: uint64(o.Shares)})
 	d.orders++
-	s.push(&s.accounts[a], inAccount, h)
+	s.push(&s.accounts[o.Account], inAccount, h)
 	s.enter(h)
 }
 
@@ -134,11 +129,10 @@ func (s *Store) Remove(b *Book, id uint64) (Order, bool) {
 // just yielded may be changed or removed meanwhile, no other of the account.
 func (s *Store) ByAccount(account uint32) iter.Seq[*Order] {
 	return func(yield func(*Order) bool) {
-		a, ok := s.slot[account]
-		if !ok {
+		if int64(account) >= int64(len(s.accounts)) {
 			return
 		}
-		for h := s.accounts[a].head; h != none; {
+		for h := s.accounts[account].head; h != none; {
 			n := s.nodes.at(h)
 			h = n.links[inAccount].next
 			if !yield(&n.Order) {
@@ -178,7 +172,7 @@ func (s *Store) drop(b *Book, h uint32) {
 	if l.queue.n == 0 {
 		s.unplace(d, n.level)
 	}
-	s.pull(&s.accounts[n.account], inAccount, h)
+	s.pull(&s.accounts[n.Account], inAccount, h)
 	s.leave(h)
 	s.nodes.give(h)
 }

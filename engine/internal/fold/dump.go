@@ -218,7 +218,7 @@ func (c coder) orders() {
 		if m == nil || !m.Kind.Has(engine.Outcome(o.Outcome), m.Outcomes()) || s.Account(engine.AccountID(o.Account)) == nil {
 			return nil
 		}
-		return m.stand(o)
+		return m.Stand(o)
 	})
 	signed(c, &s.Held.Collateral, &s.Held.Fees, &s.Held.Rounding)
 	if !c.Decoding {

@@ -66,8 +66,8 @@ func (m *Market) from(t *engine.Template) bool {
 	return true
 }
 
-// stand sets where an order of the market stands, and returns its book.
-func (m *Market) stand(o *book.Order) *book.Book {
+// Stand sets where an order of the market stands, and returns its book.
+func (m *Market) Stand(o *book.Order) *book.Book {
 	i := engine.Outcome(o.Outcome).Index()
 	o.Price, o.Bid = o.Limit, o.Sell == m.Mirrored(i)
 	if m.Mirrored(i) {

@@ -25,7 +25,17 @@ var ErrLedger = ledger.ErrLedger
 // Evolve folds a decision into the state. Decisions come in order, without gaps.
 // It never decides: what was decided stands, whatever today's rules say.
 func (s *State) Evolve(d *engine.Decision) error {
-	if err := s.Fold(d); err != nil {
+	if err := s.Change(d); err != nil {
+		return err
+	}
+	s.Remember(d)
+	return nil
+}
+
+// Change is Evolve without Remember. The two share nothing, so that another
+// goroutine can do the other half, of the same decisions in the same order.
+func (s *State) Change(d *engine.Decision) error {
+	if err := s.advance(d); err != nil {
 		return err
 	}
 	b, batch := d.Command.(*engine.Batch)
@@ -46,6 +56,21 @@ func (s *State) Evolve(d *engine.Decision) error {
 
 // Fold advances sequence and time, and remembers the request.
 func (s *State) Fold(d *engine.Decision) error {
+	if err := s.advance(d); err != nil {
+		return err
+	}
+	s.Remember(d)
+	return nil
+}
+
+// Remember remembers the request of a decision, if it had a key.
+func (s *State) Remember(d *engine.Decision) {
+	if d.Key != (engine.Tag{}) {
+		s.Repeats.Remember(d.Principal, repeat.Tag(d.Key), repeat.Entry{Input: repeat.Tag(d.Input), Seq: uint64(d.Seq), At: int64(d.At)})
+	}
+}
+
+func (s *State) advance(d *engine.Decision) error {
 	if d.Seq != s.Seq+1 {
 		return fmt.Errorf("%w: sequence %d comes after sequence %d", ErrFold, d.Seq, s.Seq)
 	}
@@ -53,9 +78,6 @@ func (s *State) Fold(d *engine.Decision) error {
 		return fmt.Errorf("%w: sequence %d: its time %s is before %s", ErrFold, d.Seq, d.At, s.At)
 	}
 	s.Seq, s.At = d.Seq, d.At
-	if d.Key != (engine.Tag{}) {
-		s.Repeats.Remember(d.Principal, repeat.Tag(d.Key), repeat.Entry{Input: repeat.Tag(d.Input), Seq: uint64(d.Seq), At: int64(d.At)})
-	}
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (s *State) orderRested(d *engine.Decision, x *engine.OrderRested) error {
 		ID: uint64(x.Order), Account: uint32(x.Account), Market: uint32(x.Market), Outcome: uint8(x.Outcome), Sell: x.Side == engine.Sell,
 		TIF: uint8(x.TIF), Limit: x.Limit, Shares: x.Shares, Expires: int64(x.Expires),
 	}
-	b := m.stand(&o)
+	b := m.Stand(&o)
 	s.entry.Rest(x)
 	if err := s.post(d, m); err != nil {
 		return err

@@ -21,22 +21,32 @@ type Entry struct {
 	At    int64  // when that was, µs
 }
 
+// Request is a principal's request as it is remembered.
+type Request struct {
+	Principal string
+	Key       Tag
+	Entry
+}
+
 // Set remembers requests. Use New.
 type Set struct {
 	window int64 // µs
 	limit  int
 
-	index       index             // of all requests
+	keys        index             // of all requests
 	pages       []*[pageSize]node // without pointers, so that collecting garbage does not walk them
 	used        int32             // nodes ever used; node 0 stands for none
 	free        int32             // first of the nodes that are free again, a list by next
 	first, last int32             // of all requests, the oldest first
 	n           int
 
-	names  map[string]int32
+	names  index // of the owners
 	owners []owner
 	spare  []int32 // owners without a request
 	heap   []rank  // of the owners, the one to lose a request next on top
+	at     []int32 // of each owner: its place in the heap
+
+	seen uint64 // what RememberAll met ahead of its look-ups: see there
 }
 
 const pageSize = 1024
@@ -62,30 +72,42 @@ type rank struct {
 type owner struct {
 	name        string
 	first, last int32
-	at          int // its place in the heap
 }
 
 // New returns an empty set that remembers for window µs, at most limit requests.
 func New(window int64, limit int) *Set {
-	return &Set{window: window, limit: limit, names: map[string]int32{}}
+	// Owner 0 stands for none.
+	return &Set{window: window, limit: limit, owners: make([]owner, 1), at: make([]int32, 1)}
 }
 
 // Remember adds a principal's request. Times never run backwards and sequences
 // grow. A key that is remembered already stays as it is.
 func (s *Set) Remember(principal string, key Tag, e Entry) {
-	if s.find(key) != 0 {
+	if s.keys.tables == nil {
+		s.keys.start()
+		s.names.start()
+	}
+	s.remember(&Request{principal, key, e}, s.keys.hash(&key), s.names.hashName(principal))
+}
+
+// remember is Remember, with the hashes of key and principal.
+func (s *Set) remember(r *Request, h, of uint64) {
+	if s.find(h, &r.Key) != 0 {
 		return
 	}
-	for s.n > 0 && e.At-s.node(s.first).entry.At >= s.window {
+	for s.n > 0 && r.At-s.node(s.first).entry.At >= s.window {
 		s.forget(s.first) // the oldest of all is the oldest of its owner, too
 	}
 	if s.n == s.limit {
 		s.forget(s.owners[s.heap[0].owner].first)
 	}
-	o := s.owner(principal)
+	o := s.owner(of, r.Principal)
 	i := s.room()
-	*s.node(i) = node{key: key, entry: e, owner: o, prev: s.last}
-	s.enter(key, i)
+	*s.node(i) = node{key: r.Key, entry: r.Entry, owner: o, prev: s.last}
+	t := s.keys.table(h)
+	t.room()
+	slot, _ := s.slot(t, h, &r.Key)
+	t.put(slot, h, i)
 	if s.n++; s.last == 0 {
 		s.first = i
 	} else {
@@ -94,20 +116,24 @@ func (s *Set) Remember(principal string, key Tag, e Entry) {
 	s.last = i
 	x := &s.owners[o]
 	if x.first == 0 {
-		x.first, x.at = i, len(s.heap)
-		s.heap = append(s.heap, rank{seq: e.Seq, owner: o})
+		x.first, s.at[o] = i, int32(len(s.heap))
+		s.heap = append(s.heap, rank{seq: r.Seq, owner: o})
 	} else {
 		s.node(x.last).later = i
 	}
 	x.last = i
-	s.heap[x.at].n++
-	s.up(x.at)
+	s.heap[s.at[o]].n++
+	s.up(int(s.at[o]))
 }
 
 // forget takes out the oldest request of an owner.
 func (s *Set) forget(i int32) {
 	x := s.node(i)
-	s.drop(x.key)
+	h := s.keys.hash(&x.key)
+	t := s.keys.table(h)
+	if slot, ok := s.slot(t, h, &x.key); ok { // always
+		t.drop(slot)
+	}
 	if x.prev == 0 {
 		s.first = x.next
 	} else {
@@ -122,9 +148,10 @@ func (s *Set) forget(i int32) {
 	if o.first = x.later; o.first == 0 {
 		s.leave(x.owner)
 	} else {
-		s.heap[o.at].n--
-		s.heap[o.at].seq = s.node(o.first).entry.Seq
-		s.down(o.at)
+		r := &s.heap[s.at[x.owner]]
+		r.n--
+		r.seq = s.node(o.first).entry.Seq
+		s.down(int(s.at[x.owner]))
 	}
 	*x = node{next: s.free}
 	s.free = i
@@ -145,30 +172,39 @@ func (s *Set) room() int32 {
 
 func (s *Set) node(i int32) *node { return &s.pages[i/pageSize][i%pageSize] }
 
-// owner returns a principal's place among the owners.
-func (s *Set) owner(name string) int32 {
-	if i, ok := s.names[name]; ok {
-		return i
+// owner returns a principal's place among the owners, by the hash of its name.
+func (s *Set) owner(h uint64, name string) int32 {
+	t := s.names.table(h)
+	if i, ok := s.slotOfName(t, h, name); ok {
+		return int32(uint32(t.slots[i]))
 	}
-	i := int32(len(s.owners))
+	o := int32(len(s.owners))
 	if n := len(s.spare); n != 0 {
-		i, s.spare = s.spare[n-1], s.spare[:n-1]
+		o, s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		s.owners = append(s.owners, owner{})
+		s.owners, s.at = append(s.owners, owner{}), append(s.at, 0)
 	}
-	s.owners[i], s.names[name] = owner{name: name}, i
-	return i
+	t.room()
+	i, _ := s.slotOfName(t, h, name)
+	t.put(i, h, o)
+	s.owners[o] = owner{name: name}
+	return o
 }
 
 // leave takes an owner out of the heap and of the owners.
 func (s *Set) leave(o int32) {
-	at, end := s.owners[o].at, len(s.heap)-1
+	at, end := int(s.at[o]), len(s.heap)-1
 	s.swap(at, end)
 	if s.heap = s.heap[:end]; at < end {
 		s.down(at)
 		s.up(at)
 	}
-	delete(s.names, s.owners[o].name)
+	name := s.owners[o].name
+	h := s.names.hashName(name)
+	t := s.names.table(h)
+	if i, ok := s.slotOfName(t, h, name); ok { // always
+		t.drop(i)
+	}
 	s.owners[o] = owner{}
 	s.spare = append(s.spare, o)
 }
@@ -185,7 +221,7 @@ func (s *Set) before(i, j int) bool {
 
 func (s *Set) swap(i, j int) {
 	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
-	s.owners[s.heap[i].owner].at, s.owners[s.heap[j].owner].at = i, j
+	s.at[s.heap[i].owner], s.at[s.heap[j].owner] = int32(i), int32(j)
 }
 
 func (s *Set) up(i int) {
@@ -213,7 +249,10 @@ func (s *Set) down(i int) {
 
 // Find returns what is remembered of a request.
 func (s *Set) Find(key Tag) (Entry, bool) {
-	if i := s.find(key); i != 0 {
+	if s.keys.tables == nil {
+		return Entry{}, false
+	}
+	if i := s.find(s.keys.hash(&key), &key); i != 0 {
 		return s.node(i).entry, true
 	}
 	return Entry{}, false

@@ -3,6 +3,7 @@ package repeat_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -159,6 +160,33 @@ func TestIndexOfMany(t *testing.T) {
 			if want := i > max(0, n-limit) && i <= n; ok != want || ok && e.Seq != uint64(i) {
 				t.Fatalf("of %d remembered, %d is found as %d: %v, want %v", n, i, e.Seq, ok, want)
 			}
+		}
+	}
+}
+
+// Requests that are remembered a few at once are remembered as one by one, whether
+// there is room, a principal comes and goes, or a key comes twice.
+func TestTogether(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 30 {
+		limit, names := 1+r.IntN(200), 1+r.IntN(100)
+		one, many := repeat.New(300, limit), repeat.New(300, limit)
+		var rs []repeat.Request
+		for n := range 1000 {
+			key := n
+			if r.IntN(50) == 0 {
+				key = n - r.IntN(20)
+			}
+			q := repeat.Request{Principal: fmt.Sprint(n * n % names), Key: tagged(key), Entry: repeat.Entry{Seq: uint64(n + 1), At: int64(n)}}
+			one.Remember(q.Principal, q.Key, q.Entry)
+			if rs = append(rs, q); r.IntN(30) == 0 {
+				many.RememberAll(rs)
+				rs = rs[:0]
+			}
+		}
+		many.RememberAll(rs)
+		if a, b := listed(one), listed(many); !slices.Equal(a, b) || len(a) != one.Len() || len(a) > limit {
+			t.Fatalf("one by one %v, together %v", a, b)
 		}
 	}
 }
