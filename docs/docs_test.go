@@ -32,6 +32,7 @@ var watchers = map[string]string{
 	"ResolutionSLA": "mbp_resolution_sla", "TwapDivergence": "mbp_price_spike_divergence",
 	"WebCWVRegression": "web_cwv_regression", "DecisionGapHigh": "metrics_decision_hook_gap",
 	"AuditTreeBehind": "audit_tree", "DeadlinesHeld": "deadlines_held", "NoLeader": "ha", "NoSynchronousReplica": "ha",
+	"SnapshotFailed": "snapshots", "JournalNotReleased": "journal_archive",
 	"Watchdog": "watchdog", "TargetDown": "watchdog", "TargetMissing": "watchdog", "SeriesAbsent": "watchdog", "SeriesLate": "watchdog",
 }
 

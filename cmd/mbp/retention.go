@@ -11,7 +11,7 @@ import (
 // reads all of it, at a start, reads on in the archive.
 func (p *platform) keepJournal(metrics prometheus.Registerer) (err error) {
 	if p.cfg.Archive == "" {
-		return nil
+		return retain.Off(metrics)
 	}
 	readers := []retain.Reader{{Name: "lake", Needs: func() uint64 { return uint64(p.pipeline.Position()) + 1 }}}
 	if p.tree != nil {

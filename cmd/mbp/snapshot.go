@@ -47,7 +47,7 @@ func (p *platform) oldestCovers() uint64 {
 // follow makes the follower that writes snapshots; none if they are turned off.
 func (p *platform) follow(metrics *prometheus.Registry) (err error) {
 	if p.cfg.SnapshotEvery == 0 {
-		return nil
+		return snapshot.Off(metrics)
 	}
 	p.follower, err = snapshot.NewFollower(snapshot.Config{
 		Log: p.journal, Store: p.snapshots, Every: p.cfg.SnapshotEvery, Prints: p.seq.Prints, Registerer: metrics, Logger: p.log,

@@ -20,7 +20,7 @@ func newMetrics(f *Follower, reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		seconds:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "mbp_snapshot_duration_seconds", Help: "How long the newest snapshot took to be written and synced."}),
 		bytes:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "mbp_snapshot_bytes", Help: "Size of the state in the newest snapshot that this process wrote."}),
-		failed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "mbp_snapshot_failures_total", Help: "Snapshots that could not be written."}),
+		failed:   failures(),
 		compared: prometheus.NewCounter(prometheus.CounterOpts{Name: "mbp_snapshot_compared_total", Help: "Accounts and markets of the writer's memory that were held against a fold of the journal."}),
 	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
@@ -42,6 +42,16 @@ func newMetrics(f *Follower, reg prometheus.Registerer) (*metrics, error) {
 	}
 	return m, errors.Join(errs...)
 }
+
+// failures counts what could not be written. It is there without a follower, too: see
+// Off.
+func failures() prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "mbp_snapshot_failures_total", Help: "Snapshots that could not be written."})
+}
+
+// Off registers the count of failures, at zero, for a process that writes no
+// snapshots: that it is absent would mean that nobody knows.
+func Off(reg prometheus.Registerer) error { return reg.Register(failures()) }
 
 func (m *metrics) wrote(i Info, took time.Duration) {
 	m.seconds.Set(took.Seconds())

@@ -80,19 +80,26 @@ func New(cfg Config) (*Keeper, error) {
 	first := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mbp_journal_first_sequence", Help: "Sequence of the oldest record in the journal; older ones are in the archive.",
 	}, func() float64 { return float64(cfg.Log.First()) })
-	failed := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "mbp_journal_release_failed", Help: "1 while segments of the journal cannot be released into the archive.",
-	}, func() float64 {
-		if k.failed.Load() {
-			return 1
-		}
-		return 0
-	})
-	if err := errors.Join(cfg.Registerer.Register(first), cfg.Registerer.Register(failed)); err != nil {
+	if err := errors.Join(cfg.Registerer.Register(first), cfg.Registerer.Register(failing(&k.failed))); err != nil {
 		return nil, fmt.Errorf("retain: %w", err)
 	}
 	return k, nil
 }
+
+func failing(failed *atomic.Bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mbp_journal_release_failed", Help: "1 while segments of the journal cannot be released into the archive.",
+	}, func() float64 {
+		if failed.Load() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// Off registers the same for a process that releases nothing, at zero: that it is
+// absent would mean that nobody knows.
+func Off(reg prometheus.Registerer) error { return reg.Register(failing(new(atomic.Bool))) }
 
 // Run releases what may be released, again and again until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
