@@ -94,6 +94,10 @@ bench.restart: ## a start from ten million decisions, with a snapshot and withou
 bench.limits: ## the durable path against the bare disk and a bare HTTP handler (tests/perf/limits/limits.csv)
 	@$(GO) run ./tests/perf/limits
 
+.PHONY: bench.edge
+bench.edge: ## the HTTP edge under stress, real servers against tests/perf/edge/limits.csv (EDGE='overload --time 30s')
+	@$(GO) run ./tests/perf/edge $(EDGE)
+
 # What is made up comes from a pinned seed; the reports are in out/contract.
 CONTRACT_TIME ?= 90s
 .PHONY: schemathesis

@@ -63,6 +63,8 @@ type Config struct {
 	StaffBurst     int           // of them at once
 	ReadRate       int           // reads a second of one key; 0: no limit
 	ReadBurst      int           // of them at once
+	AdmitRate      int           // trading mutations a second of everybody together; 0: no limit
+	AdmitBurst     int           // of them at once
 	Audit          bool          // keep the audit tree
 	SnapshotEvery  uint64        // decisions between two snapshots of the state; 0: none are written
 	AuditEvery     time.Duration // between two signed checkpoints while the journal grows
@@ -78,6 +80,7 @@ func defaultConfig() Config {
 		TraderRate: rate.Traders.PerSecond, TraderBurst: rate.Traders.Burst,
 		StaffRate: rate.Staff.PerSecond, StaffBurst: rate.Staff.Burst,
 		ReadRate: rate.Reads.PerSecond, ReadBurst: rate.Reads.Burst,
+		AdmitRate: rate.Everybody.PerSecond, AdmitBurst: rate.Everybody.Burst,
 		SnapshotEvery: snapshot.DefaultEvery, Audit: true, AuditEvery: audit.DefaultEvery, CDCFlush: time.Second, Shutdown: 15 * time.Second,
 	}
 }
@@ -117,6 +120,8 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.IntVar(&c.StaffBurst, "staff-burst", c.StaffBurst, "of them at once")
 	f.IntVar(&c.ReadRate, "read-rate", c.ReadRate, "reads a second of one API key, a dear one counting as several; 0: no limit")
 	f.IntVar(&c.ReadBurst, "read-burst", c.ReadBurst, "of them at once")
+	f.IntVar(&c.AdmitRate, "admit-rate", c.AdmitRate, "orders and other trading a second that is admitted of everybody together, a batch counting its items, and as many cancellations; more is answered 429; 0: no limit")
+	f.IntVar(&c.AdmitBurst, "admit-burst", c.AdmitBurst, "of them at once")
 	f.Uint64Var(&c.SnapshotEvery, "snapshot-every", c.SnapshotEvery, "decisions between two snapshots, which shorten the next start; 0: none are written, and memory is compared with nothing")
 	f.BoolVar(&c.Audit, "audit", c.Audit, "keep the audit tree, which proves what the journal holds")
 	f.DurationVar(&c.AuditEvery, "audit-every", c.AuditEvery, "longest time that a decision waits for a signed checkpoint")
@@ -239,7 +244,7 @@ func (c *Config) Validate() error {
 	fault(c.MaxBody < 1024 || c.MaxBody > 1<<20, "max-body: 1024..1048576")
 	fault(c.MaxStreams < 1 || c.MaxStreams > 1<<16, "max-streams: 1..65536")
 	fault(c.MaxConnections < 8 || c.MaxConnections > 1<<16, "max-connections: 8..65536")
-	for name, r := range map[string]rate.Limit{"trader-rate": c.traders(), "staff-rate": c.staff(), "read-rate": c.reads()} {
+	for name, r := range map[string]rate.Limit{"trader-rate": c.traders(), "staff-rate": c.staff(), "read-rate": c.reads(), "admit-rate": c.everybody()} {
 		err := r.Validate()
 		fault(err != nil, "%s: %v", name, err)
 	}
@@ -280,6 +285,8 @@ func (u *secretURL) Type() string { return "string" }
 func (c *Config) traders() rate.Limit { return limit(c.TraderRate, c.TraderBurst) }
 func (c *Config) staff() rate.Limit   { return limit(c.StaffRate, c.StaffBurst) }
 func (c *Config) reads() rate.Limit   { return limit(c.ReadRate, c.ReadBurst) }
+
+func (c *Config) everybody() rate.Limit { return limit(c.AdmitRate, c.AdmitBurst) }
 
 // limit leaves the burst out where there is no limit, so that one 0 turns it off.
 func limit(perSecond, burst int) rate.Limit {

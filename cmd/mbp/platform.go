@@ -159,7 +159,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
 		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
-		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(),
+		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(), AdmitRate: p.cfg.everybody(),
 	})
 	if err != nil {
 		return err

@@ -107,10 +107,10 @@ func TestSettingsFaults(t *testing.T) {
 func TestValidateReportsEverything(t *testing.T) {
 	c := Config{
 		Listen: "x", RUMURL: "ftp://x", DbtResults: "results.json", LogFormat: "xml", LogLevel: "loud",
-		Journal: "postgres://mbp:hunter2@[", TraderRate: -1, StaffRate: 1, StaffBurst: -1, ReadRate: 2_000_000, ReadBurst: 1,
+		Journal: "postgres://mbp:hunter2@[", TraderRate: -1, StaffRate: 1, StaffBurst: -1, ReadRate: 2_000_000, ReadBurst: 1, AdmitRate: -1,
 	}
 	err := c.Validate()
-	for _, name := range []string{"listen", "data", "journal", "journal-lease", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "max-connections", "trader-rate", "staff-rate", "read-rate", "cdc-flush", "shutdown"} {
+	for _, name := range []string{"listen", "data", "journal", "journal-lease", "env", "rum-url", "dbt-results", "log-format", "log-level", "queue", "max-batch", "max-body", "max-streams", "max-connections", "trader-rate", "staff-rate", "read-rate", "admit-rate", "cdc-flush", "shutdown"} {
 		if err == nil || !strings.Contains(err.Error(), name+":") {
 			t.Errorf("%s is not in %v", name, err)
 		}
@@ -138,7 +138,7 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 		LogLevel: "warn", Queue: 5, MaxBatch: 6, MaxBody: 2048, MaxStreams: 3, CDCFlush: 1500 * time.Millisecond, Shutdown: time.Minute,
 		Journal: "postgres://mbp@db1:5432,db2:5433/mbp?sslmode=verify-full", JournalLease: 2 * time.Second,
 		TLSCert: "c.pem", TLSKey: "k.pem", PublicURL: "https://m.example", OIDCIssuer: "https://i.example", OIDCAudience: "mbp", OIDCRoles: "a=trader;b=admin",
-		OIDCGroups: "roles", OIDCClient: "panel", OIDCSecret: "s", MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6,
+		OIDCGroups: "roles", OIDCClient: "panel", OIDCSecret: "s", MaxConnections: 9, TraderRate: 1, TraderBurst: 2, StaffRate: 0, StaffBurst: 4, ReadRate: 5, ReadBurst: 6, AdmitRate: 7, AdmitBurst: 8,
 	}
 	c := want
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)

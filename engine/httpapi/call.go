@@ -44,9 +44,9 @@ func (c *call) reads(f *wire.Form) {
 // privileged reports whether the key passes by its roles, not by ownership.
 func (c *call) privileged() bool { return c.route.roles == everyone || c.key.Roles.Has(c.route.roles) }
 
-// keyed wraps a handler with authentication, the rate of the key and the table's
-// roles. What the rate refuses is no DEC request: many quick refusals must not
-// make slow decisions look better.
+// keyed wraps a handler with authentication, the rate of the key, the table's roles and
+// the rate of everybody: before a byte of the body is read. What a rate refuses is no
+// DEC request: many quick refusals must not make slow decisions look better.
 func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -58,11 +58,15 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 		meter.Name(w, key.Principal)
 		c := &call{route: rt, r: r, key: key, service: a.service()}
 		if wait := a.pace(c); wait > 0 {
-			a.fail(w, r, a.shed(c, tooMany(wait, "nothing was read or decided; ask again later")))
+			a.turnAway(w, c, &a.tooFast, wait)
 			return
 		}
 		if !c.privileged() && !rt.owner {
 			a.fail(w, r, &problem.Refusal{Code: problem.Forbidden, Detail: "needs one of the roles " + strings.Join(rt.roles.Names(), ", ")})
+			return
+		}
+		if wait := a.crowd(c); wait > 0 {
+			a.turnAway(w, c, &a.pressing, wait)
 			return
 		}
 		if rt.order {
@@ -90,9 +94,9 @@ func (a *API) mutate(w http.ResponseWriter, c *call) {
 		return
 	}
 	if b, batch := req.Command.(*engine.Batch); batch {
-		if wait := a.paceItems(c, len(b.Items)); wait > 0 {
+		if e := a.items(c, len(b.Items)); e != nil {
 			c.limited = true
-			a.fail(w, c.r, a.shed(c, tooMany(wait, "the batch has more items than may come now, and none was decided; ask again later")))
+			a.fail(w, c.r, e)
 			return
 		}
 	}

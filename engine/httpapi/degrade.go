@@ -46,7 +46,7 @@ func (c *call) divisor() int {
 func (a *API) shed(c *call, e *problem.Refusal) *problem.Refusal {
 	if c.divisor() > 1 {
 		a.metrics.Shed.Inc()
-		e.Detail = "the platform admits less for now; " + e.Detail
+		e.Detail = shedding + e.Detail
 	}
 	return e
 }

@@ -9,8 +9,8 @@
 // a client that goes away, or is slow, costs nobody but itself.
 //
 // It refuses: bodies that are not exactly the documented JSON, requests beyond
-// the sequencer's intake or the rate of their key or principal (429 at once, never a queue of
-// its own), connections beyond a limit, foreign origins (no CORS), and secrets or
+// the sequencer's intake, the rate of their key or principal, or what is admitted of
+// everybody together (429 at once, never a queue of its own), connections beyond a limit, foreign origins (no CORS), and secrets or
 // bodies in its log.
 //
 // It follows RFC 9110 (HTTP), RFC 6750 (bearer keys), RFC 9457 (problem
@@ -38,6 +38,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/signin"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
@@ -127,6 +128,7 @@ type Config struct {
 	TraderRate rate.Limit // mutations of a principal by keys that have no role but trader; no limit
 	StaffRate  rate.Limit // mutations of a principal by other keys; no limit
 	ReadRate   rate.Limit // reads and streams of one API key; no limit
+	AdmitRate  rate.Limit // trading of everybody together; no limit
 }
 
 func (c *Config) validate() error {
@@ -140,7 +142,7 @@ func (c *Config) validate() error {
 	if c.Panel != nil && c.PanelPolicy == "" {
 		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
 	}
-	for _, r := range []rate.Limit{c.TraderRate, c.StaffRate, c.ReadRate} {
+	for _, r := range []rate.Limit{c.TraderRate, c.StaffRate, c.ReadRate, c.AdmitRate} {
 		errs = append(errs, r.Validate())
 	}
 	return errors.Join(errs...)
@@ -162,6 +164,9 @@ type API struct {
 	began          time.Time // of the clock of the limiters
 	traders, staff *rate.Limiter[payer]
 	reads          *rate.Limiter[engine.Digest]
+	everybody      *rate.Limiter[relief]
+	tooFast        refusals                    // refusals of who asks too often
+	pressing       refusals                    // of whom because everybody does
 	waiting        *rate.Places[engine.Digest] // reads of a key that wait for a sequence
 	underway       atomic.Int64                // mutations that were handed to the writer
 	thinner        thinner
@@ -196,10 +201,12 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery, began: time.Now(),
 		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
-		reads: rate.New[engine.Digest](cfg.ReadRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
+		reads: rate.New[engine.Digest](cfg.ReadRate), everybody: rate.New[relief](cfg.AdmitRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
 		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
 	a.personal = personal.New(cfg.Texts, a.seq, a.log)
+	a.tooFast = newRefusals(problem.TooMany, "nothing was read or decided; ask again later")
+	a.pressing = newRefusals(problem.Overloaded, notDecided)
 	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	if err := a.openDoor(); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type route struct {
 	several bool
 	// relief marks trading that only takes something back: the mode shed admits it
 	// as ever.
-	relief bool
+	relief relief
 
 	command func(*wire.Request) engine.Command // of a mutation
 	read    func(*call) (any, error)           // of a read

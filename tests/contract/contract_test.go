@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,5 +54,56 @@ func TestWithoutTheTool(t *testing.T) {
 	err := run(t.Context(), []string{"-tool", filepath.Join(t.TempDir(), "none")}, &out, &errs)
 	if err == nil || errors.Is(err, errBroken) || !strings.Contains(err.Error(), "make tools") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestChains: a chain that failed, or ended in an error, is told from one that passed,
+// and a link counts once it has had an answer.
+func TestChains(t *testing.T) {
+	c, err := readChains(strings.NewReader(`{"Initialize":{}}
+{"ScenarioFinished":{"status":"success","recorder":{"cases":{"a":{},"b":{"transition":{"id":"x"}},"c":{"transition":{"id":"x"}}},"interactions":{"a":{"response":{}},"b":{"response":{"status_code":404}},"c":{"response":{}}}}}}
+{"ScenarioFinished":{"status":"failure","recorder":{"cases":{"d":{"transition":{"id":"y"}}},"interactions":{"d":{"response":null}}}}}
+{"ScenarioFinished":{"status":"error"}}
+{"ScenarioFinished":{"status":"skip"}}
+`))
+	if err != nil || c.ended != 4 || c.failed != 1 || c.errors != 1 || len(c.followed) != 1 || !c.followed["x"] {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := readChains(strings.NewReader("no record")); err == nil {
+		t.Error("nonsense is a record")
+	}
+}
+
+// TestAnErrorIsNoPass: whatever the tool says at the end.
+func TestAnErrorIsNoPass(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		junit(dir, chainsPart):  `<testsuites><testsuite name="s"><testcase name="Stateful tests"/></testsuite></testsuites>`,
+		ndjson(dir, chainsPart): `{"ScenarioFinished":{"status":"error"}}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := judgeChains(dir, nil, io.Discard); !errors.Is(err, errBroken) {
+		t.Errorf("%v", err)
+	}
+	if err := os.WriteFile(ndjson(dir, chainsPart), []byte(`{"ScenarioFinished":{"status":"success"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := judgeChains(dir, nil, io.Discard); err == nil || errors.Is(err, errBroken) {
+		t.Errorf("no link was followed: %v", err)
+	}
+}
+
+// TestLinks: every link of the contract is counted.
+func TestLinks(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", contract))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, all := links(b), strings.Count(string(b), "{operationId: "); n != all || n < 30 {
+		t.Errorf("%d links, the document has %d", n, all)
 	}
 }

@@ -201,6 +201,11 @@ func Of(err error) *Refusal {
 	return &Refusal{Code: Internal, Cause: err}
 }
 
+// Seconds is a wait as Retry-After tells it: whole seconds, never too few, at least 1.
+func Seconds(wait time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
+}
+
 // Document returns what is sent, and sets the headers that go with its status. An
 // internal error says nothing of itself.
 func (e *Refusal) Document(h http.Header) Document {
@@ -215,7 +220,7 @@ func (e *Refusal) Document(h http.Header) Document {
 		h.Set("Allow", e.Allow)
 	}
 	if !e.Stored && (e.RetryAfter > 0 || k.Status == http.StatusTooManyRequests) {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))
+		h.Set("Retry-After", Seconds(e.RetryAfter))
 	}
 	doc := Document{Type: "urn:mbp:problem:" + k.Code, Title: k.Title, Status: k.Status, Detail: e.Detail, Code: k.Code, Seq: e.Seq}
 	if e.Decision {

@@ -1,10 +1,14 @@
 package problem_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
@@ -49,6 +53,24 @@ func TestOnlyRefusalsSpeak(t *testing.T) {
 		doc := problem.Of(c.err).Document(h)
 		if doc.Code != c.code || doc.Detail != c.detail || doc.Status != problem.KindOf(c.code).Status || h.Get("Retry-After") != c.retry {
 			t.Errorf("%v: %+v %v", c.err, doc, h)
+		}
+	}
+}
+
+// TestMadeIsTheSame: a refusal that is made ahead is what one that is made for its
+// request is, for every wait.
+func TestMadeIsTheSame(t *testing.T) {
+	for _, wait := range []time.Duration{0, time.Microsecond, time.Second, 1500 * time.Millisecond, time.Hour} {
+		made, want := httptest.NewRecorder(), http.Header{}
+		problem.Make(problem.TooMany, "later").Send(made, wait)
+		e := problem.Refusal{Code: problem.TooMany, Detail: "later", RetryAfter: wait}
+		doc, err := json.Marshal(e.Document(want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := made.Header(); made.Body.String() != string(doc)+"\n" || made.Code != http.StatusTooManyRequests ||
+			got.Get("Retry-After") != want.Get("Retry-After") || got.Get("Content-Length") != strconv.Itoa(made.Body.Len()) {
+			t.Errorf("%s: %d %v %s, want %v %s", wait, made.Code, got, made.Body, want, doc)
 		}
 	}
 }

@@ -40,6 +40,9 @@ var (
 	Staff = Limit{PerSecond: 5000, Burst: 5000}
 	// Reads lets a page load and a script work through a list.
 	Reads = Limit{PerSecond: 200, Burst: 400}
+	// Everybody is about half of the orders that two processors decide in a second, one
+	// by one over HTTP, and half a second's of them at once.
+	Everybody = Limit{PerSecond: 20_000, Burst: 10_000}
 )
 
 // maxBuckets bounds the memory of one limiter to some megabytes. Beyond it, it

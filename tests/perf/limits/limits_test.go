@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/tests/perf/bounds"
 )
 
 // TestMain is the command itself where a test starts a part.
@@ -31,16 +32,16 @@ func TestEveryMeasureIsTaken(t *testing.T) {
 	want := 0 // FAIL outweighs BUSY
 	seen := map[string]bool{}
 	for _, l := range strings.Split(strings.TrimSpace(out.String()), "\n") {
-		var j judged
+		var j bounds.Judged
 		if err := json.Unmarshal([]byte(l), &j); err != nil {
 			t.Fatal(err, l)
 		}
 		switch j.State {
-		case fail:
+		case bounds.Fail:
 			want = 1
-		case notRun:
+		case bounds.NotRun:
 			t.Errorf("%s was not measured", j.Name)
-		case busy:
+		case bounds.Busy:
 			if want == 0 {
 				want = 3
 			}
@@ -50,7 +51,7 @@ func TestEveryMeasureIsTaken(t *testing.T) {
 	if code != want {
 		t.Errorf("exit code %d, want %d\n%s%s", code, want, progress.String(), out.String())
 	}
-	limits, err := readLimits(limitsCSV)
+	limits, err := bounds.Read(limitsCSV)
 	if err != nil || len(limits) == 0 {
 		t.Fatal(err)
 	}
@@ -61,33 +62,10 @@ func TestEveryMeasureIsTaken(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	limits, err := readLimits("head,,,,,,,\n" +
-		"median,x,,min,2,,,w\nlow,x,,min,2.5,,,w\nratio,x,y,max,2,,,w\nabsent,z,,max,1,,,w\nnothing,x,zero,max,1,,,w\n" +
-		"busy,x,,max,1,y,0.5,w\nquiet,x,,max,1,y,5,w\nfine,x,,max,5,y,0.5,w\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := judge(limits, results{"x": {1, 9, 2}, "y": {1, 1, 1}, "zero": {0, 1, 1}})
-	got := ""
-	for i := range all {
-		got += all[i].Name + "=" + all[i].State + " "
-	}
-	if want := "median=PASS low=FAIL ratio=PASS absent=NOT_RUN nothing=NOT_RUN busy=BUSY quiet=FAIL fine=PASS "; got != want {
-		t.Errorf("judged %s, want %s", got, want)
-	}
-	for want, js := range map[int][]judged{0: {all[0], all[7]}, 1: {all[5], all[3]}, 3: {all[0], all[5]}} {
-		if code := report(nil, js, want == 0, &bytes.Buffer{}); code != want {
-			t.Errorf("exit code %d of %v, want %d", code, js, want)
-		}
-	}
-	for _, bad := range []string{"a,x,,min,0,,,w", "a,x,,least,1,,,w", "a,x,,min,?,,,w", "a,x,,min,1,y,,w", "a,x"} {
-		if _, err := readLimits("head,,,,,,,\n" + bad); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
-	}
+// TestNoSuchPart: a part that is not there is no pass.
+func TestNoSuchPart(t *testing.T) {
 	if code := run(t.Context(), []string{"part", "nobody", t.TempDir()}, nil, io.Discard, io.Discard); code != 2 {
-		t.Errorf("exit code %d of a part that is not there", code)
+		t.Errorf("exit code %d", code)
 	}
 }
 

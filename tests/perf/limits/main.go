@@ -32,6 +32,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -39,7 +40,12 @@ import (
 	"os/signal"
 	"regexp"
 	"time"
+
+	"github.com/mbp-market/mbp/tests/perf/bounds"
 )
+
+//go:embed limits.csv
+var limitsCSV string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -77,11 +83,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err := f.Parse(args); err != nil {
 		return 2
 	}
-	limits, err := readLimits(limitsCSV)
+	limits, err := bounds.Read(limitsCSV)
 	if err == nil {
 		o.only, err = regexp.Compile(only)
 	}
-	var got results
+	var got bounds.Results
 	if err == nil {
 		got, err = o.measure(ctx, stderr)
 	}
@@ -89,5 +95,5 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "limits:", err)
 		return 2
 	}
-	return report(got, judge(limits, got), o.json, stdout)
+	return bounds.Report(got, bounds.Judge(limits, got), o.json, stdout)
 }

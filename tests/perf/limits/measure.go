@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/mbp-market/mbp/tests/perf/bounds"
 )
 
 // measure is one line of a round: how a part is loaded.
@@ -48,7 +50,7 @@ var measures = []measure{
 const settleMost = 200 * time.Millisecond
 
 // measure starts the parts and gives every measure its turn in every round.
-func (o options) measure(ctx context.Context, stderr io.Writer) (_ results, err error) {
+func (o options) measure(ctx context.Context, stderr io.Writer) (_ bounds.Results, err error) {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (o options) measure(ctx context.Context, stderr io.Writer) (_ results, err 
 			err = errors.Join(err, p.end())
 		}
 	}()
-	got := results{}
+	got := bounds.Results{}
 	for round := range o.rounds {
 		for i := range measures {
 			m := &measures[i]
@@ -90,7 +92,7 @@ func (o options) measure(ctx context.Context, stderr io.Writer) (_ results, err 
 func last(v []float64) float64 { return v[len(v)-1] }
 
 // turn takes one measure once. cpu_us is what the part used for one of them.
-func (o options) turn(ctx context.Context, m *measure, p *part, got results) error {
+func (o options) turn(ctx context.Context, m *measure, p *part, got bounds.Results) error {
 	note := func(what string, v float64) { got[m.name+"."+what] = append(got[m.name+"."+what], v) }
 	settle := min(settleMost, o.each)
 	if m.submitters > 0 {

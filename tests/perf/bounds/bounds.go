@@ -1,8 +1,16 @@
-package main
+// Package bounds judges what a benchmark measured against a table of limits.
+//
+// It promises: a limit is a metric, or its ratio to another of the same round, and the
+// median of the rounds counts; one that was not measured has not passed; where a limit
+// names a condition of the machine and that does not hold, what lies beyond is BUSY and
+// neither a pass nor a failure. It refuses to measure anything itself.
+//
+// The tables are CSV with the columns name, metric, over, op, bound, when, when_max
+// and why.
+package bounds
 
 import (
 	"cmp"
-	_ "embed"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -12,12 +20,9 @@ import (
 	"strings"
 )
 
-//go:embed limits.csv
-var limitsCSV string
-
-// limit is a row of limits.csv: a metric, or its ratio to another one of the same
+// Limit is a row of a table: a metric, or its ratio to another one of the same
 // round, and what it may be.
-type limit struct {
+type Limit struct {
 	Name    string  `json:"name"`
 	Metric  string  `json:"metric"`
 	Over    string  `json:"over,omitempty"`
@@ -30,40 +35,41 @@ type limit struct {
 
 // The states of a limit.
 const (
-	pass   = "PASS"
-	fail   = "FAIL"
-	notRun = "NOT_RUN"
-	busy   = "BUSY" // the machine did not meet the condition under which it is judged
+	Pass   = "PASS"
+	Fail   = "FAIL"
+	NotRun = "NOT_RUN"
+	Busy   = "BUSY" // the machine did not meet the condition under which it is judged
 )
 
-// judged is a limit with what was found.
-type judged struct {
-	limit
+// Judged is a limit with what was found.
+type Judged struct {
+	Limit
 	Value float64 `json:"value"` // median of the rounds
 	Least float64 `json:"least"`
 	Most  float64 `json:"most"`
 	State string  `json:"state"`
 }
 
-// results are the rounds of each metric, by name.
-type results map[string][]float64
+// Results are the rounds of each metric, by name.
+type Results map[string][]float64
 
-func readLimits(text string) ([]limit, error) {
+// Read reads a table, which has a head line.
+func Read(text string) ([]Limit, error) {
 	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
-		return nil, fmt.Errorf("limits.csv: %w", err)
+		return nil, fmt.Errorf("limits: %w", err)
 	}
-	var out []limit
+	var out []Limit
 	for _, r := range rows[1:] {
-		l := limit{Name: r[0], Metric: r[1], Over: r[2], Op: r[3], When: r[5], Why: r[7]}
+		l := Limit{Name: r[0], Metric: r[1], Over: r[2], Op: r[3], When: r[5], Why: r[7]}
 		if l.Bound, err = strconv.ParseFloat(r[4], 64); err == nil && l.When != "" {
 			l.WhenMax, err = strconv.ParseFloat(r[6], 64)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("limits.csv: %s: %w", l.Name, err)
+			return nil, fmt.Errorf("limits: %s: %w", l.Name, err)
 		}
 		if l.Op != "min" && l.Op != "max" || l.Bound <= 0 {
-			return nil, fmt.Errorf("limits.csv: %s: a min or max above 0", l.Name)
+			return nil, fmt.Errorf("limits: %s: a min or max above 0", l.Name)
 		}
 		out = append(out, l)
 	}
@@ -71,7 +77,7 @@ func readLimits(text string) ([]limit, error) {
 }
 
 // values returns the rounds of a limit's metric, or of its ratio.
-func (l *limit) values(got results) []float64 {
+func (l *Limit) values(got Results) []float64 {
 	out := slices.Clone(got[l.Metric])
 	if l.Over == "" {
 		return out
@@ -87,19 +93,20 @@ func (l *limit) values(got results) []float64 {
 	return out
 }
 
-func judge(limits []limit, got results) []judged {
-	var out []judged
+// Judge holds the rounds against the limits.
+func Judge(limits []Limit, got Results) []Judged {
+	var out []Judged
 	for _, l := range limits {
-		j := judged{limit: l, State: notRun}
+		j := Judged{Limit: l, State: NotRun}
 		if v := l.values(got); len(v) > 0 {
-			j.Value, j.Least, j.Most = median(v), slices.Min(v), slices.Max(v)
+			j.Value, j.Least, j.Most = Median(v), slices.Min(v), slices.Max(v)
 			switch within := l.Op == "min" && j.Value >= l.Bound || l.Op == "max" && j.Value <= l.Bound; {
 			case within:
-				j.State = pass
-			case l.When != "" && (len(got[l.When]) == 0 || median(got[l.When]) > l.WhenMax):
-				j.State = busy
+				j.State = Pass
+			case l.When != "" && (len(got[l.When]) == 0 || Median(got[l.When]) > l.WhenMax):
+				j.State = Busy
 			default:
-				j.State = fail
+				j.State = Fail
 			}
 		}
 		out = append(out, j)
@@ -107,16 +114,18 @@ func judge(limits []limit, got results) []judged {
 	return out
 }
 
-// median is of an unsorted list that is not empty: the middle one, the better
+// Median is of an unsorted list that is not empty: the middle one, the better
 // known of two.
-func median(v []float64) float64 {
+func Median(v []float64) float64 {
 	v = slices.Clone(v)
 	slices.Sort(v)
 	return v[len(v)/2]
 }
 
-// report writes metrics and limits, and returns the exit code.
-func report(got results, all []judged, asJSON bool, w io.Writer) (code int) {
+// Report writes metrics and limits, and returns the exit code: 0 all within, 1 one is
+// beyond its bound or was not measured, 3 none is, but the machine was too busy to judge
+// one.
+func Report(got Results, all []Judged, asJSON bool, w io.Writer) (code int) {
 	names := make([]string, 0, len(got))
 	for name := range got {
 		names = append(names, name)
@@ -128,10 +137,10 @@ func report(got results, all []judged, asJSON bool, w io.Writer) (code int) {
 				Metric string    `json:"metric"`
 				Median float64   `json:"median"`
 				Rounds []float64 `json:"rounds"`
-			}{name, median(got[name]), got[name]})
+			}{name, Median(got[name]), got[name]})
 			continue
 		}
-		fmt.Fprintf(w, "%-16s %14.3f\n", name, median(got[name]))
+		fmt.Fprintf(w, "%-16s %14.3f\n", name, Median(got[name]))
 	}
 	if !asJSON {
 		fmt.Fprintf(w, "\n%-16s %9s %9s %9s %4s %7s  %s\n", "what", "median", "least", "most", "", "bound", "state")
@@ -139,9 +148,9 @@ func report(got results, all []judged, asJSON bool, w io.Writer) (code int) {
 	for i := range all {
 		j := &all[i]
 		switch {
-		case j.State == busy && code == 0:
+		case j.State == Busy && code == 0:
 			code = 3
-		case j.State == fail || j.State == notRun:
+		case j.State == Fail || j.State == NotRun:
 			code = 1
 		}
 		if asJSON {

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// connections of a load: what more would be sent at once waits its turn here, and
+	// its time runs.
+	connections = 128
+	// maxWait bounds an answer; a server that is stuck ends the run.
+	maxWait = 10 * time.Second
+	// maxDue is how many requests may wait for a connection: seconds of the largest load.
+	maxDue = 1 << 18
+)
+
+// answered is one request's end.
+type answered struct {
+	at     time.Duration // when it was due, since the load began
+	took   time.Duration // since it was due
+	status int
+	retry  bool // the answer says when to come again
+}
+
+// conn is a keep-alive connection, used by one goroutine at a time. It buys a share
+// and, once it has it, sells it, so that a load moves no price and ends nobody's
+// credits.
+type conn struct {
+	net   net.Conn
+	in    *bufio.Reader
+	head  []byte // of the request, up to the idempotency key
+	tail  [2][]byte
+	out   []byte
+	name  string
+	count int
+	turn  int
+}
+
+// load is a set of connections, each with the key of a trader.
+type load struct {
+	address string
+	conns   []*conn
+}
+
+func newLoad(h *house, connections int) *load {
+	l := &load{address: h.address}
+	stamp := strconv.FormatInt(time.Now().UnixNano(), 36) // keys are new in every run
+	for i := range connections {
+		c := &conn{name: stamp + "-" + strconv.Itoa(i) + "-"}
+		c.head = fmt.Appendf(nil, "POST /v1/orders HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nIdempotency-Key: ", h.address, h.keys[i%len(h.keys)])
+		for turn, side := range []string{"buy", "sell"} {
+			body := fmt.Sprintf(`{"market":%q,"outcome":"YES","side":%q,"tif":"ioc","shares_micros":1000000}`, h.market, side)
+			c.tail[turn] = fmt.Appendf(nil, "\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}
+		l.conns = append(l.conns, c)
+	}
+	return l
+}
+
+func (l *load) close() {
+	for _, c := range l.conns {
+		if c.net != nil {
+			_ = c.net.Close() // it is idle
+		}
+	}
+}
+
+// run has requests due at a rate for so long, and returns how each one ended. It ends
+// with an error if a connection breaks.
+func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answered, error) {
+	due := make(chan time.Duration, maxDue)
+	all := make([][]answered, len(l.conns))
+	errs := make([]error, len(l.conns)+1)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for i, c := range l.conns {
+		wg.Go(func() {
+			for at := range due {
+				if errs[i] != nil {
+					continue
+				}
+				var a answered
+				if a, errs[i] = c.exchange(ctx, l.address); errs[i] == nil {
+					a.at, a.took = at, time.Since(begin)-at
+					all[i] = append(all[i], a)
+				}
+			}
+		})
+	}
+	errs[len(l.conns)] = pace(ctx, due, begin, length, rate)
+	close(due)
+	wg.Wait()
+	out := slices.Concat(all...)
+	err := errors.Join(errs...)
+	if err == nil && len(out) == 0 {
+		err = errors.New("no request was answered")
+	}
+	return out, err
+}
+
+// pace says when each request is due.
+func pace(ctx context.Context, due chan<- time.Duration, begin time.Time, length time.Duration, rate int) error {
+	for n := 0; ; {
+		at := time.Duration(n) * time.Second / time.Duration(rate)
+		if at >= length {
+			return nil
+		}
+		if wait := time.Until(begin.Add(at)); wait > 0 {
+			time.Sleep(wait)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for now := time.Since(begin); at <= now && at < length; at = time.Duration(n) * time.Second / time.Duration(rate) {
+			select {
+			case due <- at:
+			default:
+				return fmt.Errorf("%d requests wait for a connection", maxDue)
+			}
+			n++
+		}
+	}
+}
+
+// exchange sends the next request and reads its answer.
+func (c *conn) exchange(ctx context.Context, address string) (answered, error) {
+	if c.net == nil {
+		var d net.Dialer
+		n, err := d.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return answered{}, err
+		}
+		c.net, c.in = n, bufio.NewReaderSize(n, 8<<10)
+	}
+	if c.count%8 == 0 { // to set a deadline costs as much as to parse an answer
+		if err := c.net.SetDeadline(time.Now().Add(maxWait)); err != nil {
+			return answered{}, err
+		}
+	}
+	c.out = append(append(c.out[:0], c.head...), c.name...)
+	c.out = append(strconv.AppendInt(c.out, int64(c.count), 10), c.tail[c.turn]...)
+	c.count++
+	if _, err := c.net.Write(c.out); err != nil {
+		return answered{}, err
+	}
+	a, err := c.answer()
+	if a.status == http.StatusCreated {
+		c.turn ^= 1
+	}
+	return a, err
+}
+
+// answer reads an answer.
+func (c *conn) answer() (a answered, err error) {
+	status, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return a, fmt.Errorf("read an answer: %w", err)
+	}
+	if f := bytes.Fields(status); len(f) > 1 {
+		a.status, _ = strconv.Atoi(string(f[1]))
+	}
+	length := -1
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return a, fmt.Errorf("read an answer: %w", err)
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if v, is := bytes.CutPrefix(line, []byte("Content-Length: ")); is {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(v))); err != nil {
+				return a, err
+			}
+		}
+		a.retry = a.retry || bytes.HasPrefix(line, []byte("Retry-After: "))
+	}
+	if length < 0 {
+		return a, errors.New("an answer without a length")
+	}
+	_, err = c.in.Discard(length)
+	return a, err
+}
+
+// tally is what came of a load, by status.
+type tally struct {
+	accepted, refused []time.Duration // sorted
+	silent            int             // refusals that do not say when to come again
+	strange           int             // any other answer
+}
+
+func count(all []answered) (t tally) {
+	for _, a := range all {
+		switch a.status {
+		case http.StatusCreated:
+			t.accepted = append(t.accepted, a.took)
+		case http.StatusTooManyRequests:
+			t.refused = append(t.refused, a.took)
+			if !a.retry {
+				t.silent++
+			}
+		default:
+			t.strange++
+		}
+	}
+	slices.Sort(t.accepted)
+	slices.Sort(t.refused)
+	return t
+}
+
+// quantile of sorted times, in milliseconds.
+func quantile(v []time.Duration, q float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	return float64(v[min(len(v)-1, int(q*float64(len(v))))]) / 1e6
+}
+
+// share is how much of the sorted times lies within a bound.
+func share(v []time.Duration, within time.Duration) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	n, _ := slices.BinarySearchFunc(v, within, func(a, b time.Duration) int { return cmp.Compare(a, b+1) })
+	return float64(n) / float64(len(v))
+}
