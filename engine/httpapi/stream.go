@@ -37,7 +37,8 @@ const (
 // error.
 func (a *API) Run(ctx context.Context) error {
 	at := a.seq.Durable()
-	a.hub.Begin(at)
+	after := at - min(at, hub.Remembered)
+	a.hub.Begin(after, at)
 	defer a.hub.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.beat(ctx); return nil })
@@ -46,13 +47,26 @@ func (a *API) Run(ctx context.Context) error {
 	g.Go(func() error { return a.personal.Run(ctx) })
 	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
 	g.Go(func() error {
-		err := a.seq.Follow(ctx, at+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
+		err := a.follow(ctx, after)
+		if err != nil && ctx.Err() == nil && a.hub.Position() == after && after < at {
+			// They may be in an archive. Who comes back gets a snapshot.
+			a.log.WarnContext(ctx, "what the streams told before is not remembered", "err", err)
+			a.hub.Begin(at, at)
+			err = a.follow(ctx, at)
+		}
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("follow decisions for the streams: %w", err)
 		}
 		return nil
 	})
 	return g.Wait()
+}
+
+// follow hands every decision after one to the streams. Those from before this process
+// began are handed out again, so that a stream goes on across a restart; their quotes
+// tell where the markets stand now.
+func (a *API) follow(ctx context.Context, after engine.Seq) error {
+	return a.seq.Follow(ctx, after+1, func(c sequencer.Committed) error { return a.publish(ctx, c.Decision) })
 }
 
 // beat tells every stream the last sequence, in order with the decisions.

@@ -110,10 +110,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return errors.Join(broken, h.inspect(ctx, s.out))
 }
 
-// part is one run of the tool: made-up requests, or chains of them, each with half of
+// part is one run of the tool: made-up requests, or chains of them, each with a share of
 // the time, or else the first would leave the second none.
 type part struct {
 	name, phases string
+	mode         string        // of what is made up: what does not fit the contract ends a chain
+	thirds       time.Duration // of the time
 	judge        func(out string, said error, stdout io.Writer) error
 }
 
@@ -121,8 +123,8 @@ type part struct {
 const requestsPart, chainsPart = "requests", "chains"
 
 var parts = []part{
-	{requestsPart, "examples,coverage,fuzzing", judgeRequests},
-	{chainsPart, "stateful", judgeChains},
+	{requestsPart, "examples,coverage,fuzzing", "all", 1, judgeRequests},
+	{chainsPart, "stateful", "positive", 2, judgeChains},
 }
 
 // schemathesis runs the tool, twice, and judges its reports.
@@ -139,7 +141,7 @@ func junit(out, name string) string  { return filepath.Join(out, name+".xml") }
 func ndjson(out, name string) string { return filepath.Join(out, name+".ndjson") }
 
 func (p *part) run(ctx context.Context, s settings, env []string, stdout, stderr io.Writer) error {
-	each := s.time / time.Duration(len(parts))
+	each := s.time * p.thirds / 3
 	ctx, cancel := context.WithTimeout(ctx, each+grace)
 	defer cancel()
 	out, err := filepath.Abs(s.out)
@@ -160,7 +162,7 @@ func (p *part) run(ctx context.Context, s settings, env []string, stdout, stderr
 	}
 	cmd := exec.CommandContext(ctx, tool, "--config-file", "schemathesis.toml", "run", filepath.Join(root, contract),
 		"--url", value(env, "MBP_URL"), "--header", "Authorization: Bearer "+value(env, "MBP_KEY"),
-		"--checks", "all", "--phases", p.phases, "--mode", "all", "--exclude-path", stream,
+		"--checks", "all", "--phases", p.phases, "--mode", p.mode, "--exclude-path", stream,
 		"--max-time", strconv.Itoa(max(1, int(each.Seconds()))), "--seed", strconv.Itoa(s.seed), "--generation-database", "none",
 		"--continue-on-failure", "--request-timeout", "15", "--no-color",
 		"--report", "junit,ndjson", "--report-junit-path", junit(out, p.name), "--report-ndjson-path", ndjson(out, p.name))

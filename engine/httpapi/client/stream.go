@@ -22,6 +22,8 @@ type Event struct {
 	Seq  engine.Seq // where a stream that breaks after this event resumes
 	Kind string     // snapshot, quote, trade, market, heartbeat
 	Data json.RawMessage
+
+	last bool // of its decision: it came with an id
 }
 
 // Decode reads the document of the event into v.
@@ -37,8 +39,9 @@ func (e Event) Decode(v any) error {
 const StreamSilence = 15 * time.Second
 
 // Stream calls see with every event from after the sequence on (0: from now,
-// with a snapshot first) until ctx ends or see returns an error, which it
-// returns. A broken connection is made again from the last event seen, as often
+// with a snapshot first), each once, until ctx ends or see returns an error, which it
+// returns. The events of a decision are handed over together, when the last one of them
+// has come: a connection that breaks in between leaves none to come twice. A broken connection is made again from the last event seen, as often
 // as the client's retry allows without any event in between. A heartbeat is one:
 // a market where nothing happens does not wear out who watches it through a proxy
 // that cuts connections.
@@ -99,15 +102,26 @@ func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) e
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != "text/event-stream" {
 		return last, false, &malformed{fmt.Errorf("the answer is %q, not a stream of events", kind)}
 	}
+	var held []Event // of a decision whose last event has not come
+	size := int64(0) // of their data
 	err = readEvents(res.Body, after, c.most, func(e Event) error {
 		silence.Reset(c.silence)
 		heard = true
-		if e.Seq != 0 {
-			last = e.Seq
+		held, size = append(held, e), size+int64(len(e.Data))
+		if !e.last {
+			if size > c.most {
+				return bufio.ErrTooLong
+			}
+			return nil
 		}
-		if err := see(e); err != nil {
-			return &stopped{err}
+		last = e.Seq
+		for _, e := range held {
+			if err := see(e); err != nil {
+				return &stopped{err}
+			}
 		}
+		clear(held)
+		held, size = held[:0], 0
 		return nil
 	})
 	if err == nil {
@@ -147,7 +161,7 @@ func readEvents(r io.Reader, last engine.Seq, most int64, see func(Event) error)
 			}
 		case "id":
 			if n, err := strconv.ParseUint(value, 10, 64); err == nil {
-				e.Seq = engine.Seq(n)
+				e.Seq, e.last = engine.Seq(n), true
 			}
 		}
 	}

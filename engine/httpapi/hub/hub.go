@@ -92,6 +92,7 @@ type Hub struct {
 	bytes  int        // of their text
 	since  engine.Seq // the ring holds everything after this decision
 	pos    engine.Seq // last decision handed out
+	ready  engine.Seq // streams are taken once it is handed out
 	begun  bool
 	closed bool
 }
@@ -101,11 +102,13 @@ func New(most, mostOfOne int) *Hub {
 	return &Hub{most: most, mostOfOne: mostOfOne, subs: map[*Stream]bool{}, owners: map[engine.Digest]int{}}
 }
 
-// Begin sets the place from which on frames will come.
-func (h *Hub) Begin(at engine.Seq) {
+// Begin says that frames will come of every decision after one, and that streams are
+// taken from another one on: what lies between was told before this process began, and
+// is remembered for who comes back.
+func (h *Hub) Begin(after, ready engine.Seq) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.since, h.pos, h.begun = at, at, true
+	h.since, h.pos, h.ready, h.begun = after, after, ready, true
 }
 
 // Broadcast hands out a frame. A decision that tells nothing has no text.
@@ -161,7 +164,7 @@ func (h *Hub) Enter(owner engine.Digest) (*Stream, error) {
 	switch {
 	case h.closed:
 		return nil, ErrClosed
-	case !h.begun:
+	case !h.begun || h.pos < h.ready:
 		return nil, ErrStarting
 	case len(h.subs) >= h.most || h.owners[owner] >= h.mostOfOne:
 		return nil, ErrFull

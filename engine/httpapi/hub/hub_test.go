@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
@@ -22,7 +23,7 @@ func joined(t *testing.T, h *Hub, owner engine.Digest) *Stream {
 // TestHubDropsTheSlow: who does not read loses the stream and nobody waits.
 func TestHubDropsTheSlow(t *testing.T) {
 	h := New(10, 10)
-	h.Begin(0)
+	h.Begin(0, 0)
 	slow, quick := joined(t, h, engine.Digest{1}), joined(t, h, engine.Digest{2})
 	dropped := 0
 	for i := range engine.Seq(Buffer + 10) {
@@ -50,7 +51,7 @@ func TestHubDropsTheSlow(t *testing.T) {
 // says when it cannot.
 func TestHubRemembersAndForgets(t *testing.T) {
 	h := New(1<<20, 1<<20)
-	h.Begin(100)
+	h.Begin(100, 100)
 	const n = 3*Remembered + 7
 	for i := engine.Seq(101); i <= 100+n; i++ {
 		text := []byte("x")
@@ -95,10 +96,30 @@ func TestHubRemembersAndForgets(t *testing.T) {
 	}
 }
 
+// TestHubRecalls: before what was told earlier is handed out once more no stream is
+// taken; then one that goes on in the middle of it gets the rest.
+func TestHubRecalls(t *testing.T) {
+	h := New(10, 10)
+	h.Begin(10, 20)
+	for i := engine.Seq(11); i <= 20; i++ {
+		if _, err := h.Enter(engine.Digest{}); !errors.Is(err, ErrStarting) {
+			t.Fatalf("at %d: %v", i, err)
+		}
+		h.Broadcast(Frame{Seq: i, Text: []byte("x")})
+	}
+	s, err := h.Enter(engine.Digest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missed, ok := h.Join(s, 15); !ok || len(missed) != 5 || missed[0].Seq != 16 {
+		t.Errorf("%v: %d frames", ok, len(missed))
+	}
+}
+
 // TestHubRemembersBytes: long frames are fewer.
 func TestHubRemembersBytes(t *testing.T) {
 	h := New(1, 1)
-	h.Begin(0)
+	h.Begin(0, 0)
 	const size = ringBytes / 100
 	for i := range engine.Seq(1000) {
 		h.Broadcast(Frame{Seq: i + 1, Text: make([]byte, size)})
@@ -112,7 +133,7 @@ func TestHubRemembersBytes(t *testing.T) {
 // missed them begins again.
 func TestHeldQuotesAreNotForgotten(t *testing.T) {
 	h := New(10, 10)
-	h.Begin(5)
+	h.Begin(5, 5)
 	h.Broadcast(Frame{Seq: 6, Text: []byte("trade")})
 	h.Broadcast(Frame{Seq: 6, Text: []byte("quotes"), Again: true})
 	for seq := range engine.Seq(Remembered - 1) {

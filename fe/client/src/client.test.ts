@@ -120,19 +120,20 @@ describe("the stream", () => {
   const event = (kind: string, seq: number) => `event: ${kind}\nid: ${seq}\ndata: {"seq":${seq}}\n\n`;
 
   it("goes on from the last event when the line breaks, wherever it breaks", async () => {
+    const trade = 'event: trade\ndata: {"seq":6}\n\n'; // not the last one of its decision
     const { asked, url } = await desk((n, res) => {
       res.writeHead(200, { "Content-Type": "text/event-stream" });
-      if (n === 0) res.write(`: hello\n${event("snapshot", 4)}${event("trade", 5)}event: trade\nid: 6\nda`, () => res.destroy());
-      else if (n === 1) res.end(event("trade", 6) + 'event: quote\r\ndata: {"seq":6,\r\ndata: "market":"mkt_1"}\r\n\r\n');
+      if (n === 0) res.write(`: hello\n${event("snapshot", 4)}${event("quote", 5)}${trade}event: quote\nid: 6\nda`, () => res.destroy());
+      else if (n === 1) res.end(trade + 'event: quote\r\nid: 6\r\ndata: {"seq":6,\r\ndata: "market":"mkt_1"}\r\n\r\n');
       else res.write(event("heartbeat", 7));
     });
     const end = new AbortController();
     const seen: string[] = [];
     for await (const e of new Client({ url, key: "mbp_x", retry: quick }).stream(0, end.signal)) {
-      seen.push(`${e.kind} ${e.seq}`);
+      seen.push(`${e.kind} ${e.data.seq}`);
       if (e.kind === "heartbeat") end.abort();
     }
-    expect(seen).toEqual(["snapshot 4", "trade 5", "trade 6", "quote 6", "heartbeat 7"]);
+    expect(seen).toEqual(["snapshot 4", "quote 5", "trade 6", "quote 6", "heartbeat 7"]);
     expect(asked.map((a) => a.headers["last-event-id"])).toEqual([undefined, "5", "6"]);
   });
 

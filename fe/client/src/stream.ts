@@ -69,11 +69,18 @@ async function* listen(f: Following, after: number): AsyncGenerator<StreamEvent,
   }
 }
 
-/** Cuts text into events. Those without an id carry the last one. */
+/**
+ * Cuts text into events. Those without an id carry the last one, and wait for the event
+ * with an id that ends their decision: a line that breaks in between leaves none that
+ * comes twice.
+ */
 export class EventParser {
   private rest = "";
   private kind = "";
   private data: string[] = [];
+  private ends = false;
+  private held: StreamEvent[] = [];
+  private size = 0;
 
   constructor(private seq: number) {}
 
@@ -84,7 +91,17 @@ export class EventParser {
     if (this.rest.length > MAX_EVENT) throw new Error(`an event is longer than ${MAX_EVENT} characters`);
     for (const line of lines) {
       const event = this.line(line.endsWith("\r") ? line.slice(0, -1) : line);
-      if (event !== undefined) yield event;
+      if (event === undefined) continue;
+      this.held.push(event);
+      if (!this.ends) {
+        if (this.size > MAX_EVENT) throw new Error(`a decision is longer than ${MAX_EVENT} characters`);
+        continue;
+      }
+      const { held } = this;
+      this.held = [];
+      this.size = 0;
+      this.ends = false;
+      yield* held;
     }
   }
 
@@ -100,8 +117,13 @@ export class EventParser {
     const field = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "event") this.kind = value;
-    else if (field === "data") this.data.push(value);
-    else if (field === "id" && /^[0-9]{1,16}$/.test(value)) this.seq = Number(value);
+    else if (field === "data") {
+      this.data.push(value);
+      this.size += value.length;
+    } else if (field === "id" && /^[0-9]{1,16}$/.test(value)) {
+      this.seq = Number(value);
+      this.ends = true;
+    }
     return undefined;
   }
 }

@@ -54,7 +54,7 @@ func (h *house) start(ctx context.Context) error {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	h.cmd = exec.Command(h.bin, append([]string{
+	h.cmd = exec.CommandContext(ctx, h.bin, append([]string{
 		"serve", "--data", data, "--listen", listen, "--dbt-results", "", "--rum-url", "", "--log-level", "error",
 	}, h.args...)...)
 	h.cmd.Stderr = h.stderr
@@ -165,20 +165,6 @@ func (h *house) furnish(ctx context.Context, traders int) error {
 	}
 	h.market, err = d.Market()
 	return err
-}
-
-// memory is what the process has in memory, in bytes.
-func (h *house) memory() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("memory of the server: %w", err)
-	}
-	m := regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`).FindSubmatch(b)
-	if m == nil {
-		return 0, errors.New("the kernel tells no memory of the server")
-	}
-	kib, err := strconv.ParseFloat(string(m[1]), 64)
-	return kib * 1024, err
 }
 
 // processor is the time that the process has had on processors, in seconds.
