@@ -211,11 +211,11 @@ func (e *edge) gone(path string, waits func() bool) {
 // slowFollow follows as if the disk had all the time in the world.
 type slowFollow struct {
 	Sequencer
-	waits atomic.Bool
+	armed, waits atomic.Bool
 }
 
 func (s *slowFollow) Follow(ctx context.Context, from engine.Seq, fn func(sequencer.Committed) error) error {
-	if from != 1 { // of the streams
+	if from != 1 || !s.armed.Load() { // of the streams and the history
 		return s.Sequencer.Follow(ctx, from, fn)
 	}
 	s.waits.Store(true)
@@ -227,6 +227,7 @@ func (s *slowFollow) Follow(ctx context.Context, from engine.Seq, fn func(sequen
 func TestReaderThatLeaves(t *testing.T) {
 	s := &slowFollow{}
 	e := start(t, options{seq: func(q Sequencer) Sequencer { s.Sequencer = q; return s }})
+	s.armed.Store(true)
 	e.gone(fmt.Sprintf("/v1/me?min_seq=%d", e.seq.Durable()+1), func() bool { return e.waiting(e.admin) == 1 })
 	e.gone("/v1/decisions", s.waits.Load)
 	for _, route := range []string{"GET /v1/me", "GET /v1/decisions"} {
