@@ -17,6 +17,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -31,6 +32,10 @@ const (
 	// snapshotTries is how often a stream begins anew whose client takes longer for a
 	// snapshot than the decisions since then are remembered.
 	snapshotTries = 3
+	// lineBytes is what the kernel keeps of a stream that its client does not read: half
+	// a second of the release gate. Without it a client would be megabytes behind before
+	// anybody knew, and thousands of them gigabytes.
+	lineBytes = 64 << 10
 )
 
 // Run feeds the streams and the history from the durable decisions until ctx ends, which is no
@@ -142,6 +147,7 @@ func (a *API) serveStream(w http.ResponseWriter, c *call) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy in between must not collect
+	sockets.Narrow(c.r.Context(), lineBytes)
 	w.WriteHeader(http.StatusOK)
 	if c.r.Method == http.MethodHead {
 		return
@@ -166,14 +172,15 @@ func noStream(err error) error {
 // is remembered, else with a snapshot. The stream joins when the snapshot is out,
 // because no buffer would hold what is decided meanwhile; the ring does. It returns
 // the last decision that the client has, and what is still to be sent.
-func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.Seq) (last engine.Seq, missed []hub.Frame, ok bool) {
+func (a *API) begin(w http.ResponseWriter, c *call, s *hub.Stream, after engine.Seq) (last engine.Seq, missed []*hub.Frame, ok bool) {
 	if after != 0 && after <= a.hub.Position() {
 		if missed, ok := a.hub.Join(s, after); ok {
 			last := after
 			if n := len(missed); n > 0 {
 				last = missed[n-1].Seq
 			}
-			return after, append(missed, news.Heartbeat(last)), true
+			beat := news.Heartbeat(last)
+			return after, append(missed, &beat), true
 		}
 	}
 	for range snapshotTries {
@@ -243,23 +250,16 @@ func (a *API) encodeSnapshot() (hub.Frame, error) {
 
 // pump writes the frames after a decision until the client goes, its key is
 // revoked, or the hub ends the stream.
-func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Seq, waiting []hub.Frame) {
+func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Seq, waiting []*hub.Frame) {
 	for {
-		var text []byte
-		beat := false
+		beat, next := false, waiting[:0]
 		for _, f := range waiting {
 			if f.Seq > last || (f.Beat || f.Again) && f.Seq == last {
-				text, last = append(text, f.Text...), f.Seq
+				next, last = append(next, f), f.Seq
 			}
 			beat = beat || f.Beat
-			if len(text) >= news.Piece {
-				if !news.Send(w, text) {
-					return
-				}
-				text = text[:0]
-			}
 		}
-		if !news.Send(w, text) {
+		if !news.SendAll(w, next) {
 			return
 		}
 		if beat {
@@ -267,6 +267,7 @@ func (a *API) pump(w http.ResponseWriter, c *call, s *hub.Stream, last engine.Se
 				return
 			}
 		}
+		clear(waiting) // their texts go when the last stream has sent them
 		var open bool
 		if waiting, open = s.Next(c.r.Context(), waiting[:0]); !open {
 			return

@@ -52,12 +52,12 @@ type Frame struct {
 // Stream is an open one. It gets frames once it has joined.
 type Stream struct {
 	owner  engine.Digest
-	frames chan Frame // closed by the hub, at its end or because the client is slow
+	frames chan *Frame // closed by the hub, at its end or because the client is slow
 }
 
 // Next waits for frames and takes what is there, at most gather of them.
 // It returns false when ctx or the stream has ended.
-func (s *Stream) Next(ctx context.Context, into []Frame) ([]Frame, bool) {
+func (s *Stream) Next(ctx context.Context, into []*Frame) ([]*Frame, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
@@ -88,7 +88,7 @@ type Hub struct {
 	mu     sync.Mutex
 	subs   map[*Stream]bool // true: it has joined
 	owners map[engine.Digest]int
-	ring   []Frame    // the last frames with text, the oldest first
+	ring   []*Frame   // the last frames with text, the oldest first
 	bytes  int        // of their text
 	since  engine.Seq // the ring holds everything after this decision
 	pos    engine.Seq // last decision handed out
@@ -120,14 +120,14 @@ func (h *Hub) Broadcast(f Frame) (dropped int) {
 		return 0
 	}
 	if !f.Beat {
-		h.remember(f)
+		h.remember(&f)
 	}
 	for s, joined := range h.subs {
 		if !joined {
 			continue
 		}
 		select {
-		case s.frames <- f:
+		case s.frames <- &f:
 		default:
 			h.remove(s)
 			dropped++
@@ -136,7 +136,7 @@ func (h *Hub) Broadcast(f Frame) (dropped int) {
 	return dropped
 }
 
-func (h *Hub) remember(f Frame) {
+func (h *Hub) remember(f *Frame) {
 	h.ring = append(h.ring, f)
 	h.bytes += len(f.Text)
 	old := 0
@@ -145,7 +145,7 @@ func (h *Hub) remember(f Frame) {
 			h.since++ // who has that decision may have missed these quotes
 		}
 		h.bytes -= len(h.ring[old].Text)
-		h.ring[old] = Frame{} // its text goes before its place
+		h.ring[old] = nil // its text goes before its place
 	}
 	h.ring = h.ring[old:] // append makes room anew when its end is reached
 }
@@ -169,7 +169,7 @@ func (h *Hub) Enter(owner engine.Digest) (*Stream, error) {
 	case len(h.subs) >= h.most || h.owners[owner] >= h.mostOfOne:
 		return nil, ErrFull
 	}
-	s := &Stream{owner: owner, frames: make(chan Frame, Buffer)}
+	s := &Stream{owner: owner, frames: make(chan *Frame, Buffer)}
 	h.subs[s] = false
 	h.owners[owner]++
 	return s, nil
@@ -178,7 +178,7 @@ func (h *Hub) Enter(owner engine.Digest) (*Stream, error) {
 // Join lets a stream get every frame after a decision: what it has missed at once,
 // the rest as it comes. It returns false if what was missed is remembered no more.
 // A stream that has ended meanwhile misses nothing.
-func (h *Hub) Join(s *Stream, after engine.Seq) (missed []Frame, ok bool) {
+func (h *Hub) Join(s *Stream, after engine.Seq) (missed []*Frame, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, open := h.subs[s]; !open {

@@ -139,7 +139,7 @@ func TestHeldQuotesAreNotForgotten(t *testing.T) {
 	for seq := range engine.Seq(Remembered - 1) {
 		h.Broadcast(Frame{Seq: 7 + seq, Text: []byte("trade")})
 	}
-	from := func(owner byte, after engine.Seq) (missed []Frame, ok bool) {
+	from := func(owner byte, after engine.Seq) (missed []*Frame, ok bool) {
 		s, err := h.Enter(engine.Digest{owner})
 		if err != nil {
 			t.Fatal(err)

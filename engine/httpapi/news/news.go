@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
@@ -217,6 +218,37 @@ func After(r *http.Request) (engine.Seq, error) {
 		return 0, wire.Malformed("Last-Event-ID is not a sequence")
 	}
 	return engine.Seq(n), nil
+}
+
+// pieces are buffers for what goes out in one write. A stream has one only while it
+// writes: of thousands of them a few do at a time.
+var pieces = sync.Pool{New: func() any { b := make([]byte, 0, Piece); return &b }}
+
+// SendAll writes frames to a stream, many in one piece, and reports whether the client
+// took them. One that is alone goes out as it is.
+func SendAll(w http.ResponseWriter, frames []*hub.Frame) bool {
+	if len(frames) == 1 {
+		return Send(w, frames[0].Text)
+	}
+	piece := pieces.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer pieces.Put(piece)
+	text := (*piece)[:0]
+	for _, f := range frames {
+		if len(text)+len(f.Text) > Piece {
+			if !Send(w, text) {
+				return false
+			}
+			text = text[:0]
+		}
+		if len(f.Text) > Piece {
+			if !Send(w, f.Text) {
+				return false
+			}
+			continue
+		}
+		text = append(text, f.Text...)
+	}
+	return Send(w, text)
 }
 
 // Send writes to a stream in pieces, and reports whether the client took them.

@@ -3,8 +3,9 @@
 // It promises: never more connections than the limit, and one over it while it
 // waits; a client that comes gets the place of a connection that does nothing
 // before it has to wait, whether that one has had answers or has never asked;
-// whatever ends a connection gives its place back once; and no connection outlives
-// the time that the server's end sets for all of them.
+// whatever ends a connection gives its place back once; no connection outlives
+// the time that the server's end sets for all of them; and where a handler says so, the
+// kernel keeps little of what a client does not take.
 //
 // It refuses to end a connection with a request under way, which has begun when
 // its header is read: those have time limits of their own. It follows what
@@ -14,6 +15,7 @@ package sockets
 
 import (
 	"container/list"
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -188,6 +190,31 @@ func (c *connection) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// place is where a request's context has its connection.
+type place struct{}
+
+// Context is the server's hook ConnContext: it lets Narrow find the connection.
+func Context(ctx context.Context, raw net.Conn) context.Context {
+	return context.WithValue(ctx, place{}, raw)
+}
+
+// Narrow bounds the bytes that the kernel keeps of what is written on the connection
+// of a request and not taken by its client; it would grow to megabytes. A kernel keeps
+// up to twice as many for its own records. Where nothing is known of a connection, it
+// stays as it is.
+func Narrow(ctx context.Context, bytes int) {
+	raw, _ := ctx.Value(place{}).(net.Conn)
+	if outer, is := raw.(interface{ NetConn() net.Conn }); is {
+		raw = outer.NetConn() // of a TLS server
+	}
+	if c, is := raw.(*connection); is {
+		raw = c.Conn
+	}
+	if t, is := raw.(*net.TCPConn); is {
+		_ = t.SetWriteBuffer(bytes) // it is a wish
+	}
 }
 
 // State is the server's hook ConnState: it says which connections are idle. One

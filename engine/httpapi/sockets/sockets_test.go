@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -235,5 +236,50 @@ func TestIdleBehindTLS(t *testing.T) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		res.Body.Close()
 		defer client.CloseIdleConnections()
+	}
+}
+
+// TestNarrow: what a client does not read is kept within the bound, by TLS or not, and
+// on a connection of another listener, too; the writer waits.
+func TestNarrow(t *testing.T) {
+	const narrow, most = 64 << 10, 1 << 20
+	wrote := make(chan int, 1)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sockets.Narrow(r.Context(), narrow)
+		out := http.NewResponseController(w)
+		n := 0
+		for chunk := make([]byte, 16<<10); n < 64*most; {
+			if out.SetWriteDeadline(time.Now().Add(200*time.Millisecond)) != nil {
+				break
+			}
+			k, err := w.Write(chunk)
+			if n += k; err != nil || out.Flush() != nil {
+				break
+			}
+		}
+		wrote <- n
+	})
+	for what, begin := range map[string]func(*httptest.Server){"plain": (*httptest.Server).Start, "TLS": (*httptest.Server).StartTLS} {
+		s := httptest.NewUnstartedServer(handler)
+		if what == "plain" {
+			s.Listener = sockets.Limit(s.Listener, 8)
+			s.Config.ConnState = sockets.State
+		}
+		s.Config.ConnContext = sockets.Context
+		begin(s)
+		d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+		}}
+		client := s.Client()
+		client.Transport.(*http.Transport).DialContext = d.DialContext
+		res, err := client.Get(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := <-wrote; n > most {
+			t.Errorf("%s: %d bytes were written and not read", what, n)
+		}
+		res.Body.Close()
+		s.Close()
 	}
 }

@@ -68,8 +68,8 @@ func Read(text string) ([]Limit, error) {
 		if err != nil {
 			return nil, fmt.Errorf("limits: %s: %w", l.Name, err)
 		}
-		if l.Op != "min" && l.Op != "max" || l.Bound <= 0 {
-			return nil, fmt.Errorf("limits: %s: a min or max above 0", l.Name)
+		if l.Op != "min" && l.Op != "max" || l.Bound < 0 || l.Op == "min" && l.Bound == 0 {
+			return nil, fmt.Errorf("limits: %s: a min above 0, or a max", l.Name)
 		}
 		out = append(out, l)
 	}

@@ -27,7 +27,7 @@ func TestJudge(t *testing.T) {
 			t.Errorf("exit code %d of %v, want %d", code, js, want)
 		}
 	}
-	for _, bad := range []string{"a,x,,min,0,,,w", "a,x,,least,1,,,w", "a,x,,min,?,,,w", "a,x,,min,1,y,,w", "a,x"} {
+	for _, bad := range []string{"a,x,,min,0,,,w", "a,x,,max,-1,,,w", "a,x,,least,1,,,w", "a,x,,min,?,,,w", "a,x,,min,1,y,,w", "a,x"} {
 		if _, err := Read("head,,,,,,,\n" + bad); err == nil {
 			t.Errorf("%q is accepted", bad)
 		}

@@ -34,25 +34,80 @@ func judged(t *testing.T, args ...string) map[string]bounds.Judged {
 	return all
 }
 
-// TestOverloadIsRefusedRight: a short flood of a real server, whatever the time it
-// takes: so many are admitted, and every other one is told when to come again.
-func TestOverloadIsRefusedRight(t *testing.T) {
+// TestUnderStress takes each measure for a moment, with real servers, and whatever the
+// time it takes: so many orders are admitted and every other one is told when to come
+// again; nobody misses an event or gets one twice, over lost connections and restarts;
+// everybody in a crowd is told of everything.
+func TestUnderStress(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds and starts servers")
 	}
-	all := judged(t, "overload", "--time", "400ms", "--admit", "200", "--over", "4")
-	for name, j := range all {
-		if j.State == bounds.NotRun {
-			t.Errorf("%s was not measured", name)
+	dir := t.TempDir()
+	bin, err := build(t.Context(), dir, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, passes := range map[string]string{
+		"overload --time 400ms --admit 200 --over 4":  "all_right each_right",
+		"streams --cuts 60 --subscribers 20 --seed 7": "streams_missing streams_extra streams_restarts",
+		"crowd --subscribers 40 --time 400ms":         "crowd_told burst_told",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			all := judged(t, append(strings.Fields(args), "--bin", bin)...)
+			for name, j := range all {
+				if j.State == bounds.NotRun {
+					t.Errorf("%s was not measured", name)
+				}
+			}
+			for name := range strings.FieldsSeq(passes) {
+				if all[name].State != bounds.Pass {
+					t.Errorf("%+v", all[name])
+				}
+			}
+			if j, is := all["all_accepted_rate"]; is && (j.Value < 100 || j.Value > 400) { // the burst, and the rate
+				t.Errorf("%v of 200 a second are admitted", j.Value)
+			}
+		})
+	}
+}
+
+func TestCompare(t *testing.T) {
+	own := func(n int) uint64 { return uint64(n) }
+	for _, c := range []struct {
+		got            []int
+		missing, extra int
+	}{
+		{[]int{3, 4, 5, 6}, 0, 0},
+		{[]int{3, 4, 5, 6, 7, 8}, 0, 0}, // it came after the last one that is looked at
+		{[]int{3, 5, 6}, 1, 0},
+		{[]int{4, 5, 6}, 1, 0},
+		{[]int{3, 4, 5}, 1, 0},
+		{[]int{3, 4, 4, 5, 6}, 0, 1},
+		{[]int{2, 3, 4, 5, 6}, 0, 1}, // the snapshot told it
+		{[]int{3, 5, 4, 6}, 1, 1},
+		{nil, 4, 0},
+	} {
+		if missing, extra := compare([]int{1, 2, 3, 4, 5, 6}, c.got, own, 2); missing != c.missing || extra != c.extra {
+			t.Errorf("%v: %d missing and %d extra", c.got, missing, extra)
 		}
 	}
-	for _, name := range []string{"all_right", "each_right"} {
-		if all[name].State != bounds.Pass {
-			t.Errorf("%+v", all[name])
+}
+
+func TestLateness(t *testing.T) {
+	now := time.Date(2026, 3, 1, 13, 0, 0, 500_000_000, time.UTC)
+	for text, want := range map[string]time.Duration{
+		`data: {"decided_at":"2026-03-01T13:00:00.250000Z"}`: 250 * time.Millisecond,
+		`data: {"decided_at":"2026-03-01T12:59:59.999999Z"}`: 500_001 * time.Microsecond, // another hour
+	} {
+		if got, ok := lateness([]byte(text+"\n"), now); !ok || got != want {
+			t.Errorf("%s: %s, %v", text, got, ok)
 		}
 	}
-	if rate := all["all_accepted_rate"].Value; rate < 100 || rate > 400 { // the burst, and the rate
-		t.Errorf("%v of 200 a second are admitted", rate)
+	for _, text := range []string{"data: {}\n", `data: {"decided_at":"2026-03-01T13:0x:00.250000Z"}` + "\n"} {
+		if _, ok := lateness([]byte(text), now); ok {
+			t.Errorf("%q has a time", text)
+		}
 	}
 }
 
@@ -87,7 +142,7 @@ func TestCount(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, bad := range []string{"--time 1ms", "--admit 1", "--over 1", "flood", "--what"} {
+	for _, bad := range []string{"--time 1ms", "--admit 1", "--over 1", "--cuts 0", "--subscribers 1", "flood", "--what"} {
 		if _, _, err := parse(strings.Fields(bad), io.Discard); err == nil || errors.Is(err, flag.ErrHelp) {
 			t.Errorf("%s: %v", bad, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,6 +168,20 @@ func (h *house) furnish(ctx context.Context, traders int) error {
 	return err
 }
 
+// memory is what the process has in memory, in bytes.
+func (h *house) memory() (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("memory of the server: %w", err)
+	}
+	m := regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`).FindSubmatch(b)
+	if m == nil {
+		return 0, errors.New("the kernel tells no memory of the server")
+	}
+	kib, err := strconv.ParseFloat(string(m[1]), 64)
+	return kib * 1024, err
+}
+
 // processor is the time that the process has had on processors, in seconds.
 func (h *house) processor() float64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid))
@@ -181,4 +196,27 @@ func (h *house) processor() float64 {
 	user, _ := strconv.ParseFloat(f[11], 64)
 	system, _ := strconv.ParseFloat(f[12], 64)
 	return (user + system) / 100 // clock ticks of every Linux
+}
+
+// counter reads a series without labels of the server; 0 is that it has none.
+func (h *house) counter(ctx context.Context, name string) float64 {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.address+"/metrics", nil)
+	if err != nil {
+		return 0
+	}
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(a.Body, 1<<20))
+	if err != nil {
+		return 0
+	}
+	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(b)
+	if m == nil {
+		return 0
+	}
+	v, _ := strconv.ParseFloat(string(m[1]), 64) // a float by the format
+	return v
 }

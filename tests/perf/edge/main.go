@@ -8,6 +8,8 @@
 //	go run ./tests/perf/edge                    # all of it, as a table
 //	go run ./tests/perf/edge --json overload    # one object a line
 //	go run ./tests/perf/edge overload --time 10s --over 10
+//	go run ./tests/perf/edge streams --cuts 1000 --subscribers 50
+//	go run ./tests/perf/edge crowd --subscribers 2000
 //
 // The measures:
 //
@@ -15,6 +17,12 @@
 //     limit on everybody together, then against the limits of single traders. What is
 //     admitted is decided in time, what is refused is told so at once, and when the
 //     flood ends the server is as it was.
+//   - streams: subscribers of the live stream lose their connections at random, fall
+//     asleep until the server cuts them off, and see the server restart, under load.
+//     What each one got in all is compared with the journal: nothing is missing,
+//     nothing comes twice.
+//   - crowd: what a subscriber costs in memory, and how late events come, with
+//     thousands of them, at the rate of the release gate and in a burst.
 //
 // Exit codes: 0 all within, 1 one is beyond its bound or missing, 2 it did not run, 3
 // none is beyond its bound, but the machine was too busy to judge one.
@@ -46,18 +54,22 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are the flags.
+// options are the flags. Each measure uses some of them.
 type options struct {
 	dir  string
+	bin  string // empty: built
 	json bool
 
-	time  time.Duration // of a flood
-	admit int           // orders a second that the server admits in all
-	over  int           // so many times that is offered
+	time        time.Duration // of a flood, and of a crowd
+	admit       int           // orders a second that the server admits in all
+	over        int           // so many times that is offered
+	cuts        int           // connections that are lost
+	subscribers int           // of the stream; 0: what the measure has
+	seed        uint64
 }
 
 // measures are what can be asked for, in their order.
-var measures = []string{"overload"}
+var measures = []string{"overload", "streams", "crowd"}
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, which, err := parse(args, stderr)
@@ -91,10 +103,14 @@ func parse(args []string, stderr io.Writer) (o options, which []string, err erro
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.dir, "dir", "out", "`folder` for the server's data; what is written there is removed at the end")
+	f.StringVar(&o.bin, "bin", "", "the mbp that is measured; by default it is built from these sources")
 	f.BoolVar(&o.json, "json", false, "one JSON object a line instead of a table")
-	f.DurationVar(&o.time, "time", 15*time.Second, "how `long` a flood lasts, 200ms..5m")
+	f.DurationVar(&o.time, "time", 15*time.Second, "how `long` a flood and a crowd last, 200ms..5m")
 	f.IntVar(&o.admit, "admit", 2000, "overload: `orders` a second that the server admits in all, 100..100000")
 	f.IntVar(&o.over, "over", 10, "overload: so many `times` that is offered, 2..20")
+	f.IntVar(&o.cuts, "cuts", 1000, "streams: `connections` that are lost, 1..100000")
+	f.IntVar(&o.subscribers, "subscribers", 0, "streams, crowd: how `many` there are, 2..20000; 0: 50 and 2,000")
+	f.Uint64Var(&o.seed, "seed", 1, "streams: of what is chosen at random")
 	for len(args) > 0 && err == nil {
 		if err = f.Parse(args); err != nil {
 			break
@@ -117,6 +133,8 @@ func parse(args []string, stderr io.Writer) (o options, which []string, err erro
 	within(o.time >= 200*time.Millisecond && o.time <= 5*time.Minute, "time: 200ms..5m")
 	within(o.admit >= 100 && o.admit <= 100_000, "admit: 100..100000")
 	within(o.over >= 2 && o.over <= 20, "over: 2..20")
+	within(o.cuts >= 1 && o.cuts <= 100_000, "cuts: 1..100000")
+	within(o.subscribers == 0 || o.subscribers >= 2 && o.subscribers <= 20_000, "subscribers: 2..20000")
 	return o, which, err
 }
 
@@ -130,9 +148,11 @@ func (o options) measure(ctx context.Context, which []string, got bounds.Results
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bin, err := build(ctx, dir, stderr)
-	if err != nil {
-		return err
+	bin := o.bin
+	if bin == "" {
+		if bin, err = build(ctx, dir, stderr); err != nil {
+			return err
+		}
 	}
 	for _, name := range measures {
 		if !slices.Contains(which, name) {
@@ -143,7 +163,15 @@ func (o options) measure(ctx context.Context, which []string, got bounds.Results
 			fmt.Fprintf(stderr, "%-26s %12.3f\n", name+"."+what, v)
 		}
 		h := &house{bin: bin, dir: dir, name: name, stderr: stderr}
-		if err := o.overload(ctx, h, note); err != nil {
+		switch name {
+		case "overload":
+			err = o.overload(ctx, h, note)
+		case "streams":
+			err = o.streams(ctx, h, note)
+		case "crowd":
+			err = o.crowd(ctx, h, note)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
