@@ -30,6 +30,7 @@ import (
 	"github.com/mbp-market/mbp/engine/audit"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
@@ -159,7 +160,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
 		MaxStreams: min(p.cfg.MaxStreams, max(1, p.conns/2)), // the other half stays for requests
-		MaxIntake:  p.cfg.Queue, TraderRate: p.cfg.traders(), StaffRate: p.cfg.staff(), ReadRate: p.cfg.reads(), AdmitRate: p.cfg.everybody(),
+		MaxIntake:  p.cfg.Queue, Rates: admit.Rates{Trader: p.cfg.traders(), Staff: p.cfg.staff(), Read: p.cfg.reads(), Admit: p.cfg.everybody()},
 	})
 	if err != nil {
 		return err

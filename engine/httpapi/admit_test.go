@@ -18,7 +18,7 @@ import (
 // is not kept from work. The refusal is a problem as any other, and nothing is decided.
 func TestEverybodyHasARate(t *testing.T) {
 	const burst = 6
-	e := start(t, options{cfg: func(c *Config) { c.AdmitRate = rate.Limit{PerSecond: 1, Burst: burst} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Admit = rate.Limit{PerSecond: 1, Burst: burst} }})
 	account := e.funded(100_000)
 	e.market(account)
 	var keys []string
@@ -65,7 +65,7 @@ func TestEverybodyHasARate(t *testing.T) {
 // ever come at once passes when nothing else has come, and a smaller part comes of it in
 // the mode shed.
 func TestEverybodysBatches(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.AdmitRate = rate.Limit{PerSecond: 1, Burst: 8} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Admit = rate.Limit{PerSecond: 1, Burst: 8} }})
 	account := e.funded(100_000)
 	e.market(account)
 	key := e.key("ana", engine.RoleTrader, account)
@@ -90,8 +90,8 @@ func TestEverybodysBatches(t *testing.T) {
 // body, of which there may be much, is not asked for.
 func TestRefusedBeforeTheBody(t *testing.T) {
 	for what, cfg := range map[string]func(*Config){
-		problem.TooMany:    func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 1} },
-		problem.Overloaded: func(c *Config) { c.AdmitRate = rate.Limit{PerSecond: 1, Burst: 1} },
+		problem.TooMany:    func(c *Config) { c.Rates.Trader = rate.Limit{PerSecond: 1, Burst: 1} },
+		problem.Overloaded: func(c *Config) { c.Rates.Admit = rate.Limit{PerSecond: 1, Burst: 1} },
 	} {
 		e := start(t, options{cfg: cfg})
 		ana := e.key("ana", engine.RoleTrader, e.funded(1000))

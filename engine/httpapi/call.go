@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -21,6 +20,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -156,7 +156,7 @@ func (a *API) decided(w http.ResponseWriter, c *call, got []sequencer.Answer) {
 	if replayed {
 		w.Header().Set("Idempotency-Replayed", "true")
 	}
-	doc := batchesDoc{}
+	doc := several.Doc{}
 	for i := range got {
 		d := got[i].Decision
 		switch {
@@ -200,7 +200,7 @@ func (a *API) retryAfter(d *engine.Decision) time.Duration {
 // request reads headers and body of a mutation.
 func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error) {
 	var none sequencer.Request
-	key, err := idempotencyKey(c.r)
+	key, err := wire.IdempotencyKey(c.r)
 	if err != nil {
 		return none, err
 	}
@@ -208,7 +208,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 		return none, err
 	}
 	bare := c.r.Method == http.MethodDelete && c.r.ContentLength == 0 // not everybody sends a body with it
-	if !bare && !isJSON(c.r.Header.Get("Content-Type")) {
+	if !bare && !wire.IsJSON(c.r.Header.Get("Content-Type")) {
 		return none, &problem.Refusal{Code: problem.MediaType}
 	}
 	if c.r.URL.RawQuery != "" {
@@ -254,15 +254,6 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 // mutates reports whether a request asks for a decision.
 func mutates(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
-func isJSON(contentType string) bool {
-	if contentType == "application/json" { // as nearly everybody writes it
-		return true
-	}
-	kind, params, err := mime.ParseMediaType(contentType)
-	charset := params["charset"]
-	return err == nil && kind == "application/json" && (charset == "" || strings.EqualFold(charset, "utf-8"))
-}
-
 // readAll is io.ReadAll of what is likely to have so many bytes; -1 says nothing.
 func readAll(r io.Reader, likely int64) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 0, max(0, likely)+bytes.MinRead))
@@ -290,31 +281,13 @@ func content(command engine.Command) (b []byte, err error) {
 	return b, err
 }
 
-// idempotencyKey reads the header: 1..64 visible ASCII characters, once.
-func idempotencyKey(r *http.Request) (string, error) {
-	values := r.Header.Values("Idempotency-Key")
-	if len(values) != 1 {
-		return "", wire.Malformed("the header Idempotency-Key is needed once")
-	}
-	key := values[0]
-	for i := range len(key) {
-		if key[i] <= ' ' || key[i] > '~' {
-			return "", wire.Malformed("Idempotency-Key has 1..64 visible ASCII characters")
-		}
-	}
-	if len(key) < 1 || len(key) > 64 {
-		return "", wire.Malformed("Idempotency-Key has 1..64 visible ASCII characters")
-	}
-	return key, nil
-}
-
 // write sends a document. A decision whose answer does not get out is an
 // orchestration error of the stage "answer", except when the client is gone: it
 // can have its answer any time with the same idempotency key. What counts then
 // is a client that is there and gets nothing: a stuck line until the time limit,
 // a document that does not encode, a panic.
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
-	b, err := encode(doc)
+	b, err := several.Encode(doc)
 	if err != nil {
 		if mutates(r) {
 			a.seq.CountOrchestrationError("answer")

@@ -32,7 +32,7 @@ func (e *edge) degrade(rule engine.DegradeRule) {
 // and passes again afterwards; what takes load off passes throughout.
 func TestShedAdmitsLess(t *testing.T) {
 	slow := rate.Limit{PerSecond: 1, Burst: 8} // a token comes back too late to matter here
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate, c.ReadRate, c.StaffRate = slow, slow, slow }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Trader, c.Rates.Read, c.Rates.Staff = slow, slow, slow }})
 	e.market(e.funded(100_000))
 	burst := func(name, method, path, body string) (passed int, refused reply) {
 		secret := e.key(name, engine.RoleTrader, e.funded(1000)) // a full bucket, here and in the engine
@@ -77,7 +77,7 @@ func TestShedAdmitsLess(t *testing.T) {
 // TestABatchPassesShed: however much less is admitted, a batch passes whose trader
 // has asked for nothing else, and the next one is told a wait after which it does.
 func TestABatchPassesShed(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 20, Burst: 10} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Trader = rate.Limit{PerSecond: 20, Burst: 10} }})
 	e.market(e.funded(100_000))
 	key := e.key("ana", engine.RoleTrader, e.funded(1000))
 	e.degrade(engine.DegradeRule{ShedDivisor: 4})
@@ -103,7 +103,7 @@ func TestABatchPassesShed(t *testing.T) {
 // TestStaffIsNotShed: whoever puts the platform right is not kept from it.
 func TestStaffIsNotShed(t *testing.T) {
 	slow := rate.Limit{PerSecond: 1, Burst: 4}
-	e := start(t, options{cfg: func(c *Config) { c.StaffRate, c.ReadRate = slow, slow }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Staff, c.Rates.Read = slow, slow }})
 	audit := e.key("audit", engine.RoleAuditor, 0)
 	e.degrade(engine.DegradeRule{ShedDivisor: 100})
 	e.mode(engine.ModeShed)

@@ -32,6 +32,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
@@ -125,10 +126,7 @@ type Config struct {
 
 	// To cancel orders has an allowance of its own, as large; a batch counts as many
 	// mutations as it has items, and a read of much as many reads as it costs.
-	TraderRate rate.Limit // mutations of a principal by keys that have no role but trader; no limit
-	StaffRate  rate.Limit // mutations of a principal by other keys; no limit
-	ReadRate   rate.Limit // reads and streams of one API key; no limit
-	AdmitRate  rate.Limit // trading of everybody together; no limit
+	Rates admit.Rates
 }
 
 func (c *Config) validate() error {
@@ -142,10 +140,7 @@ func (c *Config) validate() error {
 	if c.Panel != nil && c.PanelPolicy == "" {
 		errs = append(errs, errors.New("a panel needs its PanelPolicy"))
 	}
-	for _, r := range []rate.Limit{c.TraderRate, c.StaffRate, c.ReadRate, c.AdmitRate} {
-		errs = append(errs, r.Validate())
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Rates.Validate())...)
 }
 
 // API is the handler. Create it with New; Run feeds its streams.
@@ -161,23 +156,20 @@ type API struct {
 	draining atomic.Bool
 	every    time.Duration // between heartbeats; news.BeatEvery but in tests
 
-	began          time.Time // of the clock of the limiters
-	traders, staff *rate.Limiter[payer]
-	reads          *rate.Limiter[engine.Digest]
-	everybody      *rate.Limiter[relief]
-	tooFast        refusals                    // refusals of who asks too often
-	pressing       refusals                    // of whom because everybody does
-	waiting        *rate.Places[engine.Digest] // reads of a key that wait for a sequence
-	underway       atomic.Int64                // mutations that were handed to the writer
-	thinner        thinner
-	refused        tally.Tally
-	noting         time.Duration // between summaries of what was refused; tally.Every but in tests
-	drain          sync.Once
-	drained        chan struct{} // closed by Drain
-	snapshots      snapshots
-	history        *history.History
-	personal       *personal.Keeper
-	exporting      chan struct{} // holds one for each export that is being written
+	gate      *admit.Gate
+	tooFast   refusals                    // refusals of who asks too often
+	pressing  refusals                    // of whom because everybody does
+	waiting   *rate.Places[engine.Digest] // reads of a key that wait for a sequence
+	underway  atomic.Int64                // mutations that were handed to the writer
+	thinner   thinner
+	refused   tally.Tally
+	noting    time.Duration // between summaries of what was refused; tally.Every but in tests
+	drain     sync.Once
+	drained   chan struct{} // closed by Drain
+	snapshots snapshots
+	history   *history.History
+	personal  *personal.Keeper
+	exporting chan struct{} // holds one for each export that is being written
 }
 
 // New checks the configuration and registers routes and metrics. It starts
@@ -199,9 +191,8 @@ func New(cfg Config) (*API, error) {
 		cfg.MaxIntake = sequencer.DefaultQueue
 	}
 	a := &API{
-		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery, began: time.Now(),
-		traders: rate.New[payer](cfg.TraderRate), staff: rate.New[payer](cfg.StaffRate),
-		reads: rate.New[engine.Digest](cfg.ReadRate), everybody: rate.New[relief](cfg.AdmitRate), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
+		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery,
+		gate: admit.New(cfg.Rates), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
 		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
 	a.personal = personal.New(cfg.Texts, a.seq, a.log)

@@ -43,7 +43,7 @@ func (e *edge) flood(method, path, secret, body string) reply {
 // TestMutationsHaveARate: what a trader repeats without end, valid or not, is not
 // journalled without end, with however many keys of one principal.
 func TestMutationsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 5} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Trader = rate.Limit{PerSecond: 1, Burst: 5} }})
 	account := e.funded(100_000)
 	e.market(account)
 	one, two := e.key("ana", engine.RoleTrader, account), e.key("ana", engine.RoleTrader, account)
@@ -80,7 +80,7 @@ func TestMutationsHaveARate(t *testing.T) {
 // TestTheEngineRefusesFirst: with the limits of the platform, an account that
 // orders too fast meets the engine's limit, whose refusal is on record.
 func TestTheEngineRefusesFirst(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Traders }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Trader = rate.Traders }})
 	account := e.funded(100_000)
 	e.market(account)
 	ana := e.key("ana", engine.RoleTrader, account)
@@ -96,7 +96,7 @@ func TestTheEngineRefusesFirst(t *testing.T) {
 }
 
 func TestReadsHaveARate(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 3} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Read = rate.Limit{PerSecond: 1, Burst: 3} }})
 	bob := e.key("bob", engine.RoleService, 0)
 	if r := e.flood(http.MethodGet, "/v1/markets", bob, ""); r.code(t) != problem.TooMany || r.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", r.header, r.body)
@@ -392,7 +392,7 @@ func TestMarketsInChunks(t *testing.T) {
 
 // TestDearReadsTakeMore: a page is paid for by what is on it, and so is a quote.
 func TestDearReadsTakeMore(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 40} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Read = rate.Limit{PerSecond: 1, Burst: 40} }})
 	e.categorical(e.funded(1_000_000), 64)
 	cheap, dear := e.key("cheap", engine.RoleService, 0), e.key("dear", engine.RoleService, 0)
 	for path, want := range map[string]int{"/v1/me": 40, "/v1/markets?limit=1": 40, "/v1/markets?limit=10": 4, "/v1/markets?limit=500": 2} {
@@ -416,7 +416,7 @@ func TestDearReadsTakeMore(t *testing.T) {
 // TestOrdersCanBePulled: a trader whose orders are refused by its rate can cancel,
 // and a batch counts its items.
 func TestOrdersCanBePulled(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.TraderRate = rate.Limit{PerSecond: 1, Burst: 10} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Trader = rate.Limit{PerSecond: 1, Burst: 10} }})
 	account := e.funded(100_000)
 	e.market(account)
 	key := e.key("ana", engine.RoleTrader, account)

@@ -14,6 +14,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
+	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -76,7 +77,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"StreamSnapshot", client.Snapshot{}, "", false},
 		{"Decision", client.Decision{}, "", false},
 		{"Decisions", client.DecisionPage{}, "", false},
-		{"BatchesDecided", batchesDoc{}, "", false},
+		{"BatchesDecided", several.Doc{}, "", false},
 		{"BatchesDecided", client.Batches{}, "", false},
 		{"Markets", client.MarketPage{}, "", false},
 		{"Templates", client.TemplateList{}, "", false},

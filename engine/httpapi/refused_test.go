@@ -40,7 +40,7 @@ func (e *edge) noted(from engine.Seq) *engine.Decision {
 // principal and reason, for auditors to read; what the engine refuses is not told
 // twice.
 func TestRefusalsAreOnRecord(t *testing.T) {
-	e := start(t, options{cfg: func(c *Config) { c.ReadRate = rate.Limit{PerSecond: 1, Burst: 3} }})
+	e := start(t, options{cfg: func(c *Config) { c.Rates.Read = rate.Limit{PerSecond: 1, Burst: 3} }})
 	account := e.funded(1000)
 	e.market(account)
 	ana, bob, audit := e.key("ana", engine.RoleTrader, account), e.key("bob", engine.RoleTrader, account), e.key("audit", engine.RoleAuditor, 0)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
@@ -25,7 +26,7 @@ type route struct {
 	several bool
 	// relief marks trading that only takes something back: the mode shed admits it
 	// as ever.
-	relief relief
+	relief admit.Relief
 
 	command func(*wire.Request) engine.Command // of a mutation
 	read    func(*call) (any, error)           // of a read

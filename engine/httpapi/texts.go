@@ -8,6 +8,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -58,7 +59,7 @@ func (c *call) screen(found []wire.Suspect) error {
 func (a *API) parts(c *call, req sequencer.Request) []sequencer.Request {
 	switch {
 	case c.route.several:
-		return divided(req)
+		return several.Divide(req)
 	case len(c.allowed) == 0:
 		return []sequencer.Request{req}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +18,8 @@ const (
 	traderBurst = 100
 	// calmShare of what is admitted is the load before and after a flood.
 	calmShare = 4
+	// quick is when a refusal has to be there.
+	quick = 20 * time.Millisecond
 	// slice is what a recovery is told by.
 	slice = time.Second
 )
@@ -86,29 +89,31 @@ func (o options) flood(ctx context.Context, h *house, f flood, note func(string,
 	note("refused_p50_ms", quantile(t.refused, 0.5))
 	note("refused_p99_ms", quantile(t.refused, 0.99))
 	note("refused_max_ms", quantile(t.refused, 1))
-	note("refused_in_20ms", share(t.refused, 20*time.Millisecond))
+	in := share(t.refused, quick)
+	note("refused_in_20ms", in)
+	note("refused_late", math.Round((1-in)*float64(len(t.refused))))
 	note("right", 1-float64(t.silent+t.strange+base.strange+end.strange)/float64(len(during)))
 	note("calm_p99_ms", quantile(base.accepted, 0.99))
 	note("recovered_s", recovered(after, quantile(base.accepted, 0.99)).Seconds())
 	return nil
 }
 
-// recovered is how long after a flood its last slice ends whose 99th percentile is not
+// recovered is how long after a flood the first slice begins whose 99th percentile is
 // that of the calm before, but for half as much again and a millisecond: less is no
 // difference on a machine with others on it.
-func recovered(after []answered, base float64) (last time.Duration) {
+func recovered(after []answered, base float64) (at time.Duration) {
 	slices.SortFunc(after, func(a, b answered) int { return cmp.Compare(a.at, b.at) })
-	for end := slice; len(after) > 0; end += slice {
-		n := slices.IndexFunc(after, func(a answered) bool { return a.at >= end })
+	for ; len(after) > 0; at += slice {
+		n := slices.IndexFunc(after, func(a answered) bool { return a.at >= at+slice })
 		if n < 0 {
 			n = len(after)
 		}
-		if t := count(after[:n]); len(t.accepted) == 0 || quantile(t.accepted, 0.99) > 1.5*base+1 {
-			last = end
+		if t := count(after[:n]); len(t.accepted) > 0 && quantile(t.accepted, 0.99) <= 1.5*base+1 {
+			return at
 		}
 		after = after[n:]
 	}
-	return last
+	return at
 }
 
 // stallEvery is how often a stall is looked for.

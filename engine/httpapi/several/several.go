@@ -1,4 +1,12 @@
-package httpapi
+// Package several is how one request takes several decisions, and how they are answered.
+//
+// It promises: the parts of a large batch are decided in their order or not at all after
+// one that is refused; a repetition is the same as a whole or a conflict, whatever a
+// crash has left of it; the document of decisions is what encoding/json would write. It
+// refuses to submit anything: that is the edge's.
+//
+// The keys follow the draft on the Idempotency-Key header.
+package several
 
 import (
 	"crypto/sha256"
@@ -9,13 +17,13 @@ import (
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
-// batchesDoc answers a request that took several decisions, in their order.
-type batchesDoc struct {
+// Doc answers a request that took several decisions, in their order.
+type Doc struct {
 	Seq       engine.Seq         `json:"seq"` // of the last one
 	Decisions []*engine.Decision `json:"decisions"`
 }
 
-// divided makes of a batch with many items the requests that the writer takes
+// Divide makes of a batch with many items the requests that the writer takes
 // together, each of which a decision holds.
 //
 // The first one has the caller's idempotency key, so a use of that key for anything
@@ -24,7 +32,7 @@ type batchesDoc struct {
 // Each one's input is all that was asked, and its place: a retry is the same as a
 // whole or a conflict. What it finds decided it gets answered again, and what a
 // crash in between has lost is decided then.
-func divided(req sequencer.Request) []sequencer.Request {
+func Divide(req sequencer.Request) []sequencer.Request {
 	x, _ := req.Command.(*engine.Batch)
 	parts := wire.Parts(x)
 	out := make([]sequencer.Request, len(parts))
@@ -43,13 +51,13 @@ func divided(req sequencer.Request) []sequencer.Request {
 // usual is the room in bytes for an event with its share of the rest of an answer.
 const usual = 512
 
-// encode writes a document. The answer to a mutation is of decisions, which have a
+// Encode writes a document. The answer to a mutation is of decisions, which have a
 // short way.
-func encode(doc any) (b []byte, err error) {
+func Encode(doc any) (b []byte, err error) {
 	switch x := doc.(type) {
 	case *engine.Decision:
 		return wire.AppendDecision(make([]byte, 0, usual*(1+len(x.Events))), x)
-	case *batchesDoc:
+	case *Doc:
 		events := 0
 		for _, d := range x.Decisions {
 			events += 1 + len(d.Events)
