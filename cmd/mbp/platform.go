@@ -147,7 +147,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.texts, err = texts.Open(file.OS{}, filepath.Join(p.cfg.Data, textsFolder)); err != nil {
+	if p.texts, err = texts.Open(file.OS{}, filepath.Join(p.cfg.Data, texts.Folder)); err != nil {
 		return err
 	}
 	who, err := p.identity()
@@ -385,9 +385,6 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 		return context.Cause(ctx)
 	}
 }
-
-// textsFolder is the store that can forget, in the data folder.
-const textsFolder = "texts"
 
 // close ends the journal; it is the last thing that ends.
 func (p *platform) close() {

@@ -119,6 +119,9 @@ type request struct {
 	text string
 }
 
+// Folder is where a data folder has its store.
+const Folder = "texts"
+
 const (
 	name       = "texts"
 	unfinished = "texts.new"
@@ -168,7 +171,12 @@ func Read(fsys file.FS, dir string) ([]*Entry, error) {
 		return nil, fmt.Errorf("texts: %w", err)
 	}
 	entries, _, _, err := load(f)
-	return entries, errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("texts: %w", err)
+	}
+	s := &Store{}
+	s.index(entries) // of an identity that was bound, the last record
+	return s.entries, nil
 }
 
 // Write makes the store of a folder that has none.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,10 +18,12 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/cmd/mbp/table"
+	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/snapshot"
+	"github.com/mbp-market/mbp/engine/texts"
 )
 
 // segmentSize is that of a backup's journal: the largest batch fits, and the last
@@ -37,8 +40,8 @@ func BackupCommand() *cobra.Command {
 		Short: "Copy the journal of a server up to one decision",
 		Long: `Write a backup into a new folder: the journal up to one decision, the newest
 snapshot up to it, a snapshot of the state after it, the signed checkpoints of the
-audit tree up to it, and a manifest with the SHA-256 of each file. The server may
-run meanwhile. What is copied is decoded and folded, so that a backup is made only
+audit tree up to it, the store of texts, and a manifest with the SHA-256 of each
+file. The server may run meanwhile. What is copied is decoded and folded, so that a backup is made only
 of a journal that holds.
 
 Beside a running server the cut is the newest checkpoint of its audit tree, or the
@@ -47,7 +50,11 @@ the data folder of a server: beside --journal they are copied from the folder th
 --data names, and else not at all. mbp restore makes a data folder with the journal
 in it, and mbp journal copy brings that into a database.
 
-No secret is in a backup: keep copies of admin.key and audit/signing.key elsewhere.
+The store of texts holds personal data, and a backup keeps it after an erasure:
+docs/runbooks/privacy.md says for how long, and what a restore does about it.
+
+No secret is in a backup: keep copies of admin.key, person.salt and audit/signing.key
+elsewhere.
 The lake is not in it, either; it is made again from the journal.
 
 Exit codes: 0 the backup is complete, 1 it is not, 2 wrong usage or no journal there.`,
@@ -113,6 +120,12 @@ func write(ctx context.Context, from place, to string, logger *slog.Logger) (_ *
 	if from.data != "" {
 		if m.Verifier, err = notary.CopySigned(from.data, to, last); err != nil {
 			return nil, fmt.Errorf("copy the checkpoints: %w", err)
+		}
+	}
+	// The last, so that it has every text that the journal up to the cut names.
+	if from.data != "" {
+		if err := copyTexts(from.data, to, nil); err != nil {
+			return nil, fmt.Errorf("copy the store of texts: %w", err)
 		}
 	}
 	for _, dir := range []string{notary.Journal(to), Snapshots(to)} {
@@ -184,6 +197,22 @@ func (w *writer) flush() error {
 	err := w.log.Append(w.log.Next(), w.at, w.batch)
 	w.batch, w.bytes = w.batch[:0], 0
 	return err
+}
+
+// copyTexts copies the store of texts without what concerns accounts that were
+// erased. A data folder of a server without one has none.
+func copyTexts(from, to string, erased []engine.AccountID) error {
+	entries, err := texts.Read(file.ReadOnly{}, filepath.Join(from, texts.Folder))
+	if err != nil || entries == nil {
+		return err
+	}
+	kept := entries[:0]
+	for _, e := range entries {
+		if !slices.ContainsFunc(erased, func(id engine.AccountID) bool { return e.Concerns(id, nil) }) {
+			kept = append(kept, e)
+		}
+	}
+	return texts.Write(file.OS{}, filepath.Join(to, texts.Folder), kept)
 }
 
 // dropLock removes the lock file of a journal that is closed: it is no part of it.

@@ -38,6 +38,9 @@ With --to-seq the decisions after that one are left out: they are gone from what
 restored, though clients may have their answers, and checkpoints that signed them
 stay in the backup.
 
+Who was erased by a decision up to there is not brought back. Who was erased later
+is: erase them again before anybody is let in (docs/runbooks/privacy.md).
+
 --signing-key brings back audit/signing.key, without which a server does not go on
 signing where checkpoints are. mbp journal copy --from file:DIR --to postgres://…
 brings the restored journal into an empty database. admin.key is not needed: its digest is in the journal.
@@ -148,6 +151,9 @@ func (m *manifest) fill(ctx context.Context, from, to, key string, seq uint64) (
 	}
 	if _, err := notary.CopySigned(from, to, seq); err != nil {
 		return nil, fmt.Errorf("copy the checkpoints: %w", err)
+	}
+	if err := copyTexts(from, to, state.Erasures(0)); err != nil {
+		return nil, fmt.Errorf("copy the store of texts: %w", err)
 	}
 	if key != "" {
 		err = notary.Bring(to, key, m.Verifier)

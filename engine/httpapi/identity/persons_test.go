@@ -45,10 +45,10 @@ func TestPseudonyms(t *testing.T) {
 	q := writer(t)
 	d, s := withPersons(t, q)
 	first := admit(t, d, ana)
-	if again := admit(t, d, ana); again.Key.SHA256 != first.Key.SHA256 || again.Account != first.Account {
+	if again := admit(t, d, ana); again.SHA256 != first.SHA256 || again.Account != first.Account {
 		t.Errorf("%+v, then %+v", first.Key, again.Key)
 	}
-	if index := DigestOf(salt, ana); first.Key.SHA256 == index || first.Key.Principal == nameOf(index) {
+	if index := DigestOf(salt, ana); first.SHA256 == index || first.Principal == nameOf(index) {
 		t.Error("the pseudonym follows from the salt and the person")
 	}
 	give(t, q, &engine.ErasePerson{Account: first.Account})
@@ -56,7 +56,7 @@ func TestPseudonyms(t *testing.T) {
 		t.Fatalf("%d erased by the account alone: %v", n, err)
 	}
 	later := admit(t, d, ana)
-	if later.Key.SHA256 == first.Key.SHA256 || later.Account == first.Account {
+	if later.SHA256 == first.SHA256 || later.Account == first.Account {
 		t.Errorf("the person is the same again: %+v", later.Key)
 	}
 }
@@ -67,11 +67,11 @@ func TestPersonsFromBefore(t *testing.T) {
 	q := writer(t)
 	was := admit(t, door(t, q, none{}), ana)
 	d, s := withPersons(t, q)
-	if got := admit(t, d, ana); got.Key.SHA256 != was.Key.SHA256 || got.Account != was.Account {
+	if got := admit(t, d, ana); got.SHA256 != was.SHA256 || got.Account != was.Account {
 		t.Errorf("%+v, before %+v", got.Key, was.Key)
 	}
 	s.Each(func(e *texts.Entry) bool { t.Errorf("entry %+v", e); return true })
-	give(t, q, &engine.RevokeKey{SHA256: was.Key.SHA256})
+	give(t, q, &engine.RevokeKey{SHA256: was.SHA256})
 	if _, err := d.Admit(t.Context(), ana); err == nil {
 		t.Error("who was shut out comes in")
 	}
@@ -87,7 +87,7 @@ func TestShutOut(t *testing.T) {
 	q := writer(t)
 	d, _ := withPersons(t, q)
 	got := admit(t, d, ana)
-	give(t, q, &engine.RevokeKey{SHA256: got.Key.SHA256})
+	give(t, q, &engine.RevokeKey{SHA256: got.SHA256})
 	if _, err := d.Admit(t.Context(), ana); err == nil || !bytes.Contains([]byte(err.Error()), []byte("shut out")) {
 		t.Errorf("who was shut out: %v", err)
 	}
