@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/mbp-market/mbp/engine/internal/wire"
 )
@@ -277,21 +278,36 @@ func ReadCanonical(e Event, b []byte) error {
 	return c.Err
 }
 
-// AppendCommand appends the record form of a command with its kind. The error wraps
-// ErrEncoding, if no record holds it.
-func AppendCommand(b []byte, x Command) ([]byte, error) {
+// AppendCommands appends the record forms of commands with their kinds. The error
+// wraps ErrEncoding, if no record holds one of them.
+func AppendCommands(b []byte, xs ...Command) ([]byte, error) {
 	c := wire.Codec{B: b}
-	codeCommand(&c, &x)
+	for i := range xs {
+		codeCommand(&c, &xs[i])
+	}
 	return c.B, c.Err
 }
 
 // Recordable says whether the record format holds the command.
 func Recordable(x Command) bool {
-	if _, plain := x.(*PlaceOrder); plain { // numbers alone; the common case
+	if numbers(x) {
 		return true
 	}
-	_, err := AppendCommand(nil, x)
+	if b, is := x.(*Batch); is && len(b.Items) <= BatchLimit && !slices.ContainsFunc(b.Items, func(x Command) bool { return !numbers(x) }) {
+		return true
+	}
+	_, err := AppendCommands(nil, x)
 	return err == nil
+}
+
+// numbers reports whether a command has nothing else, and can be in a batch: the
+// common case, and every number has its record.
+func numbers(x Command) bool {
+	switch x.(type) {
+	case *PlaceOrder, *CancelOrder, *AmendOrder:
+		return true
+	}
+	return false
 }
 
 func (d *Decision) event(c *wire.Codec, i int) {

@@ -268,12 +268,9 @@ func readAll(r io.Reader, likely int64) ([]byte, error) {
 func content(command engine.Command) (b []byte, err error) {
 	const usual = 64 // bytes of a command
 	if x, is := command.(*engine.Batch); is {
-		b = append(make([]byte, 0, usual*(1+len(x.Items))), command.Type()...)
-		for i := 0; err == nil && i < len(x.Items); i++ {
-			b, err = engine.AppendCommand(b, x.Items[i])
-		}
+		b, err = engine.AppendCommands(append(make([]byte, 0, usual*(1+len(x.Items))), command.Type()...), x.Items...)
 	} else {
-		b, err = engine.AppendCommand(make([]byte, 0, usual), command)
+		b, err = engine.AppendCommands(make([]byte, 0, usual), command)
 	}
 	if err != nil {
 		b, err = wire.AppendCommand(append(append(b[:0], command.Type()...), ' '), command)
