@@ -259,5 +259,5 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return nil //nolint:nilerr // it was told to end
+	return nil
 }
