@@ -55,7 +55,7 @@ var rules = map[string]rule{
 		skipped: []string{"index", "lastAccount", "lastIndex", "moves", "touched", "was", "sums"},
 	},
 	"told.Set":    {same: []string{"texts", "erased", "nobodys"}},
-	"ledger.ring": {same: []string{"limit", "window", "n", "newest", "lost"}, skipped: []string{"chunks", "head", "spare"}, flat: true},
+	"ledger.ring": {same: []string{"limit", "window", "n", "newest", "lost"}, skipped: []string{"chunks", "head", "spare", "oldest"}, flat: true},
 	"ledger.Past": {
 		same:    []string{"s", "left", "done", "holders", "shares", "unitsOf", "received", "pools", "supply", "sets", "units", "funds"},
 		skipped: []string{"m", "seen"},

@@ -80,6 +80,9 @@ func (l *Look) Change(s *fold.State, ds []*engine.Decision) {
 	for i := range ps {
 		seen ^= ps[i].order.Level(s.Orders)
 	}
+	for i := range ps {
+		seen ^= ps[i].order.Ends(s.Orders)
+	}
 	l.seen ^= seen
 }
 

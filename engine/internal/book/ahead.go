@@ -93,14 +93,21 @@ func (a *Ahead) Leaf(s *Store) uint64 {
 	return s.blocks.at(a.block).touch()
 }
 
-// Level touches the level of the order, or the one behind which it goes, and its
-// neighbours.
+// Level touches the level of the order, or the one behind which it goes.
 func (a *Ahead) Level(s *Store) uint64 {
 	if a.level == none && a.block != none {
 		if k := s.blocks.at(a.block); !k.inner && k.n != 0 {
 			a.level = k.entries[max(k.search(keyOf(a.Bid, a.Price))-1, 0)].handle()
 		}
 	}
+	if a.level == none {
+		return 0
+	}
+	return uint64(s.levels.at(a.level).key)
+}
+
+// Ends touches the levels beside it, and its last order.
+func (a *Ahead) Ends(s *Store) uint64 {
 	if a.level == none {
 		return 0
 	}

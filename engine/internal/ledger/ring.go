@@ -37,6 +37,7 @@ type ring struct {
 	head   int   // changes at the start of chunks[0] that are gone
 	n      int   // changes kept
 	newest int64 // time of the newest change; -1 before the first
+	oldest int64 // time of the oldest change kept, if there is one: what is first in chunks is far away
 	lost   int64 // time of the newest change that is not kept; -1 if all are
 	spare  []delta
 }
@@ -78,7 +79,9 @@ func (r *ring) keep(d delta) {
 		last++
 	}
 	r.chunks[last] = append(r.chunks[last], d)
-	r.n++
+	if r.n++; r.n == 1 {
+		r.oldest = d.at
+	}
 }
 
 // room is how many changes a new chunk has room for; the first one grows.
@@ -91,18 +94,24 @@ func (r *ring) room() int {
 
 // expire drops what is older than the window, by whole chunks where it can.
 func (r *ring) expire(now int64) {
-	for r.n > 0 {
+	for r.n > 0 && now-r.oldest > r.window {
 		first := r.chunks[0]
-		switch end := first[len(first)-1].at; {
-		case now-end > r.window:
-			r.lost = end
-			r.n -= len(first) - r.head
-			r.release()
-		case now-first[r.head].at > r.window:
+		end := first[len(first)-1].at
+		if now-end <= r.window {
 			r.pop()
-		default:
-			return
+			continue
 		}
+		r.lost = end
+		r.n -= len(first) - r.head
+		r.release()
+		r.age()
+	}
+}
+
+// age notes how old the oldest change is.
+func (r *ring) age() {
+	if r.n > 0 {
+		r.oldest = r.chunks[0][r.head].at
 	}
 }
 
@@ -115,6 +124,7 @@ func (r *ring) pop() {
 	if r.head == len(first) {
 		r.release()
 	}
+	r.age()
 }
 
 // release takes the first chunk away and keeps its memory for the next one.

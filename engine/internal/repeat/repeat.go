@@ -209,15 +209,17 @@ func (s *Set) leave(o int32) {
 	s.spare = append(s.spare, o)
 }
 
-// before reports whether the owner at one place of the heap loses a request before
-// the one at another: it has more, or as many and an older one.
-func (s *Set) before(i, j int) bool {
-	a, b := &s.heap[i], &s.heap[j]
+// before reports whether an owner loses a request before another one: it has more,
+// or as many and an older one.
+func (a *rank) before(b *rank) bool {
 	if a.n != b.n {
 		return a.n > b.n
 	}
 	return a.seq < b.seq
 }
+
+// before is the same of two places of the heap.
+func (s *Set) before(i, j int) bool { return s.heap[i].before(&s.heap[j]) }
 
 func (s *Set) swap(i, j int) {
 	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
@@ -231,20 +233,28 @@ func (s *Set) up(i int) {
 	}
 }
 
+// down moves a rank below those that come before it, which move up into its place.
 func (s *Set) down(i int) {
+	r := s.heap[i]
 	for {
-		top := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(s.heap); child++ {
-			if s.before(child, top) {
-				top = child
-			}
+		child := 2*i + 1
+		if child >= len(s.heap) {
+			break
 		}
-		if top == i {
-			return
+		if child+1 < len(s.heap) && s.before(child+1, child) {
+			child++
 		}
-		s.swap(i, top)
-		i = top
+		if c := &s.heap[child]; !c.before(&r) {
+			break
+		}
+		s.set(i, s.heap[child])
+		i = child
 	}
+	s.set(i, r)
+}
+
+func (s *Set) set(i int, r rank) {
+	s.heap[i], s.at[r.owner] = r, int32(i)
 }
 
 // Find returns what is remembered of a request.
