@@ -3,6 +3,8 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/mbp-market/mbp/engine/internal/words"
 )
 
 // Code is the verdict of a decision. OK means that the command took effect; any
@@ -60,7 +62,7 @@ var codeNames = []string{
 }
 
 // String returns the stable word of the code.
-func (c Code) String() string { return name(codeNames, int(c)) }
+func (c Code) String() string { return words.Name(codeNames, int(c)) }
 
 // MarshalText writes the stable word.
 func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
@@ -138,27 +140,27 @@ func (m Mode) Thins() bool { return m == ModeLite || m == ModeShed }
 var modeNames = []string{"normal", "lite", "shed", "read_only"}
 
 // String returns the stable word.
-func (m Mode) String() string { return name(modeNames, int(m)) }
+func (m Mode) String() string { return words.Name(modeNames, int(m)) }
 
 // MarshalText writes the stable word.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads the stable word.
 func (m *Mode) UnmarshalText(b []byte) error {
-	i, err := index(modeNames, "mode", string(b))
+	i, err := words.Index(modeNames, "mode", string(b))
 	*m = Mode(i)
 	return err
 }
 
 // String returns the stable word of the state.
-func (m MarketState) String() string { return name(stateNames, int(m)) }
+func (m MarketState) String() string { return words.Name(stateNames, int(m)) }
 
 // MarshalText writes the stable word.
 func (m MarketState) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads the stable word.
 func (m *MarketState) UnmarshalText(b []byte) error {
-	i, err := index(stateNames, "state", string(b))
+	i, err := words.Index(stateNames, "state", string(b))
 	*m = MarketState(i)
 	return err
 }
@@ -209,10 +211,10 @@ func (r *Roles) UnmarshalJSON(b []byte) error {
 }
 
 // ParseRoles reads role words into a set.
-func ParseRoles(words []string) (Roles, error) {
+func ParseRoles(texts []string) (Roles, error) {
 	var set Roles
-	for _, w := range words {
-		i, err := index(roleNames, "role", w)
+	for _, w := range texts {
+		i, err := words.Index(roleNames, "role", w)
 		if err != nil {
 			return 0, err
 		}

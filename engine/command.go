@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/mbp-market/mbp/engine/internal/ident"
 	"github.com/mbp-market/mbp/engine/internal/wire"
+	"github.com/mbp-market/mbp/engine/internal/words"
 )
 
 //go:generate go run ../tools/wiregen
@@ -320,11 +321,13 @@ const (
 var cancelNames = []string{"", "price", "refund"}
 
 // MarshalText writes price or refund.
-func (k CancelKind) MarshalText() ([]byte, error) { return []byte(name(cancelNames, int(k))), nil }
+func (k CancelKind) MarshalText() ([]byte, error) {
+	return []byte(words.Name(cancelNames, int(k))), nil
+}
 
 // UnmarshalText reads price or refund.
 func (k *CancelKind) UnmarshalText(b []byte) error {
-	i, err := index(cancelNames, "kind", string(b))
+	i, err := words.Index(cancelNames, "kind", string(b))
 	*k = CancelKind(i)
 	return err
 }
@@ -398,11 +401,13 @@ const (
 var moderationNames = []string{"", "limit", "dismiss", "freeze"}
 
 // MarshalText writes limit, dismiss or freeze.
-func (m Moderation) MarshalText() ([]byte, error) { return []byte(name(moderationNames, int(m))), nil }
+func (m Moderation) MarshalText() ([]byte, error) {
+	return []byte(words.Name(moderationNames, int(m))), nil
+}
 
 // UnmarshalText reads limit, dismiss or freeze.
 func (m *Moderation) UnmarshalText(b []byte) error {
-	i, err := index(moderationNames, "action", string(b))
+	i, err := words.Index(moderationNames, "action", string(b))
 	*m = Moderation(i)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 
 	"github.com/mbp-market/mbp/engine/internal/wire"
+	"github.com/mbp-market/mbp/engine/internal/words"
 )
 
 // Policy is the bundle of limits that hold for the whole engine. It is versioned
@@ -124,11 +125,11 @@ const (
 var feeNames = []string{"none", "curve", "notional"}
 
 // MarshalText writes none, curve or notional.
-func (k FeeKind) MarshalText() ([]byte, error) { return []byte(name(feeNames, int(k))), nil }
+func (k FeeKind) MarshalText() ([]byte, error) { return []byte(words.Name(feeNames, int(k))), nil }
 
 // UnmarshalText reads none, curve or notional.
 func (k *FeeKind) UnmarshalText(b []byte) error {
-	i, err := index(feeNames, "fee kind", string(b))
+	i, err := words.Index(feeNames, "fee kind", string(b))
 	*k = FeeKind(i)
 	return err
 }
@@ -185,11 +186,11 @@ const (
 var sourceNames = []string{"", "manual", "table", "endpoint", "quorum"}
 
 // MarshalText writes the stable word.
-func (s Source) MarshalText() ([]byte, error) { return []byte(name(sourceNames, int(s))), nil }
+func (s Source) MarshalText() ([]byte, error) { return []byte(words.Name(sourceNames, int(s))), nil }
 
 // UnmarshalText reads the stable word.
 func (s *Source) UnmarshalText(b []byte) error {
-	i, err := index(sourceNames, "source", string(b))
+	i, err := words.Index(sourceNames, "source", string(b))
 	*s = Source(i)
 	return err
 }

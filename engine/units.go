@@ -7,6 +7,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/ident"
+	"github.com/mbp-market/mbp/engine/internal/words"
 )
 
 // Micros is an amount of credits in millionths; one credit is One.
@@ -109,7 +110,7 @@ func (o Outcome) String() string {
 	if o >= first && o < first+MaxOutcomes {
 		return "O" + strconv.Itoa(o.Index()+1)
 	}
-	return name(outcomeNames, int(o))
+	return words.Name(outcomeNames, int(o))
 }
 
 // MarshalText writes the text form.
@@ -126,7 +127,7 @@ func (o *Outcome) UnmarshalText(b []byte) error {
 		*o = Nth(int(n) - 1)
 		return nil
 	}
-	i, err := index(outcomeNames, "outcome", s)
+	i, err := words.Index(outcomeNames, "outcome", s)
 	*o = Outcome(i)
 	return err
 }
@@ -142,14 +143,14 @@ const (
 )
 
 // String returns binary, categorical or scalar.
-func (k MarketKind) String() string { return name(kindNames, int(k)) }
+func (k MarketKind) String() string { return words.Name(kindNames, int(k)) }
 
 // MarshalText writes the stable word.
 func (k MarketKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText reads the stable word.
 func (k *MarketKind) UnmarshalText(b []byte) error {
-	i, err := index(kindNames, "kind", string(b))
+	i, err := words.Index(kindNames, "kind", string(b))
 	*k = MarketKind(i)
 	return err
 }
@@ -164,14 +165,14 @@ const (
 )
 
 // String returns buy or sell.
-func (s Side) String() string { return name(sideNames, int(s)) }
+func (s Side) String() string { return words.Name(sideNames, int(s)) }
 
 // MarshalText writes buy or sell.
 func (s Side) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads buy or sell.
 func (s *Side) UnmarshalText(b []byte) error {
-	i, err := index(sideNames, "side", string(b))
+	i, err := words.Index(sideNames, "side", string(b))
 	*s = Side(i)
 	return err
 }
@@ -191,14 +192,14 @@ const (
 func (t TIF) Rests() bool { return t == GTC || t == GTD }
 
 // String returns ioc, fok, gtc or gtd.
-func (t TIF) String() string { return name(tifNames, int(t)) }
+func (t TIF) String() string { return words.Name(tifNames, int(t)) }
 
 // MarshalText writes the stable word.
 func (t TIF) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // UnmarshalText reads the stable word.
 func (t *TIF) UnmarshalText(b []byte) error {
-	i, err := index(tifNames, "tif", string(b))
+	i, err := words.Index(tifNames, "tif", string(b))
 	*t = TIF(i)
 	return err
 }
@@ -214,14 +215,14 @@ const (
 )
 
 // String returns cancel_newest, cancel_oldest or decrement.
-func (t SelfTrade) String() string { return name(selfTradeNames, int(t)) }
+func (t SelfTrade) String() string { return words.Name(selfTradeNames, int(t)) }
 
 // MarshalText writes the stable word.
 func (t SelfTrade) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // UnmarshalText reads the stable word.
 func (t *SelfTrade) UnmarshalText(b []byte) error {
-	i, err := index(selfTradeNames, "self_trade", string(b))
+	i, err := words.Index(selfTradeNames, "self_trade", string(b))
 	*t = SelfTrade(i)
 	return err
 }
@@ -233,19 +234,3 @@ var (
 	tifNames       = []string{"", "ioc", "fok", "gtc", "gtd"}
 	selfTradeNames = []string{"cancel_newest", "cancel_oldest", "decrement"}
 )
-
-func name(names []string, i int) string {
-	if i < 0 || i >= len(names) {
-		return "unknown"
-	}
-	return names[i]
-}
-
-func index(names []string, what, s string) (int, error) {
-	for i := range names {
-		if names[i] == s && s != "" {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("%s %q is not one of %s", what, strings.Clone(s), strings.TrimSpace(strings.Join(names, " "))) // a clone, so that s can lie on the stack
-}

@@ -774,6 +774,50 @@ func (x *ErasePerson) fields(c *wire.Codec) {
 	wire.Num(c, &x.Account)
 }
 
+// Type implements Command.
+func (*AddWebhook) Type() string { return "add_webhook" }
+
+func (*AddWebhook) commandKind() uint8 { return 80 }
+
+func (x *AddWebhook) fields(c *wire.Codec) {
+	c.Text(&x.URL, 512)
+	for i := range wire.List(c, &x.Events, 32) {
+		c.Text(&x.Events[i], 32)
+	}
+	for i := range wire.List(c, &x.Markets, 32) {
+		wire.Num(c, &x.Markets[i])
+	}
+}
+
+// Type implements Command.
+func (*ChangeWebhook) Type() string { return "change_webhook" }
+
+func (*ChangeWebhook) commandKind() uint8 { return 81 }
+
+func (x *ChangeWebhook) fields(c *wire.Codec) {
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Webhook = WebhookID(u)
+		bad |= uint64(x.Webhook) ^ u
+		u, i = wire.Next(b, i)
+		x.Change = WebhookChange(u)
+		bad |= uint64(x.Change) ^ u
+		u, i = wire.Next(b, i)
+		x.From = Seq(u)
+		bad |= uint64(x.From) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Webhook))
+		b = wire.Put(b, uint64(x.Change))
+		b = wire.Put(b, uint64(x.From))
+		c.B = b
+	}
+	c.Text(&x.Reason, 128)
+	wire.Num(c, &x.Placed)
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -869,6 +913,10 @@ func newCommand(kind uint8) Command {
 		return &NoteDecision{}
 	case 73:
 		return &ErasePerson{}
+	case 80:
+		return &AddWebhook{}
+	case 81:
+		return &ChangeWebhook{}
 	}
 	return nil
 }
@@ -922,6 +970,8 @@ func commandTypes() []string {
 		"clarify_market",
 		"note_decision",
 		"erase_person",
+		"add_webhook",
+		"change_webhook",
 	}
 }
 
@@ -1893,6 +1943,16 @@ func (x *PersonErased) fields(c *wire.Codec) {
 	}
 }
 
+// Type implements Event.
+func (*WebhookSet) Type() string { return "webhook_set" }
+
+func (*WebhookSet) eventKind() uint8 { return 80 }
+
+func (x *WebhookSet) fields(c *wire.Codec) {
+	wire.Num(c, &x.Change)
+	x.Webhook.fields(c)
+}
+
 // newEvent returns an empty event of a kind, nil if there is no such kind.
 func newEvent(kind uint8) Event {
 	switch kind {
@@ -1976,6 +2036,8 @@ func newEvent(kind uint8) Event {
 		return &DecisionNoted{}
 	case 73:
 		return &PersonErased{}
+	case 80:
+		return &WebhookSet{}
 	}
 	return nil
 }
@@ -2023,6 +2085,7 @@ func eventTypes() []string {
 		"market_clarified",
 		"decision_noted",
 		"person_erased",
+		"webhook_set",
 	}
 }
 
@@ -2361,4 +2424,39 @@ func (x *TruthRule) fields(c *wire.Codec) {
 func (x *WashRule) fields(c *wire.Codec) {
 	wire.Signed(c, &x.Times)
 	wire.Signed(c, &x.Window)
+}
+
+func (x *Webhook) fields(c *wire.Codec) {
+	wire.Num(c, &x.ID)
+	c.Text(&x.URL, 512)
+	for i := range wire.List(c, &x.Events, 32) {
+		c.Text(&x.Events[i], 32)
+	}
+	for i := range wire.List(c, &x.Markets, 32) {
+		wire.Num(c, &x.Markets[i])
+	}
+	wire.Num(c, &x.State)
+	c.Text(&x.Reason, 128)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Generation = uint32(u)
+		bad |= uint64(x.Generation) ^ u
+		u, i = wire.Next(b, i)
+		x.RotatedAt = Time(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.After = Seq(u)
+		bad |= uint64(x.After) ^ u
+		u, i = wire.Next(b, i)
+		x.Placed = Seq(u)
+		bad |= uint64(x.Placed) ^ u
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Generation))
+		b = wire.Put(b, wire.Zigzag(int64(x.RotatedAt)))
+		b = wire.Put(b, uint64(x.After))
+		b = wire.Put(b, uint64(x.Placed))
+		c.B = b
+	}
 }

@@ -42,6 +42,7 @@ type Config struct {
 	OIDCGroups     string        // the claim that lists a person's groups
 	OIDCClient     string        // client id of this server at the provider; empty: no sign-in there
 	OIDCSecret     string        // file of the client's secret; empty: a public client
+	HookNetworks   string        // networks to which webhooks may be sent, beside public addresses
 	Data           string        // folder of journal, audit tree, lake and admin.key; made if absent
 	Archive        string        // folder of released segments of the journal, made if absent; empty: all stay in the journal
 	ArchiveAfter   uint64        // decisions that stay in the journal in any case
@@ -99,6 +100,7 @@ func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.OIDCGroups, "oidc-groups-claim", c.OIDCGroups, "claim that lists a person's groups")
 	f.StringVar(&c.OIDCClient, "oidc-client-id", c.OIDCClient, "client id of this server at the provider, for sign-in by browser; empty: by key alone")
 	f.StringVar(&c.OIDCSecret, "oidc-client-secret-file", c.OIDCSecret, "`file` with the client's secret, of this user alone; empty: a public client, by PKCE")
+	f.StringVar(&c.HookNetworks, "webhook-networks", c.HookNetworks, "`networks` to which webhooks may be sent beside public addresses, 10.1.0.0/16,…; to loopback in one of them plain http is spoken, too; empty: none")
 	f.StringVar(&c.Data, "data", c.Data, "`folder` of the journal, the audit tree, the lake and admin.key; made if absent")
 	f.StringVar(&c.Archive, "archive", c.Archive, "`folder` that takes the segments of the journal which a snapshot covers and every reader has read; none are released while there is no snapshot; empty: all stay")
 	f.Uint64Var(&c.ArchiveAfter, "archive-after", c.ArchiveAfter, "newest decisions that stay in the journal in any case")
@@ -226,6 +228,8 @@ func (c *Config) Validate() error {
 	fault(err == nil && !loopback(host) && !c.AllowRemote && c.TLSCert == "",
 		"listen: other machines reach %q and this is plain HTTP; give tls-cert and tls-key, or say allow-remote if something in front speaks TLS", c.Listen)
 	c.identityFaults(fault)
+	_, err = networks(c.HookNetworks)
+	fault(err != nil, "webhook-networks: %v", err)
 	fault(c.Data == "", "data: the folder is missing")
 	fault(c.Archive != "" && within(c.Archive, notary.Journal(c.Data)), "archive: it lies within the journal itself")
 	fault(c.Archive != "" && c.Journal != "", "archive: the journal in PostgreSQL has no segments to release")

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/mbp-market/mbp/cmd/mbp/machine"
@@ -114,8 +109,6 @@ func (p *platform) identity() (httpapi.Identity, error) {
 // personSaltFile holds the secret under which persons are on record.
 const personSaltFile = "person.salt"
 
-var saltForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}\n$`)
-
 // persons reports whether there is a person on record.
 func persons(q *sequencer.Sequencer) (any bool) {
 	q.View(func(s *core.State) {
@@ -133,27 +126,10 @@ func persons(q *sequencer.Sequencer) (any bool) {
 // personSalt makes the file of the salt, or takes the one that is there. Where a
 // person is on record it has to be there: with another one everybody would be
 // somebody new, and nobody would find their account again.
-//
-// The crash story: the file is durable before the first person is put on record. A
-// crash before it is whole leaves a torn file, which the next start replaces, because
-// nobody is on record yet.
 func personSalt(name string, needed bool) ([]byte, error) {
-	b, err := machine.ReadOwn(name)
-	switch {
-	case err == nil && saltForm.Match(b):
-		return base64.RawURLEncoding.DecodeString(string(b[:len(b)-1]))
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case needed:
-		return nil, fmt.Errorf("%s is missing or damaged, and persons are on record under it, or servers share it: restore it from the backup, or copy it from the other server (a first one has 43 characters of base64url and a line feed, mode 0600)", name)
-	case err == nil && len(b) >= 44:
-		return nil, fmt.Errorf("%s is there and holds something else; move it away", name)
-	case err == nil: // torn by a crash
-		if err := os.Remove(name); err != nil {
-			return nil, err
-		}
+	salt, err := machine.Secret(name, !needed)
+	if errors.Is(err, machine.ErrNoSecret) {
+		err = fmt.Errorf("%w, and persons are on record under it, or servers share it: restore it from the backup, or copy it from the other server", err)
 	}
-	salt := make([]byte, 32)
-	_, _ = rand.Read(salt) // it never fails
-	return salt, machine.WriteSecret(name, base64.RawURLEncoding.EncodeToString(salt))
+	return salt, err
 }

@@ -38,6 +38,7 @@ import (
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/engine/snapshot"
 	"github.com/mbp-market/mbp/engine/texts"
+	"github.com/mbp-market/mbp/engine/webhook"
 	"github.com/mbp-market/mbp/fe"
 	"github.com/mbp-market/mbp/schemas"
 )
@@ -58,6 +59,7 @@ type platform struct {
 	source   *source
 	pipeline *cdc.Pipeline
 	texts    *texts.Store
+	webhooks *webhook.Dispatcher
 	api      *httpapi.API
 	server   *http.Server
 	conns    int // most connections at once
@@ -154,8 +156,11 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := p.openWebhooks(metrics); err != nil {
+		return err
+	}
 	p.api, err = httpapi.New(httpapi.Config{
-		Identity: who, Texts: p.texts,
+		Identity: who, Texts: p.texts, Webhooks: p.webhooks,
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
@@ -238,6 +243,12 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 	if keeper := p.keeper; keeper != nil {
 		g.Go(func() error { return keeper.Run(life) })
 	}
+	g.Go(func() error {
+		if err := p.webhooks.Run(life); err != nil { // the market goes on
+			p.log.Error("webhooks are told nothing until the next start", "err", err)
+		}
+		return nil
+	})
 	g.Go(func() error { return p.api.Run(life) })
 	p.listener = sockets.Limit(l, p.conns)
 	g.Go(func() error {

@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/hook"
 )
 
 // Step decides on a request and folds the decision: what a writer does with each
@@ -207,6 +208,10 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.noteDecision(d, x)
 	case *engine.ErasePerson:
 		s.erasePerson(d, x)
+	case *engine.AddWebhook:
+		hook.Add(d, x, s.f.Webhooks, func(id engine.MarketID) bool { return s.f.Market(id) != nil })
+	case *engine.ChangeWebhook:
+		hook.Change(d, x, s.f.Webhooks)
 	case *engine.NoteRefusals:
 		noteRefusals(d, x)
 	}

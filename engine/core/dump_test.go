@@ -98,6 +98,9 @@ func rarities(t *testing.T, look func(*world, dice)) {
 	w.ok("ops", &engine.RevokeKey{SHA256: person.SHA256})
 	w.ok("ops", &engine.AddKey{Key: person}) // it is let in again
 	look(w, nil)
+	hook := engine.WebhookID(w.ok("ops", &engine.AddWebhook{URL: "https://a.example", Events: []string{"trade"}, Markets: []engine.MarketID{1}}).Seq)
+	w.ok("ops", &engine.ChangeWebhook{Webhook: hook, Change: engine.WebhookPause, Reason: "drill"})
+	look(w, nil)
 	raised := engine.Seq(0)
 	for i := range 120 {
 		d := w.do("ana", rest(engine.AccountID(1+i%3), engine.MarketID(1+i%2*3), engine.Outcome(i%2*2), engine.Buy, 1000, engine.Price(2000+i)))
@@ -203,11 +206,11 @@ func TestLoadedStateGoesOn(t *testing.T) {
 // Where this one fails, the form has changed: raise fold.DumpVersion, and put a
 // dump of it beside this with MBP_REWRITE=1.
 func TestDumpsOfEveryVersion(t *testing.T) {
-	name := filepath.Join("testdata", "dump", "v4")
-	if fold.DumpVersion != 4 {
+	name := filepath.Join("testdata", "dump", "v5")
+	if fold.DumpVersion != 5 {
 		t.Fatal("name the dump of this version")
 	}
-	for _, was := range []string{"v1", "v2", "v3"} {
+	for _, was := range []string{"v1", "v2", "v3", "v4"} {
 		former, err := os.ReadFile(filepath.Join("testdata", "dump", was))
 		if err != nil {
 			t.Fatal(err)

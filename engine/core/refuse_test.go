@@ -48,6 +48,7 @@ func sound(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.AllowText{For: "open_market", Texts: []engine.Suspected{{Field: "title", Kind: "email"}}},
 		&engine.NoteDecision{Decision: 3, Text: sum},
 		&engine.ErasePerson{Account: 2},
+		&engine.AddWebhook{URL: "https://example.org/h", Events: []string{"trade"}, Markets: []engine.MarketID{1}},
 		&engine.NoteRefusals{From: now, Until: now, Refusals: []engine.Refusal{{Principal: "ana", Reason: "malformed", Count: 3}}},
 	)
 }

@@ -112,6 +112,8 @@ func carries(c engine.Command) []event {
 		return of(&engine.Moderated{})
 	case *engine.UndoModeration:
 		return of(&engine.ModerationUndone{})
+	case *engine.AddWebhook, *engine.ChangeWebhook:
+		return of(&engine.WebhookSet{})
 	case *engine.UpgradeEngine:
 		return of(&engine.EngineUpgraded{})
 	}

@@ -1,32 +1,18 @@
 package core
 
 import (
-	"strings"
-
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/fault"
 )
 
 // allowText takes what the edge found as it is; nothing in the state depends on it.
 func allowText(d *engine.Decision, x *engine.AllowText) {
-	if len(x.Texts) == 0 || !word(x.For) {
-		d.Reject(engine.InvalidCommand, "for is a command, and texts says where")
+	if why := fault.AllowText(x); why != "" {
+		d.Reject(engine.InvalidCommand, why)
 		return
-	}
-	for _, t := range x.Texts {
-		if !form.Title(t.Field, maxField) || !word(t.Kind) {
-			d.Reject(engine.InvalidCommand, "texts: field or kind is none")
-			return
-		}
 	}
 	d.Add(&engine.TextsAllowed{For: x.For, Texts: x.Texts})
 }
-
-// word reports whether a text is one of the contract's words: a-z, 0-9 and _.
-func word(s string) bool { return form.Slug(strings.ReplaceAll(s, "_", "-")) }
-
-// maxField bounds the name of a member, in bytes: truth.reporters[15] is a long one.
-const maxField = 96
 
 func (s *State) clarify(d *engine.Decision, x *engine.ClarifyMarket) {
 	m := s.in(d, x.Market, x)

@@ -1,10 +1,15 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/look"
 )
+
+// Webhooks returns the endpoints on record, in the order of their registration.
+func (s *State) Webhooks() []engine.Webhook { return slices.Clone(s.f.Webhooks) }
 
 // Prices appends to dst[:0] the prices that pools have: they sum to exactly one
 // credit.

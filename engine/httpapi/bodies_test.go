@@ -111,6 +111,13 @@ var bodies = []body{
 	{path: "/v1/moderation", members: evidence("action", `"limit"`, "account", `"acc_1"`, "until", later), optional: "account until"},
 	{path: "/v1/moderation", members: evidence("action", `"freeze"`, "account", `"acc_1"`), optional: "account"},
 	{path: "/v1/moderation", members: evidence("action", `"dismiss"`, "abuse", `5`), optional: "abuse"},
+	{path: "/v1/webhooks", members: set("url", `"https://example.org/h"`, "events", `["trade"]`, "markets", `["mkt_1"]`), optional: "events markets"},
+	{path: "/v1/webhooks/whk_5/pause", members: set("reason", `"drill"`), optional: "reason"},
+	{path: "/v1/webhooks/whk_5/resume"},
+	{path: "/v1/webhooks/whk_5/rotate"},
+	{path: "/v1/webhooks/whk_5/replay", members: set("from_seq", `1`)},
+	{path: "/v1/webhooks/whk_5/test"},
+	{path: "/v1/webhooks/whk_5/delete"},
 	{path: "/v1/moderation/undo", members: set("decision", `5`)},
 }
 
@@ -156,4 +163,4 @@ func group(value string) map[string]string {
 }
 
 // templated puts the parameters of the routes in place of the test's values.
-var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")
+var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "whk_5", "{webhook}", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")

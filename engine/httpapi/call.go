@@ -174,7 +174,7 @@ func (a *API) decided(w http.ResponseWriter, c *call, got []sequencer.Answer) {
 		a.write(w, c.r, http.StatusCreated, "application/json", &doc)
 		return
 	}
-	a.write(w, c.r, http.StatusCreated, "application/json", doc.Decisions[0])
+	a.write(w, c.r, http.StatusCreated, "application/json", a.answerOf(doc.Decisions[0]))
 }
 
 func isTimeout(err error) bool { return errors.Is(err, context.DeadlineExceeded) }

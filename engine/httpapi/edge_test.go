@@ -22,6 +22,7 @@ import (
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/engine/texts"
+	"github.com/mbp-market/mbp/engine/webhook"
 	"github.com/mbp-market/mbp/obs/telemetry"
 )
 
@@ -92,6 +93,11 @@ func start(t testing.TB, o options) *edge {
 	}
 	cfg := Config{Sequencer: e.seq, Registerer: e.metrics, Gatherer: e.metrics, Logger: logger, PanelConfig: PanelConfig{Env: "test"}}
 	if cfg.Texts, err = texts.Open(file.OS{}, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Webhooks, err = webhook.New(webhook.Config{
+		Writer: e.seq, Dir: t.TempDir(), Key: make([]byte, webhook.KeySize), Registerer: e.metrics, Logger: logger,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if o.seq != nil {

@@ -106,6 +106,8 @@ type Config struct {
 
 	// Texts is the store that can forget; nil: there is none, and texts are refused.
 	Texts personal.Texts
+	// Webhooks delivers to endpoints of others; nil: nobody does, and there are no routes of them.
+	Webhooks Webhooks
 
 	// Export writes the tables of /v1/exports; nil: there are none, and the route says so.
 	Export Export

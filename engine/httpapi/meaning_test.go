@@ -57,6 +57,7 @@ func sayings() []said {
 	buys := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: engine.No, Side: engine.Buy, TIF: engine.FOK, Amount: 36}
 	sells := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: sell.Outcome, Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement, IfSeq: 50}
 	id := engine.OrderOf(40, 3)
+	hook := engine.AddWebhook{URL: "https://example.org/h", Events: []string{"trade", "cooled"}, Markets: []engine.MarketID{7, 8}}
 	amends := &engine.AmendOrder{Account: 1, Order: id, Shares: 41, Limit: 42}
 	return []said{
 		{func(x ctx, c cl) (dec, error) { return c.OpenAccount(x) }, &engine.OpenAccount{}},
@@ -109,6 +110,14 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.UpgradeEngine(x, 49) }, &engine.UpgradeEngine{Version: 49}},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, limit) }, &limit},
 		{func(x ctx, c cl) (dec, error) { return c.Moderate(x, dismiss) }, &dismiss},
+		{func(x ctx, c cl) (dec, error) { return c.AddWebhook(x, hook) }, &hook},
+		{func(x ctx, c cl) (dec, error) { return c.PauseWebhook(x, 51, "drill") }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookPause, Reason: "drill"}},
+		{func(x ctx, c cl) (dec, error) { return c.PauseWebhook(x, 51, "") }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookPause}},
+		{func(x ctx, c cl) (dec, error) { return c.ResumeWebhook(x, 51) }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookResume}},
+		{func(x ctx, c cl) (dec, error) { return c.RotateWebhook(x, 51) }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookRotate}},
+		{func(x ctx, c cl) (dec, error) { return c.ReplayWebhook(x, 51, 52) }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookReplay, From: 52}},
+		{func(x ctx, c cl) (dec, error) { return c.TestWebhook(x, 51) }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookTest}},
+		{func(x ctx, c cl) (dec, error) { return c.DeleteWebhook(x, 51) }, &engine.ChangeWebhook{Webhook: 51, Change: engine.WebhookRemoved}},
 		{func(x ctx, c cl) (dec, error) { return c.UndoModeration(x, 48) }, &engine.UndoModeration{Decision: 48}},
 	}
 }
@@ -200,6 +209,13 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/house/upgrade", "", "", "invalid_command"}, // this binary does not know version 2
 		{"/v1/moderation", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/moderation/undo", "decision", `1`, "not_found"},
+		{"/v1/webhooks", "markets", `["mkt_9"]`, "market_not_found"},
+		{"/v1/webhooks/whk_5/pause", "", "", "not_found"},
+		{"/v1/webhooks/whk_5/resume", "", "", "not_found"},
+		{"/v1/webhooks/whk_5/rotate", "", "", "not_found"},
+		{"/v1/webhooks/whk_5/replay", "", "", "not_found"},
+		{"/v1/webhooks/whk_5/test", "", "", "not_found"},
+		{"/v1/webhooks/whk_5/delete", "", "", "not_found"},
 		{"/v1/markets/mkt_1/close", "", "", ""}, // taken: from here on it is closed
 		{"/v1/markets/mkt_1/close", "", "", "wrong_state"},
 		{"/v1/markets/mkt_1/pause", "", "", "wrong_state"},

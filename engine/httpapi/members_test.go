@@ -16,6 +16,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
+	"github.com/mbp-market/mbp/engine/webhook"
 )
 
 // members returns the JSON names of a type, and whether each is always written.
@@ -27,7 +28,7 @@ func members(typ reflect.Type) map[string]bool {
 		switch {
 		case f.Anonymous && name == "":
 			maps.Copy(out, members(f.Type))
-		case name != "-":
+		case name != "-" && f.IsExported():
 			out[name] = option == ""
 		}
 	}
@@ -106,6 +107,22 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"NewDeadlines", engine.SetDeadlines{}, "", true},
 		{"Moderation", engine.Moderate{}, "", true},
 		{"UndoModeration", engine.UndoModeration{}, "", true},
+		{"NewWebhook", engine.AddWebhook{}, "", true},
+		{"Webhook", engine.Webhook{}, "", false},
+		{"WebhookHere", webhook.Here{}, "", false},
+		{"WebhookAt", webhook.At{}, "", false},
+		{"Webhooks", webhook.List{}, "", false},
+		{"WebhookHere", client.Webhook{}, "", false},
+		{"WebhookAt", client.WebhookAt{}, "", false},
+		{"Webhooks", client.WebhookList{}, "", false},
+		{"Delivery", webhook.Status{}, "", false},
+		{"Delivery", client.Delivery{}, "", false},
+		{"Attempt", webhook.Attempt{}, "", false},
+		{"Attempt", client.Attempt{}, "", false},
+		{"WebhookMessage", webhook.Message{}, "", false},
+		{"WebhookMessage", client.WebhookMessage{}, "", false},
+		{"WebhookMessage.properties.events.items", webhook.Event{}, "", false},
+		{"WebhookMessage.properties.events.items", client.WebhookEvent{}, "", false},
 	} {
 		want := members(reflect.TypeOf(x.value))
 		if x.extra != "" {

@@ -418,6 +418,7 @@ func driveHouse(t *testing.T, e *edge, see sees, ana string) {
 	limited := e.post("/v1/moderation", e.admin, bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation", "/v1/moderation", bodyOf("/v1/moderation").with("account", `"acc_2"`))
 	post("/v1/moderation/undo", "/v1/moderation/undo", fmt.Sprintf(`{"decision":%.0f}`, limited.doc(t)["seq"]))
+	e.webhooks(see)
 	post("/v1/moderation", "/v1/moderation", `{"action":"freeze","account":"acc_2","evidence_uri":"https://example.org/x","evidence_sha256":`+digest+`}`)
 	open := func(with, value string) string {
 		t.Helper()

@@ -26,6 +26,15 @@ var allowed = map[string]string{
 	"GET /v1/keys":                                 "auditor admin",
 	"POST /v1/keys":                                "admin",
 	"POST /v1/keys/{sha256}/revoke":                "admin",
+	"GET /v1/webhooks":                             "operator auditor admin",
+	"POST /v1/webhooks":                            "operator admin",
+	"GET /v1/webhooks/{webhook}":                   "operator auditor admin",
+	"POST /v1/webhooks/{webhook}/pause":            "operator admin",
+	"POST /v1/webhooks/{webhook}/resume":           "operator admin",
+	"POST /v1/webhooks/{webhook}/rotate":           "operator admin",
+	"POST /v1/webhooks/{webhook}/replay":           "operator admin",
+	"POST /v1/webhooks/{webhook}/test":             "operator admin",
+	"POST /v1/webhooks/{webhook}/delete":           "operator admin",
 	"GET /v1/policy":                               "operator auditor admin",
 	"POST /v1/policy":                              "operator admin",
 	"POST /v1/policy/rollback":                     "operator admin",
@@ -86,7 +95,7 @@ var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/v
 
 func concrete(path string) string {
 	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5", "{table}", "trades",
-		"{sha256}", strings.Repeat("ab", 32)).Replace(path)
+		"{sha256}", strings.Repeat("ab", 32), "{webhook}", "whk_5").Replace(path)
 }
 
 // TestEveryRouteWithEveryRole asks every route with every role, by an API key, by a

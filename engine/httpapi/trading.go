@@ -54,7 +54,7 @@ func (a *API) quote(c *call) (any, error) {
 	}
 	doc.Amount, doc.Shares, doc.Fee, doc.Average, doc.Rests = f.Amount, f.Shares, f.Fee, f.Average, q.Rested.Shares
 	doc.PriceBefore, doc.PriceAfter, doc.Impact = f.PriceBefore, f.PriceAfter, f.PriceAfter-f.PriceBefore
-	doc.Fills = piecesOf(f)
+	doc.Fills = wire.PiecesOf(f)
 	if len(f.Fills) == 0 && f.Shares > 0 {
 		doc.Fills = append(doc.Fills, wire.Piece{With: "pool", Amount: f.Amount, Shares: f.Shares})
 	}

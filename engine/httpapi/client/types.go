@@ -17,6 +17,7 @@ type Decision struct {
 	Command   json.RawMessage   `json:"command"`           // an object with its type
 	Events    []json.RawMessage `json:"events"`            // objects with their types
 	Results   []engine.Result   `json:"results,omitempty"` // of a batch: one for each item
+	Secret    string            `json:"secret,omitempty"`  // of a webhook that was added or got another one
 
 	Replayed bool `json:"-"` // the server had answered this idempotency key before
 }

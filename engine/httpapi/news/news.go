@@ -47,6 +47,11 @@ type Trade struct {
 	At      engine.Time     `json:"decided_at"`
 }
 
+// TradeOf tells of a fill of a decision.
+func TradeOf(d *engine.Decision, x *engine.OrderFilled) Trade {
+	return Trade{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}
+}
+
 // Quote tells where a decision left a market's prices, pools and books, as the
 // read model has them; it may be a decision ahead.
 type Quote struct {
@@ -170,7 +175,7 @@ func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, mar
 	left := len(n.Trades) + len(n.Quotes) + len(n.Markets)
 	for _, x := range n.Trades {
 		left--
-		t := Trade{d.Seq, x.Market, x.Outcome, x.Side, x.Amount, x.Shares, x.Average, x.Fee, d.At}
+		t := TradeOf(d, x)
 		text = end(t.appendJSON(begin(text, d.Seq, left == 0, "trade")))
 	}
 	for _, id := range n.Quotes {

@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 4
+const DumpVersion = 5
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -113,6 +113,7 @@ func (c coder) state() {
 	dump.List(c.Codec, &s.Before, maxPolicies, c.policy)
 	c.templates()
 	c.keys()
+	c.webhooks()
 	dump.List(c.Codec, &s.Accounts, math.MaxInt32, c.account)
 	s.Roster.Code(c.Codec)
 	s.Ledger.Code(c.Codec)

@@ -222,6 +222,8 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		s.Keys[x.Key.SHA256] = new(x.Key)
 	case *engine.KeyRevoked:
 		s.Keys[x.SHA256] = nil
+	case *engine.WebhookSet:
+		s.setWebhook(x)
 	case *engine.ModeSet:
 		s.Mode = x.Mode
 	case *engine.DeadlinesSet:

@@ -39,7 +39,8 @@ type State struct {
 	Keys        map[engine.Digest]*engine.Key
 	Added       []engine.Digest // keys ever added, in order, each once; revoked ones too
 	Accounts    []Account
-	Roster      *member.Roster // which groups accounts are in
+	Roster      *member.Roster   // which groups accounts are in
+	Webhooks    []engine.Webhook // in the order of their registration
 	Markets     []*Market
 	Ledger      *ledger.Ledger
 	Held        Funds // of all markets

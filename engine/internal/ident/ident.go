@@ -60,6 +60,10 @@ type MarketID uint32
 // a batch on. Later orders have larger ids.
 type OrderID uint64
 
+// WebhookID names an endpoint by the decision that added it; its text form is
+// whk_<seq>.
+type WebhookID uint64
+
 // OrderOf returns the id of the order that an item of a decision placed; item is
 // 0 but in a batch.
 func OrderOf(seq Seq, item int) OrderID { return OrderID(seq)<<6 | OrderID(item) }
@@ -84,6 +88,12 @@ func (o OrderID) String() string {
 	}
 	return s
 }
+
+// String returns the text form.
+func (w WebhookID) String() string { return "whk_" + strconv.FormatUint(uint64(w), 10) }
+
+// MarshalText writes the text form; no webhook is the empty text.
+func (w WebhookID) MarshalText() ([]byte, error) { return textID(w.String(), w == 0), nil }
 
 // MarshalText writes the text form; no account is the empty text.
 func (a AccountID) MarshalText() ([]byte, error) { return textID(a.String(), a == 0), nil }
@@ -112,6 +122,13 @@ func (a *AccountID) UnmarshalText(b []byte) error {
 func (m *MarketID) UnmarshalText(b []byte) error {
 	n, err := parseID("mkt_", string(b), 32)
 	*m = MarketID(n)
+	return err
+}
+
+// UnmarshalText reads the text form.
+func (w *WebhookID) UnmarshalText(b []byte) error {
+	n, err := parseID("whk_", string(b), 63)
+	*w = WebhookID(n)
 	return err
 }
 

@@ -419,6 +419,131 @@ export type Key = {
   identity?: true;
 };
 
+export type WebhookID = string;
+
+export type WebhookEvent = "close_changed" | "cooled" | "deadlines_set" | "guard_tripped" | "market_opened" | "market_state_changed" | "mode_set" | "resolution_approved" | "resolution_disputed" | "resolution_proposed" | "resolution_rejected" | "settlement_started" | "sla_breached" | "trade";
+
+export type NewWebhook = {
+  /** https, to a public address or in a network that the server allows, without a password and a fragment */
+  url: string;
+  /** what it is told of; everything by default */
+  events?: WebhookEvent[] | null;
+  /** events of these markets alone; of all of them, and of none, by default */
+  markets?: MarketID[] | null;
+};
+
+export type PauseWebhook = {
+  reason?: string | null;
+};
+
+export type ReplayWebhook = {
+  /** the first decision that it is told of next */
+  from_seq: number;
+};
+
+export type Webhook = {
+  webhook: WebhookID;
+  url: string;
+  events?: WebhookEvent[];
+  markets?: MarketID[];
+  /** failed: the server has given up, and somebody has to resume it */
+  state: "active" | "paused" | "failed";
+  /** why it is not active */
+  reason?: string;
+  /** of its secret */
+  generation: number;
+  rotated_at: Time;
+  /** where the journal has placed it: everything up to this decision is delivered, and perhaps more */
+  after_seq: number;
+  placed_seq: Seq;
+};
+
+/** how it does, where it is sent from */
+export type Delivery = {
+  /** it has everything up to this decision */
+  delivered_seq: number;
+  /** of the message that is being sent, one after the other */
+  failures: number;
+  /** the newest first */
+  attempts: Attempt[];
+};
+
+export type Attempt = {
+  at: string;
+  first_seq: Seq;
+  last_seq: Seq;
+  /** of this message */
+  attempt: number;
+  /** of the answer; absent if there was none */
+  status?: number;
+  duration_ms: number;
+  /** why there was no answer */
+  error?: string;
+};
+
+export type Webhooks = {
+  seq: Seq;
+  webhooks: WebhookHere[];
+};
+
+export type WebhookHere = {
+  webhook: WebhookID;
+  url: string;
+  events?: WebhookEvent[];
+  markets?: MarketID[];
+  /** failed: the server has given up, and somebody has to resume it */
+  state: "active" | "paused" | "failed";
+  /** why it is not active */
+  reason?: string;
+  /** of its secret */
+  generation: number;
+  rotated_at: Time;
+  /** where the journal has placed it: everything up to this decision is delivered, and perhaps more */
+  after_seq: number;
+  placed_seq: Seq;
+  delivery?: Delivery;
+};
+
+export type WebhookAt = {
+  seq: Seq;
+  webhook: WebhookID;
+  url: string;
+  events?: WebhookEvent[];
+  markets?: MarketID[];
+  /** failed: the server has given up, and somebody has to resume it */
+  state: "active" | "paused" | "failed";
+  /** why it is not active */
+  reason?: string;
+  /** of its secret */
+  generation: number;
+  rotated_at: Time;
+  /** where the journal has placed it: everything up to this decision is delivered, and perhaps more */
+  after_seq: number;
+  placed_seq: Seq;
+  delivery?: Delivery;
+};
+
+/**
+ * The body of a message to a webhook. The same message has the same id and the same bytes whenever it
+ * is sent, but for its time; a message with other bounds may bring an event again, so what was seen is
+ * known by its seq and its place among the events of that seq.
+ */
+export type WebhookMessage = {
+  type: "events";
+  timestamp: Time;
+  webhook: WebhookID;
+  first_seq: Seq;
+  last_seq: Seq;
+  events: {
+    seq: Seq;
+    /** a WebhookEvent, or test */
+    type: string;
+    decided_at: Time;
+    /** a StreamTrade of a trade, the Event of the decision without its type of the others */
+    data: Record<string, unknown>;
+  }[];
+};
+
 export type Session = {
   /** null: nobody has signed in */
   session: null | {
@@ -819,10 +944,12 @@ export type Decision = {
   detail?: string;
   principal: Principal;
   command: {
-    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "set_account_groups" | "grant_credits" | "open_market" | "open_market_for" | "set_market_groups" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "allow_text" | "clarify_market" | "note_decision" | "erase_person" | "malformed";
+    type: "initialise" | "add_template" | "add_key" | "revoke_key" | "open_account" | "set_account_groups" | "grant_credits" | "open_market" | "open_market_for" | "set_market_groups" | "activate_market" | "pause_market" | "resume_market" | "reopen_market" | "change_close" | "close_market" | "cancel_market" | "place_order" | "cancel_order" | "cancel_all" | "amend_order" | "batch" | "split_sets" | "merge_sets" | "add_liquidity" | "remove_liquidity" | "report_fact" | "propose_resolution" | "approve_resolution" | "reject_resolution" | "dispute_resolution" | "settle_market" | "tick" | "set_policy" | "rollback_policy" | "set_mode" | "set_deadlines" | "moderate" | "undo_moderation" | "upgrade_engine" | "note_refusals" | "allow_text" | "clarify_market" | "note_decision" | "erase_person" | "add_webhook" | "change_webhook" | "malformed";
     [member: string]: unknown;
   };
   events: Event[];
+  /** of a webhook that was added or got another one */
+  secret?: string;
   /** of a batch, one for each item */
   results?: {
     code: Code;
@@ -832,7 +959,7 @@ export type Decision = {
   }[];
 };
 
-export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade" | "groups"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "account_groups_set" | "credits_granted" | "market_groups_set" | "market_sifted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded" | "texts_allowed" | "market_clarified" | "decision_noted" | "person_erased"; [member: string]: unknown }) & { type: string };
+export type Event = (OrderFilled | { type: "account_opened"; account: AccountID; [member: string]: unknown } | { type: "market_opened"; market: unknown; template: unknown; title: unknown; creator: unknown; liquidity_micros: unknown; pools_micros: unknown; prices_micros: unknown; [member: string]: unknown } | { type: "market_state_changed"; market: unknown; from: MarketState; to: MarketState; [member: string]: unknown } | { type: "order_rested"; order: unknown; account: unknown; market: unknown; outcome: unknown; side: unknown; tif: unknown; limit_price_micros: unknown; shares_micros: unknown; [member: string]: unknown } | { type: "orders_closed"; reason: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade" | "groups"; orders: unknown; [member: string]: unknown } | { type: "settlement_started"; market: unknown; ending: unknown; outcome: unknown; payouts_micros: unknown; evidence_sha256: unknown; pot_micros: unknown; [member: string]: unknown } | { type: "settlement_stepped"; market: unknown; phase: "rewind" | "collect" | "pay"; work: unknown; payouts: unknown; last: unknown; [member: string]: unknown } | { type: "webhook_set"; change: "add" | "pause" | "resume" | "rotate" | "replay" | "test" | "delete" | "fail" | "place"; webhook: Webhook; [member: string]: unknown } | { type: "policy_set" | "template_added" | "key_added" | "key_revoked" | "account_groups_set" | "credits_granted" | "market_groups_set" | "market_sifted" | "close_changed" | "order_reduced" | "sets_split" | "sets_merged" | "liquidity_added" | "liquidity_removed" | "guard_tripped" | "abuse_raised" | "cooled" | "fact_reported" | "resolution_proposed" | "resolution_approved" | "resolution_rejected" | "resolution_disputed" | "sla_breached" | "mode_set" | "deadlines_set" | "moderated" | "moderation_undone" | "engine_upgraded" | "texts_allowed" | "market_clarified" | "decision_noted" | "person_erased"; [member: string]: unknown }) & { type: string };
 
 export type OrderFilled = {
   type: "order_filled";
@@ -1039,6 +1166,49 @@ export interface Operations {
   addKey: { path: Record<never, never>; query: Record<never, never>; body: NewKey; answer: Decision };
   /** End an API key. Roles: admin. */
   revokeKey: { path: { sha256: Digest }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Every webhook, with its last attempt. Roles: operator, auditor, admin. How far it is and what came
+   * of its last request is known to the server that sends, which is the one that decides.
+   */
+  listWebhooks: { path: Record<never, never>; query: { min_seq?: Seq }; body: undefined; answer: Webhooks };
+  /**
+   * Register an endpoint that is told of what is decided from now on. Roles: operator, admin. Messages
+   * go out as POST with the headers of the Standard Webhooks specification, at least once and in the
+   * order of decisions; the body is a WebhookMessage. The secret that signs them is in this answer, and
+   * in that to a repetition of this very request, and nowhere else. The address is on record for
+   * auditors, so it holds no password.
+   */
+  addWebhook: { path: Record<never, never>; query: Record<never, never>; body: NewWebhook; answer: Decision };
+  /**
+   * A webhook, with its last attempts. Roles: operator, auditor, admin. At most 100 attempts are
+   * remembered, since the process started.
+   */
+  getWebhook: { path: { webhook: WebhookID }; query: { min_seq?: Seq }; body: undefined; answer: WebhookAt };
+  /**
+   * Tell an endpoint nothing, for now. Roles: operator, admin. It misses nothing: what it is not told
+   * waits in the journal.
+   */
+  pauseWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: PauseWebhook; answer: Decision };
+  /** Tell a paused or failed endpoint again, from where it was. Roles: operator, admin. */
+  resumeWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Give an endpoint another secret. Roles: operator, admin. The one before signs, too, for a day. The
+   * new one is in this answer, as that to addWebhook.
+   */
+  rotateWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Tell an endpoint again, from a decision on. Roles: operator, admin. Each event has the id, the bytes
+   * and the order that it had, and what was decided since follows. Decisions in the archive are not
+   * told: the endpoint fails.
+   */
+  replayWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: ReplayWebhook; answer: Decision };
+  /**
+   * Send an event of the type test. Roles: operator, admin. It comes in its place in the order of
+   * decisions, as any other; see the attempts.
+   */
+  testWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /** End a webhook. Roles: operator, admin. */
+  deleteWebhook: { path: { webhook: WebhookID }; query: Record<never, never>; body: Nothing; answer: Decision };
   /** The bundle of limits in force, and the mode. Roles: operator, auditor, admin. */
   getPolicy: { path: Record<never, never>; query: { min_seq?: Seq }; body: undefined; answer: PolicyAt };
   /**
@@ -1334,6 +1504,15 @@ export const routes = {
   keys: { method: "GET", path: "/v1/keys" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
+  listWebhooks: { method: "GET", path: "/v1/webhooks" },
+  addWebhook: { method: "POST", path: "/v1/webhooks" },
+  getWebhook: { method: "GET", path: "/v1/webhooks/{webhook}" },
+  pauseWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/pause" },
+  resumeWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/resume" },
+  rotateWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/rotate" },
+  replayWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/replay" },
+  testWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/test" },
+  deleteWebhook: { method: "POST", path: "/v1/webhooks/{webhook}/delete" },
   getPolicy: { method: "GET", path: "/v1/policy" },
   setPolicy: { method: "POST", path: "/v1/policy" },
   rollbackPolicy: { method: "POST", path: "/v1/policy/rollback" },

@@ -1,0 +1,48 @@
+package machine
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+)
+
+// secretSize is the bytes of a secret of the installation.
+const secretSize = 32
+
+// secretForm is how its file looks: base64url of the bytes, and a line feed.
+var secretForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}\n$`)
+
+// ErrNoSecret: the file of a secret is missing or torn, and none may be made.
+var ErrNoSecret = errors.New("is missing or damaged (a first one has 43 characters of base64url and a line feed, mode 0600)")
+
+// Secret reads the file of a secret of the installation, 32 bytes that nobody else
+// knows. If there is none, or a torn one, it makes it, if it may: whoever calls knows
+// whether anything depends on one that is lost.
+//
+// The crash story: the file is durable before anybody uses what is in it. A crash before
+// it is whole leaves a torn file, which the next start replaces, because nothing depends
+// on it yet.
+func Secret(name string, may bool) ([]byte, error) {
+	b, err := ReadOwn(name)
+	switch {
+	case err == nil && secretForm.Match(b):
+		return base64.RawURLEncoding.DecodeString(string(b[:len(b)-1]))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case !may:
+		return nil, fmt.Errorf("%s %w", name, ErrNoSecret)
+	case err == nil && len(b) >= 44:
+		return nil, fmt.Errorf("%s is there and holds something else; move it away", name)
+	case err == nil: // torn by a crash
+		if err := os.Remove(name); err != nil {
+			return nil, err
+		}
+	}
+	secret := make([]byte, secretSize)
+	_, _ = rand.Read(secret) // it never fails
+	return secret, WriteSecret(name, base64.RawURLEncoding.EncodeToString(secret))
+}
