@@ -292,13 +292,17 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind str
 		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // a problem always encodes
 		return
 	}
+	a.send(w, r, status, kind, append(b, '\n'))
+}
+
+// send is write for a document that is encoded.
+func (a *API) send(w http.ResponseWriter, r *http.Request, status int, kind string, b []byte) {
 	h := w.Header()
-	b = append(b, '\n')
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, err = w.Write(b) //nolint:gosec // a JSON document, declared as such with nosniff: no browser takes it for a page
+	_, err := w.Write(b) //nolint:gosec // a JSON document, declared as such with nosniff: no browser takes it for a page
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
 	}
@@ -313,7 +317,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := problem.Of(err)
 	k := problem.KindOf(e.Code)
 	if k.Status >= 500 {
-		a.log.LogAttrs(r.Context(), levelOf(k.Status), "request failed", attrs(r, k.Code, e)...)
+		a.log.LogAttrs(r.Context(), levelOf(k.Status), "request failed", append(meter.ID(w).Attrs(), attrs(r, k.Code, e)...)...)
 	}
 	if k.Code == problem.Internal {
 		a.metrics.Internal.Inc()
@@ -352,8 +356,8 @@ func attrs(r *http.Request, code string, e *problem.Refusal) []slog.Attr {
 // measured has a route's answers counted, and answers 500 where its handler panics.
 func (a *API) measured(route string, next http.HandlerFunc) http.Handler {
 	return a.metrics.Measured(route, next, func(rec *meter.Recorder, r *http.Request, p any) {
-		a.log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
-			slog.String("route", route), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		a.log.LogAttrs(r.Context(), slog.LevelError, "handler panicked", append(rec.ID.Attrs(),
+			slog.String("route", route), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
 		if rec.Status == 0 {
 			a.fail(rec, r, &problem.Refusal{Code: problem.Internal})
 		}

@@ -37,8 +37,11 @@ func TestNothingSecretInTheLog(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	spilled = "panic"
-	e.post("/v1/accounts", e.admin, `{}`)
+	e.post("/v1/accounts", e.admin, `{}`, "X-Request-Id", "asked-once")
 	logs := e.logs.String()
+	if !strings.Contains(logs, `"request":"asked-once"`) {
+		t.Errorf("nobody finds the request in %s", logs)
+	}
 	if !strings.Contains(logs, "request failed") || !strings.Contains(logs, "handler panicked") || !strings.Contains(logs, "no route to") {
 		t.Fatalf("the failures are not in the log: %s", logs)
 	}
@@ -105,6 +108,19 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 			if got := r.header.Get(name); want == "" && got != "" || !strings.Contains(got, want) {
 				t.Errorf("%s: %s is %q", path, name, got)
 			}
+		}
+		if p := r.header.Get("Traceparent"); len(p) != 55 || r.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s: it goes by %q", path, p)
+		}
+	}
+	const given, chosen = "4bf92f3577b34da6a3ce929d0e0e4736", "mine-1"
+	for _, r := range []reply{
+		e.get("/healthz", "", "Traceparent", "00-"+given+"-00f067aa0ba902b7-01", "X-Request-Id", chosen),
+		e.get("/v1/me", e.admin, "Traceparent", "00-"+given+"-00f067aa0ba902b7-01", "X-Request-Id", chosen),
+		e.post("/v1/mode", "", `{}`, "Traceparent", "00-"+given+"-00f067aa0ba902b7-01", "X-Request-Id", chosen),
+	} {
+		if p := r.header.Get("Traceparent"); !strings.HasPrefix(p, "00-"+given+"-") || strings.Contains(p, "00f067aa0ba902b7") || r.header.Get("X-Request-Id") != chosen {
+			t.Errorf("%d: %v", r.status, r.header)
 		}
 	}
 	if r := e.get("/", ""); r.body != "<p>hi" || !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'self'") || r.header.Get("Cache-Control") != "no-cache" {

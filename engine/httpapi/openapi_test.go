@@ -149,8 +149,9 @@ func (c *contract) operation(r route, op map[string]any) {
 	if mutation := r.command != nil; mutation != params["header Idempotency-Key"] || mutation != (op["requestBody"] != nil) {
 		c.t.Errorf("%s: idempotency key or body are documented wrongly", r.pattern())
 	}
-	if (r.read != nil) != params["query min_seq"] {
-		c.t.Errorf("%s: min_seq is documented wrongly", r.pattern())
+	_, changed := op["responses"].(map[string]any)["304"]
+	if (r.read != nil) != params["query min_seq"] || (r.read != nil) != params["header If-None-Match"] || (r.read != nil) != changed {
+		c.t.Errorf("%s: min_seq, If-None-Match or 304 is documented wrongly", r.pattern())
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
+	"github.com/mbp-market/mbp/engine/httpapi/fresh"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -34,7 +36,20 @@ func (a *API) answer(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
-	a.write(w, c.r, http.StatusOK, "application/json", doc)
+	b, err := several.Encode(doc)
+	if err != nil {
+		a.fail(w, c.r, fmt.Errorf("encode answer: %w", err))
+		return
+	}
+	b = append(b, '\n')
+	tag, h := fresh.Tag(b), w.Header()
+	h[fresh.Header] = []string{tag}
+	if fresh.Has(c.r.Header[fresh.Compare], tag) {
+		h.Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	a.send(w, c.r, http.StatusOK, "application/json", b)
 }
 
 func (a *API) document(c *call) (any, error) {

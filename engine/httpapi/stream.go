@@ -163,7 +163,7 @@ func noStream(err error) error {
 	case errors.Is(err, hub.ErrFull):
 		return &problem.Refusal{Code: problem.Streams, Detail: "close a stream of this API key, or come later"}
 	case errors.Is(err, hub.ErrStarting):
-		return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is starting", RetryAfter: news.BeatEvery}
+		return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is starting", RetryAfter: time.Second}
 	}
 	return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is shutting down"}
 }

@@ -15,6 +15,8 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mbp-market/mbp/engine/httpapi/traceid"
 )
 
 // latencyBuckets in seconds. 0.8 is the bound of R1 and must be an edge: the
@@ -82,8 +84,9 @@ func classOf(status int) string {
 // Recorder keeps the status for the metrics, and who asks.
 type Recorder struct {
 	http.ResponseWriter
-	Status    int    // 0: nothing is sent yet
-	principal string // empty until the key is known
+	Status    int        // 0: nothing is sent yet
+	ID        traceid.ID // by which the request goes
+	principal string     // empty until the key is known
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -120,6 +123,14 @@ func Principal(w http.ResponseWriter) string {
 	return ""
 }
 
+// ID returns what the request of an answer goes by.
+func ID(w http.ResponseWriter) traceid.ID {
+	if rec, is := w.(*Recorder); is {
+		return rec.ID
+	}
+	return traceid.ID{}
+}
+
 // hsts is for how long browsers come by HTTPS alone: a year (RFC 6797).
 const hsts = "max-age=31536000"
 
@@ -135,7 +146,7 @@ func (m *Metrics) Measured(route string, next http.HandlerFunc, panicked func(*R
 	nosniff, noReferrer, sameOrigin := []string{"nosniff"}, []string{"no-referrer"}, []string{"same-origin"}
 	nothing := []string{"default-src 'none'; frame-ancestors 'none'"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &Recorder{ResponseWriter: w}
+		rec := &Recorder{ResponseWriter: w, ID: traceid.Of(r.Header)}
 		defer func() {
 			p := recover()
 			aborted := p == http.ErrAbortHandler //nolint:errorlint // the sentinel is compared as net/http does
@@ -166,6 +177,8 @@ func (m *Metrics) Measured(route string, next http.HandlerFunc, panicked func(*R
 			h.Set("Strict-Transport-Security", hsts)
 		}
 		h["Content-Security-Policy"] = nothing
+		ids := []string{rec.ID.Parent, rec.ID.Request}
+		h[traceid.Parent], h[traceid.Request] = ids[:1:1], ids[1:]
 		next(rec, r)
 	})
 }

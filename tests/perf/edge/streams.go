@@ -113,6 +113,9 @@ func newAudience(ctx context.Context, h *house, n int) *audience {
 		c.subs = append(c.subs, s)
 		c.wg.Go(func() { s.wrong = s.follow(ctx, h.address) })
 	}
+	last := &subscriber{} // by the client, which only a restart cuts off
+	c.subs = append(c.subs, last)
+	c.wg.Go(func() { last.wrong = last.watch(ctx, h) })
 	return c
 }
 
@@ -217,8 +220,7 @@ func (h *house) trade(ctx context.Context) func() (placed int64, err error) {
 
 // trader is a client that asks again while the server is away.
 func (h *house) trader(i int) (*client.Client, error) {
-	const wait = 50 * time.Millisecond
-	return client.New("http://"+h.address, h.keys[i], client.WithRetry(client.Retry{Attempts: int(patience / wait), Base: wait, Max: wait}))
+	return client.New("http://"+h.address, h.keys[i], client.WithRetry(client.Retry{Attempts: int(patience / time.Second), Base: 20 * time.Millisecond, Max: time.Second}))
 }
 
 // order places one order more, and returns its sequence.

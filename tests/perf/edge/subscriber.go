@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
 // subscriber is who follows the stream over all its connections.
@@ -73,6 +74,39 @@ func (s *subscriber) follow(ctx context.Context, address string) error {
 		lost = time.Now()
 	}
 	return nil
+}
+
+// watch follows the stream with the Go client, as mbp watch does: what it hands over
+// is held to the same.
+func (s *subscriber) watch(ctx context.Context, h *house) error {
+	c, err := h.trader(0)
+	if err != nil {
+		return err
+	}
+	err = c.Stream(ctx, 0, func(e client.Event) error {
+		switch e.Kind {
+		case "snapshot":
+			if s.base != 0 {
+				s.snapshots++
+			} else {
+				s.base = uint64(e.Seq)
+			}
+		case "trade":
+			t, err := readTrade(e.Data)
+			if err != nil {
+				return err
+			}
+			s.trades = append(s.trades, t)
+		case "quote":
+			s.ids = append(s.ids, uint64(e.Seq))
+		}
+		s.reached.Store(uint64(e.Seq))
+		return nil
+	})
+	if errors.Is(err, context.Canceled) { // it was told to end
+		return nil
+	}
+	return fmt.Errorf("the client's stream: %w", err)
 }
 
 // fault is something in a stream that does not belong there.

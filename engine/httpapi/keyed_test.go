@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
+)
+
+// documented are the mutations of the contract, as METHOD /path.
+func (c *contract) documented() map[string]bool {
+	out := map[string]bool{}
+	paths, _ := c.at("paths")
+	for path, item := range paths.(map[string]any) {
+		for method := range item.(map[string]any) {
+			if method != "get" && strings.HasPrefix(path, "/v1/") {
+				out[strings.ToUpper(method)+" "+path] = true
+			}
+		}
+	}
+	return out
+}
+
+// required reports whether a header has to be given, by the contract.
+func (c *contract) required(path, method, header string) bool {
+	op, _ := c.at("paths", path, strings.ToLower(method))
+	for _, p := range asList(op.(map[string]any)["parameters"]) {
+		v, _ := c.follow(p, "")
+		if m := v.(map[string]any); m["in"] == "header" && m["name"] == header && m["required"] == true {
+			return true
+		}
+	}
+	return false
+}
+
+// TestEveryMutationHonoursItsKey walks the contract: each mutation asks for an
+// idempotency key; without one nothing is decided; with one that was used the answer is
+// the first one again, a refusal by the engine, too, and anything else under that key
+// conflicts, and neither makes a decision.
+func TestEveryMutationHonoursItsKey(t *testing.T) {
+	e, c := start(t, options{}), openContract(t)
+	account := e.funded(1_000_000)
+	e.funded(1)
+	e.market(account)
+	key := e.key("all", engine.Roles(0x7f), account)
+	left := c.documented()
+	for _, b := range append(slices.Clone(bodies), body{path: "/v1/accounts/acc_2/personal-data"}) {
+		path := strings.Replace(templated.Replace(b.path), "acc_2", "{account}", 1) // whom it erases loses the keys
+		methods := []string{http.MethodPost}
+		if left[http.MethodDelete+" "+path] {
+			methods = append(methods, http.MethodDelete)
+		}
+		for _, method := range methods {
+			if pattern := method + " " + path; left[pattern] {
+				delete(left, pattern)
+				if !c.required(path, method, "Idempotency-Key") {
+					t.Errorf("%s: the contract does not ask for a key", pattern)
+				}
+				e.honours(method, b, key)
+			}
+		}
+	}
+	for pattern := range left {
+		t.Errorf("%s has no body in this test", pattern)
+	}
+}
+
+func (e *edge) honours(method string, b body, key string) {
+	e.t.Helper()
+	own := "of-" + strings.Map(func(r rune) rune {
+		if r == '/' {
+			return '-'
+		}
+		return r
+	}, b.path)
+	own = method + own[:min(len(own), 50)]
+	send := func(path, body, idempotency string) reply {
+		return e.send(method, path, key, body, "Content-Type", "application/json", "Idempotency-Key", idempotency)
+	}
+	decided := func() float64 { return e.value("dec_admitted_total") } // and not what the engine owes itself meanwhile
+	before := decided()
+	if r := send(b.path, b.with("", ""), ""); r.status != http.StatusBadRequest || r.code(e.t) != problem.Malformed || decided() != before {
+		e.t.Errorf("%s %s without a key: %d %s", method, b.path, r.status, r.body)
+	}
+	first := send(b.path, b.with("", ""), own)
+	if first.status == http.StatusBadRequest || first.status >= 500 || first.header.Get("Idempotency-Replayed") != "" {
+		e.t.Errorf("%s %s: %d %v %s", method, b.path, first.status, first.header, first.body)
+	}
+	after := decided()
+	if after == before {
+		e.t.Errorf("%s %s: nothing was decided: %d %s", method, b.path, first.status, first.body)
+	}
+	again := send(b.path, b.with("", ""), own)
+	if again.status != first.status || again.header.Get("Idempotency-Replayed") != "true" || again.doc(e.t)["seq"] != first.doc(e.t)["seq"] {
+		e.t.Errorf("%s %s again: %d %s, first it was %d %s", method, b.path, again.status, again.body, first.status, first.body)
+	}
+	if r := e.post("/v1/accounts/acc_1/grants", key, `{"amount_micros":77}`, "Idempotency-Key", own); r.status != http.StatusConflict || r.code(e.t) != problem.Conflict {
+		e.t.Errorf("%s %s: its key passes for another request: %d %s", method, b.path, r.status, r.body)
+	}
+	if got := decided(); got != after {
+		e.t.Errorf("%s %s: %v decisions by repetitions", method, b.path, got-after)
+	}
+}
+
+// TestWhoHasItGetsNoBody: a read with the tag of its document is answered by 304, and by
+// the document again once there is another one; what is no read has no tag.
+func TestWhoHasItGetsNoBody(t *testing.T) {
+	e := start(t, options{})
+	account := e.funded(1_000_000)
+	e.market(account)
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	read := 0
+	for _, rt := range e.api.routes() {
+		if rt.read == nil {
+			continue
+		}
+		path := concrete(rt.path)
+		first := e.get(path, e.admin)
+		if first.status != http.StatusOK || strings.Contains(rt.path, "/audit/") || rt.path == "/v1/house" { // it needs more, or tells the time
+			continue
+		}
+		read++
+		tag := first.header.Get("Etag")
+		if r := e.get(path, e.admin, "If-None-Match", `"x", W/`+tag); r.status != http.StatusNotModified || r.body != "" || r.header.Get("Etag") != tag || r.header.Get("Content-Type") != "" {
+			t.Errorf("%s: %d %v %s", path, r.status, r.header, r.body)
+		}
+		if r := e.get(path, e.admin, "If-None-Match", `"x"`); r.status != http.StatusOK || r.body != first.body {
+			t.Errorf("%s with another tag: %d %s", path, r.status, r.body)
+		}
+	}
+	if read < 10 {
+		t.Errorf("%d reads were looked at", read)
+	}
+	first := e.get("/v1/markets", e.admin)
+	e.market(account)
+	e.seqReached(fmt.Sprint(e.seq.Durable()))
+	if r := e.get("/v1/markets", e.admin, "If-None-Match", first.header.Get("Etag")); r.status != http.StatusOK || r.header.Get("Etag") == first.header.Get("Etag") {
+		t.Errorf("another document: %d %v", r.status, r.header)
+	}
+	for _, r := range []reply{e.get("/v1/me", ""), e.get("/healthz", ""), e.post("/v1/accounts", e.admin, `{}`)} {
+		if r.header.Get("Etag") != "" {
+			t.Errorf("%d has a tag", r.status)
+		}
+	}
+}
