@@ -147,3 +147,43 @@ func TestWhoHasItGetsNoBody(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryNumberOfARequestIsBounded walks the contract: a client that makes numbers up
+// by it makes none that the server cannot read.
+func TestEveryNumberOfARequestIsBounded(t *testing.T) {
+	c, seen := openContract(t), map[string]bool{}
+	var walk func(v any, at string)
+	walk = func(v any, at string) {
+		v, pointer := c.follow(v, at)
+		switch x := v.(type) {
+		case map[string]any:
+			if pointer != at && seen[pointer] {
+				return
+			}
+			seen[pointer] = true
+			kinds := asList(x["type"])
+			if x["type"] == "integer" || slices.Contains(kinds, any("integer")) {
+				if x["maximum"] == nil && x["enum"] == nil && x["const"] == nil {
+					t.Errorf("%s has no maximum", pointer)
+				}
+			}
+			for name, inner := range x {
+				walk(inner, pointer+"/"+name)
+			}
+		case []any:
+			for i, inner := range x {
+				walk(inner, fmt.Sprintf("%s/%d", pointer, i))
+			}
+		}
+	}
+	paths, _ := c.at("paths")
+	for path, item := range paths.(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			walk(op.(map[string]any)["parameters"], path+" "+method+" parameters")
+			walk(op.(map[string]any)["requestBody"], path+" "+method+" body")
+		}
+	}
+	if len(seen) < 100 {
+		t.Errorf("%d schemas: the contract is read wrongly", len(seen))
+	}
+}
