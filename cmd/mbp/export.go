@@ -18,6 +18,7 @@ import (
 	"github.com/mbp-market/mbp/data/export"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/engine/journal"
 )
 
 // exportRequest is what `mbp export` was told.
@@ -119,7 +120,11 @@ func (x *exportRequest) read(ctx context.Context, w io.Writer) (err error) {
 	} else if x.query.Last > end {
 		return usage(fmt.Errorf("the journal ends with decision %d", end))
 	}
-	return export.Write(ctx, w, export.OverLog(log), x.query)
+	err = export.Write(ctx, w, export.OverLog(log), x.query)
+	if errors.Is(err, journal.ErrArchived) {
+		return usage(fmt.Errorf("%w: this one begins with decision %d; name the archive with --archive", err, log.First()))
+	}
+	return err
 }
 
 // whole makes a new file that is complete or absent: it is written under another

@@ -31,7 +31,6 @@ import (
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/admit"
-	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -185,7 +184,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 func (p *platform) export(ctx context.Context, w io.Writer, q httpapi.ExportQuery) error {
 	err := export.Write(ctx, w, &live{export.OverLog(p.journal), p.seq.View}, export.Query(q))
 	if errors.Is(err, journal.ErrArchived) {
-		return &problem.Refusal{Code: problem.NotFound, Detail: "the range begins with decisions that are in the archive", Cause: err}
+		return &sequencer.ArchivedError{Kept: engine.Seq(p.journal.First())}
 	}
 	return err
 }

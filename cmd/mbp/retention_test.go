@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,13 +81,47 @@ func TestServeReadsItsArchive(t *testing.T) {
 		err := run(t.Context(), args, &out, &out)
 		return out.String(), err
 	}
-	for _, args := range [][]string{{"fsck"}, {"replay", "--verify"}, {"audit", "prove", "3"}} {
+	for _, args := range [][]string{{"fsck"}, {"replay", "--verify"}, {"audit", "prove", "3"}, {"export", "decisions"}, {"export", "positions"}} {
 		args = append(args, "--data", data)
 		if out, err := said(append(args, "--archive", archive)...); err != nil {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}
 		if out, err := said(args...); err == nil || !strings.Contains(out+err.Error(), "archive") {
 			t.Errorf("%v without the archive: %v\n%s", args, err, out)
+		}
+	}
+	if out, err := said("snapshot", "--data", data, "--archive", archive); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	saysWhereItBegins(t, data)
+}
+
+// saysWhereItBegins: the edge of a server that starts from a snapshot and knows no
+// archive tells who asks for what is there from where on there is something. Its lake
+// would not begin, so the server is not made ready.
+func saysWhereItBegins(t *testing.T, data string) {
+	t.Helper()
+	c := defaultConfig()
+	c.Data, c.DbtResults = data, ""
+	p, err := open(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.api.Run(ctx) }()
+	defer func() { end(); <-ended }()
+	key, err := os.ReadFile(filepath.Join(data, adminKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("decisions before %d are in an archive that this server does not read", p.journal.First())
+	for _, path := range []string{"/v1/decisions/3", "/v1/decisions?after=2", "/v1/accounts/1/portfolio", "/v1/accounts/1/trades", "/v1/exports/decisions", "/v1/exports/trades?first=3"} {
+		w, q := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		q.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
+		if p.api.ServeHTTP(w, q); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
 }

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
+	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
 // pastRoutes is the part of the table that is about what was.
@@ -53,7 +55,8 @@ func (a *API) caughtUp(c *call) error {
 	ctx, cancel := context.WithTimeout(c.r.Context(), minSeqWait)
 	defer cancel()
 	err := a.history.Wait(ctx, want)
-	if err != nil && c.r.Context().Err() == nil {
+	var archived *sequencer.ArchivedError
+	if err != nil && !errors.As(err, &archived) && c.r.Context().Err() == nil {
 		return &problem.Refusal{Code: problem.Behind, Detail: "the history is still being read from the journal", Seq: a.history.Seq()}
 	}
 	return err

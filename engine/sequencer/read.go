@@ -2,6 +2,7 @@ package sequencer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,6 +18,14 @@ const (
 	// readAhead bounds the decisions that a follower holds at once.
 	readAhead = 256
 )
+
+// ArchivedError says that decisions before Kept are not in the journal any more, and
+// that it has no archive that holds them. Read on from Kept, or where the archive is.
+type ArchivedError struct{ Kept engine.Seq }
+
+func (e *ArchivedError) Error() string {
+	return fmt.Sprintf("decisions before %d are in an archive that this server does not read", e.Kept)
+}
 
 // Decision returns a durable decision as the journal holds it.
 func (q *Sequencer) Decision(seq engine.Seq) (Committed, error) {
@@ -94,6 +103,9 @@ func (q *Sequencer) since(from engine.Seq, room []Committed) ([]Committed, error
 		room = append(room, Committed{Decision: d, At: engine.Time(r.At)})
 		return err
 	})
+	if errors.Is(err, journal.ErrArchived) {
+		err = errors.Join(&ArchivedError{Kept: engine.Seq(q.cfg.Log.First())}, err)
+	}
 	if err == nil && len(room) == 0 {
 		err = fmt.Errorf("the journal ends before it, at %d", q.cfg.Log.Next()-1)
 	}

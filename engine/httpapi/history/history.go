@@ -36,10 +36,11 @@ const (
 // History is the read model. Create it with New, and Run it; its readers are safe
 // for concurrent use.
 type History struct {
-	mu   sync.RWMutex
-	seq  engine.Seq
-	at   engine.Time
-	news chan struct{} // closed at the next decision; nil if nobody waits
+	mu    sync.RWMutex
+	seq   engine.Seq
+	at    engine.Time
+	news  chan struct{} // closed at the next decision, or the end; nil if nobody waits
+	ended error         // why Run has ended; nil: it has not, or ctx has
 
 	markets  []*market
 	series   uint32 // how many there are
@@ -74,13 +75,27 @@ func New() *History {
 type Follow func(ctx context.Context, from engine.Seq, fn func(sequencer.Committed) error) error
 
 // Run folds the decisions until ctx ends, which is no error. It goes on behind the
-// last one that it has.
+// last one that it has. After an error, as where the journal begins later, there is
+// no history, and whoever waits for it gets the error.
 func (h *History) Run(ctx context.Context, follow Follow) error {
 	err := follow(ctx, h.Seq()+1, func(c sequencer.Committed) error { return h.Take(c.Decision) })
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("follow decisions for the history: %w", err)
+	if err == nil || ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("follow decisions for the history: %w", err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ended = err
+	h.tell()
+	return err
+}
+
+// tell wakes who waits. mu is held.
+func (h *History) tell() {
+	if h.news != nil {
+		close(h.news)
+		h.news = nil
+	}
 }
 
 // Seq returns the last decision that is folded.
@@ -90,12 +105,15 @@ func (h *History) Seq() engine.Seq {
 	return h.seq
 }
 
-// Wait returns when a decision is folded, or with the error of ctx.
+// Wait returns when a decision is folded, or with the error of ctx, or of Run.
 func (h *History) Wait(ctx context.Context, seq engine.Seq) error {
 	for {
 		h.mu.Lock()
-		if h.seq >= seq {
-			h.mu.Unlock()
+		if h.seq >= seq || h.ended != nil {
+			defer h.mu.Unlock()
+			if h.seq < seq {
+				return h.ended
+			}
 			return nil
 		}
 		if h.news == nil {
@@ -126,10 +144,7 @@ func (h *History) Take(d *engine.Decision) error {
 		}
 	}
 	h.settleBegun()
-	if h.news != nil {
-		close(h.news)
-		h.news = nil
-	}
+	h.tell()
 	return nil
 }
 

@@ -289,9 +289,12 @@ func TestRun(t *testing.T) {
 	if err := <-waited; err != nil {
 		t.Errorf("2 is there: %v", err)
 	}
+	if got := h.Wait(ctx, 3); !errors.Is(got, err) {
+		t.Errorf("3 never comes, and who waits gets %v", got)
+	}
 	cancel()
-	if err := h.Wait(ctx, 3); !errors.Is(err, context.Canceled) {
-		t.Errorf("3 never comes: %v", err)
+	if err := New().Wait(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("1 never comes: %v", err)
 	}
 	if err := New().Run(ctx, func(ctx context.Context, _ engine.Seq, _ func(sequencer.Committed) error) error { return ctx.Err() }); err != nil {
 		t.Errorf("the end is no error: %v", err)

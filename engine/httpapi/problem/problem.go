@@ -192,9 +192,12 @@ func Undecided(err error) *Refusal {
 func Of(err error) *Refusal {
 	var e *Refusal
 	var fault *wire.Fault
+	var archived *sequencer.ArchivedError
 	switch {
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &archived):
+		return &Refusal{Code: NotFound, Detail: archived.Error(), Cause: err}
 	case errors.As(err, &fault):
 		return &Refusal{Code: Malformed, Detail: fault.Detail}
 	}

@@ -46,6 +46,7 @@ func TestOnlyRefusalsSpeak(t *testing.T) {
 		{secret, problem.Internal, "", ""},
 		{&problem.Refusal{Code: "of another world", Detail: "what it says", Cause: secret}, problem.Internal, "", ""},
 		{fmt.Errorf("read: %w", &problem.Refusal{Code: problem.Behind, Detail: "wait", Cause: secret}), problem.Behind, "wait", ""},
+		{fmt.Errorf("read: %w", &sequencer.ArchivedError{Kept: 7}), problem.NotFound, "decisions before 7 are in an archive that this server does not read", ""},
 		{wire.Malformed("amount is no number"), problem.Malformed, "amount is no number", ""},
 		{problem.Undecided(sequencer.ErrOverloaded), problem.Overloaded, "try again with the same idempotency key", "1"},
 	} {
