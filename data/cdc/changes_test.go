@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -262,6 +263,37 @@ func TestWhatDoesNotFoldStopsThePipeline(t *testing.T) {
 }
 
 type unknownEvent struct{ engine.Event }
+
+// TestEveryEventIsKnown: one that the engine has and the capture does not would stop the
+// lake, and make the server not ready, the first time that it happens.
+func TestEveryEventIsKnown(t *testing.T) {
+	read := func(pattern string) (text string) {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(f, "_test.go") {
+				text += string(b) + "\n"
+			}
+		}
+		return text
+	}
+	known := read("*.go")
+	events := regexp.MustCompile(`(?m)^//wire:event \d+ \w+\ntype (\w+) struct`).FindAllStringSubmatch(read("../../engine/*.go"), -1)
+	if len(events) < 30 {
+		t.Fatalf("%d events: the engine is read wrongly", len(events))
+	}
+	for _, m := range events {
+		if !regexp.MustCompile(`\*engine\.` + m[1] + `\b`).MatchString(known) {
+			t.Errorf("%s is unknown to the change capture", m[1])
+		}
+	}
+}
 
 // A follower that waits delivers what is appended later, and ends with its
 // context.

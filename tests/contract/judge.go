@@ -36,7 +36,7 @@ func judgeRequests(out string, said error, stdout io.Writer) error {
 
 // leastLinks is the part of the contract's links that has to be followed: which ones
 // are in the time that there is, chance decides, and the machine.
-const leastLinks = 0.8
+const leastLinks = 0.7
 
 // judgeChains holds that no chain failed or ended in an error, and that the links of
 // the contract were followed.
