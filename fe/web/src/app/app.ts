@@ -12,6 +12,7 @@ import { HTML_LANG, pickLang, translator, type Lang, type MessageKey } from "../
 import { login } from "../login/login";
 import { begin, current, type Door, end, failureIn } from "../login/session";
 import { market } from "../market/market";
+import { Words } from "../market/words";
 import { markets } from "../markets/markets";
 import { fold, NOTHING, ordered } from "../model/live";
 import { me, streamEvent, type StreamEvent } from "../model/model";
@@ -78,6 +79,7 @@ class App {
     onRead: (account, orders) => this.change({ account, orders }),
   });
   private readonly book = new BookFeed({ ...this.asked, onChange: () => this.redraw() });
+  private readonly words = new Words({ ...this.asked, onChange: () => this.redraw() });
   private readonly cancels = new Cancels({
     ...this.asked,
     onChange: () => this.redraw(),
@@ -103,6 +105,7 @@ class App {
       desk: this.desk,
       book: this.book,
       cancels: this.cancels,
+      words: this.words,
     };
     const [bar, door] = [topbar(actions), login(actions)];
     const [list, chosen, levels, recent] = [markets(), market(actions), bookView(actions), trades()];
@@ -164,6 +167,7 @@ class App {
     const { market, outcome } = this.desk.form;
     const there = this.state.live.markets.get(market)?.outcomes.some((o) => o.outcome === outcome);
     this.book.watch(there ? market : "", there ? outcome : "");
+    this.words.watch(this.state.live.markets.get(market));
   }
 
   private followAddress(): void {
@@ -254,6 +258,7 @@ class App {
     this.change({ phase: "out", loginError, live: NOTHING, loaded: false, me: null, account: null, orders: [] });
     this.holdings.reset();
     this.cancels.reset();
+    this.words.watch(undefined);
     this.desk.reset();
   }
 }

@@ -80,6 +80,9 @@ export const en = {
   "fact.closes": "Closes",
   "fact.never": "open-ended",
 
+  "market.clarifications": "Clarifications",
+  "market.erased": "This text was erased.",
+  "market.reading": "Reading…",
   "market.pick": "Choose a market.",
   "market.outcomes": "Outcomes and their prices",
   "market.probability": "Probability of the leading outcome",

@@ -82,6 +82,9 @@ export const pt: Record<MessageKey, string> = {
   "fact.closes": "Fecha em",
   "fact.never": "sem prazo",
 
+  "market.clarifications": "Esclarecimentos",
+  "market.erased": "Este texto foi apagado.",
+  "market.reading": "Lendo…",
   "market.pick": "Escolha um mercado.",
   "market.outcomes": "Resultados e seus preços",
   "market.probability": "Probabilidade do resultado à frente",

@@ -10,6 +10,7 @@ import { h, label, setAttribute, setChildren, setHidden, setText, svg } from "..
 import { FACTS, factTexts } from "./facts";
 import { stateNote } from "./note";
 import { HEIGHT, trailPoints, WIDTH } from "./trail";
+import type { Words } from "./words";
 
 const TOTALS = ["volume", "trades", "closes"] as const;
 
@@ -68,7 +69,26 @@ function impliedValue() {
   };
 }
 
-export function market({ desk }: Actions): Component {
+/** What was added to the title, in order, under the day of each. One that was erased says so. */
+function clarifications({ words }: Actions) {
+  const items = h("ol", { class: "clarifications", "data-t-label": "market.clarifications", "data-testid": "clarifications" });
+  return {
+    element: items,
+    draw(m: Market, lang: Lang, t: Translate) {
+      setHidden(items, !m.clarifications);
+      const texts = new Map(words.all.map((c) => [c.text_id, c.text]));
+      setChildren(items, (m.clarifications ?? []).map((c) => {
+        const item = h("li", { class: "note" });
+        setText(item, `${day(c.at, lang)}: ${texts.get(c.text_id) ?? t(texts.has(c.text_id) ? "market.erased" : "market.reading")}`);
+        return item;
+      }));
+    },
+  };
+}
+
+export function market(actions: Actions): Component {
+  const { desk, words } = actions;
+  const more = clarifications(actions);
   const title = h("h2", { id: "market", tabindex: "-1" });
   const pill = h("span", { class: "pill" });
   const note = h("p", { class: "note state-note", role: "status" });
@@ -81,15 +101,15 @@ export function market({ desk }: Actions): Component {
   const facts = figures(FACTS);
   const totals = figures(TOTALS);
   const pick = label("p", "market.pick", { class: "muted empty" });
-  const body = h("div", {}, h("div", { class: "market-head" }, title, pill), note, implied.element, prices.element, bar, trail, of, facts.element, totals.element);
-  let drawn: { live: Live; selected: string | null; lang: Lang; outcome: Outcome } | null = null;
+  const body = h("div", {}, h("div", { class: "market-head" }, title, pill), more.element, note, implied.element, prices.element, bar, trail, of, facts.element, totals.element);
+  let drawn: { live: Live; selected: string | null; lang: Lang; outcome: Outcome; said: Words["all"] } | null = null;
 
   return {
     element: h("section", { class: "card market", "aria-labelledby": "market" }, pick, body),
     draw({ live, selected, lang }, t) {
       const { outcome } = desk.form;
-      if (drawn?.live === live && drawn.selected === selected && drawn.lang === lang && drawn.outcome === outcome) return;
-      drawn = { live, selected, lang, outcome };
+      if (drawn?.live === live && drawn.selected === selected && drawn.lang === lang && drawn.outcome === outcome && drawn.said === words.all) return;
+      drawn = { live, selected, lang, outcome, said: words.all };
       const m = live.markets.get(selected ?? "");
       setHidden(pick, m !== undefined);
       setHidden(body, m === undefined);
@@ -97,6 +117,7 @@ export function market({ desk }: Actions): Component {
       setText(title, m.title);
       setText(pill, stateText(m, lang, t));
       setAttribute(pill, "data-state", m.state);
+      more.draw(m, lang, t);
       setText(note, stateNote(m, lang, t));
       implied.draw(m, lang, t);
       prices.draw(m, lang, t);

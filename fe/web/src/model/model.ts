@@ -43,6 +43,10 @@ export type OutcomeState = ReturnType<typeof outcomeState>;
 const proposal = record({ outcome: matching(/^(YES|NO|LONG|SHORT|NONE|O([1-9]|[1-5]\d|6[0-4]))$/, "an outcome or NONE"), cancel: maybe(oneOf(...CANCELS)), value: maybe(int), proposed_at: text, final_at: text, approvals: int, approvals_needed: int, stands: maybe(flag) });
 export type Proposal = ReturnType<typeof proposal>;
 
+/** What was added to a market's title. The text is in the document of one market alone, and absent once it is erased. */
+const clarification = record({ at: text, text_id: text, text: maybe(text) });
+export type Clarification = ReturnType<typeof clarification>;
+
 const marketShape = {
   market: text,
   title: text,
@@ -57,6 +61,7 @@ const marketShape = {
   volume_micros: int,
   trades: int,
   outcome: maybe(outcome),
+  clarifications: maybe(list(clarification)),
 };
 
 export const market = record(marketShape);

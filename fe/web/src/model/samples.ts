@@ -11,7 +11,7 @@ export const yesNo = (yes: number, over: Partial<OutcomeState> = {}) => [outcome
 
 export const sample = (over: Partial<Market> = {}): Market => ({
   market: "mkt_1", title: "Rain?", kind: "binary", state: "open", min: null, max: null, close_at: null, outcomes: yesNo(500_000),
-  proposal: null, ending: null, volume_micros: 0, trades: 0, outcome: null, ...over,
+  proposal: null, ending: null, volume_micros: 0, trades: 0, outcome: null, clarifications: null, ...over,
 });
 
 export const cup = (over: Partial<Market> = {}): Market =>

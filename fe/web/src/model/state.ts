@@ -1,6 +1,7 @@
 /** Everything that the page draws from, and what people can do to it. */
 import type { BookFeed } from "../book/feed";
 import type { Lang, MessageKey, Translate } from "../i18n/i18n";
+import type { Words } from "../market/words";
 import type { Cancels } from "../orders/cancels";
 import type { LiveState } from "../stream/stream";
 import type { Desk } from "../ticket/desk";
@@ -32,6 +33,7 @@ export interface Actions {
   readonly desk: Desk;
   readonly book: BookFeed;
   readonly cancels: Cancels;
+  readonly words: Words;
 }
 
 /** A part of the page: it is built once and draws what has changed since. */
