@@ -205,8 +205,7 @@ func (a *API) market(c *call) (any, error) {
 		return nil, &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: seq}
 	}
 	doc := news.Market{Seq: seq, Market: looks[0].Market()}
-	a.personal.Tell(&doc.Market)
-	return doc, nil
+	return doc, a.personal.Tell(&doc.Market)
 }
 
 // find reads a decision back.

@@ -98,10 +98,13 @@ func (a *API) notes(c *call) (any, error) {
 	if _, err := a.find(engine.Seq(seq)); err != nil {
 		return nil, err
 	}
-	return struct {
+	doc := struct {
 		Seq   engine.Seq      `json:"seq"`
 		Notes []personal.Note `json:"notes"`
-	}{a.seq.Durable(), a.personal.Notes(engine.Seq(seq))}, nil
+	}{Seq: a.seq.Durable()}
+	var err error
+	doc.Notes, err = a.personal.Notes(engine.Seq(seq))
+	return doc, err
 }
 
 func (a *API) personalData(c *call) (any, error) {

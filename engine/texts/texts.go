@@ -232,8 +232,8 @@ func (s *Store) add(e *Entry) {
 // Put stores a text and returns its id once it is durable. The same request with the
 // same text gets the id that it got before.
 func (s *Store) Put(d Draft) (engine.Digest, error) {
-	if d.Kind != Clarification && d.Kind != Note || d.Text == "" || len(d.Text) > MaxText || !utf8.ValidString(d.Text) || d.Author == "" {
-		return engine.Digest{}, fmt.Errorf("texts: a %s of %d bytes", d.Kind, len(d.Text))
+	if err := d.Fault(); err != nil {
+		return engine.Digest{}, err
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -246,10 +246,24 @@ func (s *Store) Put(d Draft) (engine.Digest, error) {
 	case written >= MaxOfAuthor:
 		return engine.Digest{}, fmt.Errorf("%w: of one author", ErrFull)
 	}
+	e := Salted(d)
+	return e.ID, s.write(e)
+}
+
+// Fault says what no store takes.
+func (d *Draft) Fault() error {
+	if d.Kind != Clarification && d.Kind != Note || d.Text == "" || len(d.Text) > MaxText || !utf8.ValidString(d.Text) || d.Author == "" {
+		return fmt.Errorf("texts: a %s of %d bytes", d.Kind, len(d.Text))
+	}
+	return nil
+}
+
+// Salted is the entry of a text, under a new salt.
+func Salted(d Draft) *Entry {
 	e := &Entry{Salt: make([]byte, 16), Draft: d}
 	_, _ = rand.Read(e.Salt) // it never fails
 	e.ID = IDOf(e.Salt, d.Text)
-	return e.ID, s.write(e)
+	return e
 }
 
 // Person returns the pseudonym of a person by the keyed digest of who that is, and
@@ -321,27 +335,39 @@ func (s *Store) write(e *Entry) error {
 	return nil
 }
 
-// Text returns a text by its id; false if it is not held, or not any more.
-func (s *Store) Text(id engine.Digest) (string, bool) {
+// Texts returns those of some ids that are held.
+func (s *Store) Texts(ids []engine.Digest) (map[engine.Digest]string, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	e := s.byID[id]
-	if e == nil || e.Kind == Identity {
-		return "", false
+	out := map[engine.Digest]string{}
+	for _, id := range ids {
+		if e := s.byID[id]; e != nil && e.Kind != Identity {
+			out[id] = e.Text
+		}
 	}
-	return e.Text, true
+	return out, nil
 }
 
-// Each calls see with every entry, in the order of writing, until it returns false.
-// see neither keeps nor changes an entry, and does not use the store.
-func (s *Store) Each(see func(*Entry) bool) {
+// Notes returns those of a decision, in the order of writing, so many at most.
+func (s *Store) Notes(of engine.Seq, most int) ([]Entry, error) {
+	return s.find(most, func(e *Entry) bool { return e.Kind == Note && e.Of == of }), nil
+}
+
+// Concerning returns what concerns an account or one of the digests, in the order of
+// writing, so many at most.
+func (s *Store) Concerning(account engine.AccountID, digests []engine.Digest, most int) ([]Entry, error) {
+	return s.find(most, func(e *Entry) bool { return e.Concerns(account, digests) }), nil
+}
+
+func (s *Store) find(most int, meant func(*Entry) bool) (out []Entry) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, e := range s.entries {
-		if !see(e) {
-			return
+		if len(out) < most && meant(e) {
+			out = append(out, *e)
 		}
 	}
+	return out
 }
 
 // Concerns reports whether an entry is by or about an account, or the identity

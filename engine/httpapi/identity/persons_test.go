@@ -67,10 +67,13 @@ func TestPersonsFromBefore(t *testing.T) {
 	q := writer(t)
 	was := admit(t, door(t, q, none{}), ana)
 	d, s := withPersons(t, q)
-	if got := admit(t, d, ana); got.SHA256 != was.SHA256 || got.Account != was.Account {
+	got := admit(t, d, ana)
+	if got.SHA256 != was.SHA256 || got.Account != was.Account {
 		t.Errorf("%+v, before %+v", got.Key, was.Key)
 	}
-	s.Each(func(e *texts.Entry) bool { t.Errorf("entry %+v", e); return true })
+	if got, err := s.Concerning(got.Account, []engine.Digest{got.SHA256}, 9); len(got) != 0 || err != nil {
+		t.Errorf("entries %+v: %v", got, err)
+	}
 	give(t, q, &engine.RevokeKey{SHA256: was.SHA256})
 	if _, err := d.Admit(t.Context(), ana); err == nil {
 		t.Error("who was shut out comes in")

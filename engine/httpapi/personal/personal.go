@@ -27,11 +27,12 @@ import (
 	"github.com/mbp-market/mbp/engine/texts"
 )
 
-// Texts is the store that can forget. What it hands out is not changed.
+// Texts is the store that can forget.
 type Texts interface {
 	Put(texts.Draft) (engine.Digest, error)
-	Text(id engine.Digest) (string, bool)
-	Each(see func(*texts.Entry) bool)
+	Texts(ids []engine.Digest) (map[engine.Digest]string, error)
+	Notes(of engine.Seq, most int) ([]texts.Entry, error)
+	Concerning(account engine.AccountID, digests []engine.Digest, most int) ([]texts.Entry, error)
 	Erase(account engine.AccountID, digests []engine.Digest) (int, error)
 }
 
@@ -128,14 +129,28 @@ func (k *Keeper) about(seq engine.Seq) engine.AccountID {
 	return 0
 }
 
+// away is what somebody is told while the store does not answer.
+func away(err error) error {
+	return &problem.Refusal{Code: problem.Failed, Detail: "the store of texts does not answer", RetryAfter: time.Second, Cause: err}
+}
+
 // Tell writes the texts of a market's clarifications where they are held.
-func (k *Keeper) Tell(m *engine.Market) {
-	if k.texts == nil {
-		return
+func (k *Keeper) Tell(m *engine.Market) error {
+	if k.texts == nil || len(m.Clarifications) == 0 {
+		return nil
+	}
+	ids := make([]engine.Digest, len(m.Clarifications))
+	for i := range m.Clarifications {
+		ids[i] = m.Clarifications[i].ID
+	}
+	words, err := k.texts.Texts(ids)
+	if err != nil {
+		return away(err)
 	}
 	for i := range m.Clarifications {
-		m.Clarifications[i].Text, _ = k.texts.Text(m.Clarifications[i].ID)
+		m.Clarifications[i].Text = words[ids[i]]
 	}
+	return nil
 }
 
 // Note is a text that was added to a decision.
@@ -147,17 +162,19 @@ type Note struct {
 }
 
 // Notes returns those of a decision that are held, in the order of writing.
-func (k *Keeper) Notes(seq engine.Seq) []Note {
+func (k *Keeper) Notes(seq engine.Seq) ([]Note, error) {
 	out := []Note{}
-	if k.texts != nil {
-		k.texts.Each(func(e *texts.Entry) bool {
-			if e.Kind == texts.Note && e.Of == seq {
-				out = append(out, Note{e.ID, e.At, e.Author, e.Text})
-			}
-			return len(out) < maxNotes
-		})
+	if k.texts == nil {
+		return out, nil
 	}
-	return out
+	all, err := k.texts.Notes(seq, maxNotes)
+	if err != nil {
+		return nil, away(err)
+	}
+	for _, e := range all {
+		out = append(out, Note{e.ID, e.At, e.Author, e.Text})
+	}
+	return out, nil
 }
 
 // maxNotes bounds the notes that are told of a decision.
@@ -206,16 +223,18 @@ func (k *Keeper) Show(id engine.AccountID, all bool) (Doc, error) {
 	for i := range doc.Keys {
 		digests[i] = doc.Keys[i].SHA256
 	}
-	k.texts.Each(func(e *texts.Entry) bool {
+	entries, err := k.texts.Concerning(id, digests, maxHeld)
+	if err != nil {
+		return doc, away(err)
+	}
+	for _, e := range entries {
 		switch {
-		case !e.Concerns(id, digests):
 		case e.Kind == texts.Identity:
 			doc.Identity = true
 		case all || e.Account == id:
 			doc.Texts = append(doc.Texts, Held{e.ID, e.Kind, e.At, e.Author, e.Market, e.Of, e.Text})
 		}
-		return len(doc.Texts) < maxHeld
-	})
+	}
 	return doc, nil
 }
 
@@ -238,13 +257,30 @@ func (k *Keeper) Erased(d *engine.Decision) error {
 	return nil
 }
 
+// retry is how long an erasure waits that the store did not do.
+const retry = 5 * time.Second
+
 // Run has the store forget whom earlier decisions erased, and then whom each new one
 // does, until ctx ends. Mostly there is nothing left to do: who asked for an erasure
-// has done it. What is left is of a process that died in between, or of a backup.
+// has done it. What is left is of a process that died in between, or of a backup. A
+// store that does not answer is asked again.
 func (k *Keeper) Run(ctx context.Context) error {
-	if k.texts == nil {
-		return nil
+	for k.texts != nil && ctx.Err() == nil {
+		if err := k.follow(ctx); ctx.Err() == nil {
+			k.log.Error("erasures wait", "err", err, "retry_in", retry)
+		}
+		timer := time.NewTimer(retry)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
 	}
+	return nil
+}
+
+// follow does the erasures of the state, and then those of each new decision.
+func (k *Keeper) follow(ctx context.Context) error {
 	var ids []engine.AccountID
 	var seq engine.Seq
 	k.writer.View(func(s *core.State) { ids, seq = s.Erasures(0), s.Seq() })
@@ -255,9 +291,5 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.log.Warn("erased a person again: a crash or a restore had left something", "account", id.String(), "entries", n)
 		}
 	}
-	err := k.writer.Follow(ctx, seq+1, func(c sequencer.Committed) error { return k.Erased(c.Decision) })
-	if ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return k.writer.Follow(ctx, seq+1, func(c sequencer.Committed) error { return k.Erased(c.Decision) })
 }
