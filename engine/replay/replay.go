@@ -19,6 +19,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 
@@ -39,8 +40,9 @@ type Options struct {
 	Verify   bool                     // decide every command again
 	Want     engine.Digest            // what Report.Records must be; zero: nothing is known
 	Progress func(done, total uint64) // called after each ProgressEvery records; may be nil
-	// After sees the folded state after each record, and must not change it; may be nil.
-	After func(seq engine.Seq, s *core.State)
+	// Hashes has sequences, and gets the hash of the folded state after each of them that
+	// is reached; may be nil.
+	Hashes map[engine.Seq]engine.Digest
 }
 
 // ProgressEvery is how many records lie between two calls of Options.Progress.
@@ -69,76 +71,163 @@ func (f *Fault) Error() string { return fmt.Sprintf("sequence %d: %v", f.Seq, f.
 // Unwrap returns the reason.
 func (f *Fault) Unwrap() error { return f.Reason }
 
+const (
+	// batchRecords are handed over at once from who reads to who folds.
+	batchRecords = 256
+	// aheadBatches bounds what is read and not folded: a few megabytes.
+	aheadBatches = 8
+)
+
+// batch is a part of the journal on its way to the fold.
+type batch struct {
+	decisions []*engine.Decision
+	payloads  []byte // one behind the other, if they shall be decided again
+	ends      []int  // of each payload
+}
+
 // Run replays the records of a source. The error is a *Fault for a record that
 // does not hold, ctx's error if that ended first, and otherwise that of the
 // source or of what has to hold at the end.
+//
+// Reading, decoding and hashing records run ahead of folding them, in a goroutine
+// that ends before Run does.
 func Run(ctx context.Context, from Source, o Options) (Report, error) {
-	r := &replayer{ctx: ctx, folded: core.New(), total: from.Next() - 1, sum: sha256.New(), options: o}
+	r := &replayer{folded: core.New(), total: from.Next() - 1, options: o}
+	read := &reader{ctx: ctx, copies: o.Verify, sum: sha256.New(), full: make(chan *batch, aheadBatches), quit: make(chan struct{})}
 	if o.Verify {
 		r.again = core.New()
 	}
-	if err := from.Read(1, r.record); err != nil {
+	var failed error
+	go func() {
+		defer close(read.full)
+		failed = read.all(from)
+	}()
+	var err error
+	for b := range read.full {
+		if err == nil {
+			if err = r.batch(b); err != nil {
+				close(read.quit)
+			}
+		}
+	}
+	if err == nil { // else what the reader met lies behind it
+		err = failed
+	}
+	if err != nil {
 		return Report{}, err
 	}
+	read.sum.Sum(r.out.Records[:0])
 	return r.result()
+}
+
+// reader reads, decodes and hashes the records.
+type reader struct {
+	ctx    context.Context //nolint:containedctx // of one call, which the callback of Read cannot pass on
+	copies bool            // of the payloads
+	read   uint64
+	sum    hash.Hash // of all records that were read
+	b      *batch
+	full   chan *batch
+	quit   chan struct{} // closed when nobody folds any more
+}
+
+func (r *reader) all(from Source) error {
+	r.b = &batch{}
+	err := from.Read(1, r.record)
+	if len(r.b.decisions) != 0 { // what came before an error may be at fault itself
+		if sent := r.send(); err == nil {
+			err = sent
+		}
+	}
+	return err
+}
+
+func (r *reader) send() error {
+	select {
+	case r.full <- r.b:
+		r.b = &batch{decisions: make([]*engine.Decision, 0, batchRecords)}
+		return nil
+	case <-r.quit:
+		return errors.New("nobody folds")
+	}
+}
+
+func (r *reader) record(rec journal.Record) error {
+	if err := r.ctx.Err(); err != nil {
+		return fmt.Errorf("stopped before sequence %d: %w", rec.Seq, err)
+	}
+	if want := r.read + 1; rec.Seq > want {
+		return &Fault{engine.Seq(want), fmt.Errorf("the record is missing: %d follows %d", rec.Seq, want-1)}
+	} else if rec.Seq < want {
+		return &Fault{engine.Seq(rec.Seq), fmt.Errorf("one record too many: %d follows %d", rec.Seq, want-1)}
+	}
+	d, err := engine.Decode(engine.Seq(rec.Seq), rec.Payload)
+	if err != nil {
+		return &Fault{engine.Seq(rec.Seq), err}
+	}
+	r.read++
+	var head [16]byte
+	binary.BigEndian.PutUint64(head[:8], rec.Seq)
+	binary.BigEndian.PutUint64(head[8:], uint64(len(rec.Payload)))
+	r.sum.Write(head[:])
+	r.sum.Write(rec.Payload)
+	b := r.b
+	if r.copies {
+		b.payloads = append(b.payloads, rec.Payload...)
+		b.ends = append(b.ends, len(b.payloads))
+	}
+	if b.decisions = append(b.decisions, d); len(b.decisions) == batchRecords {
+		return r.send()
+	}
+	return nil
 }
 
 // replayer is one run.
 type replayer struct {
-	ctx     context.Context //nolint:containedctx // of one call, which the callback of Read cannot pass on
 	options Options
 	total   uint64
 	folded  *core.State
 	again   *core.State // nil: fold only
 	d       engine.Decision
 	buf     []byte
-	sum     hash.Hash
 	out     Report
 }
 
-func (r *replayer) record(rec journal.Record) error {
-	if err := r.ctx.Err(); err != nil {
-		return fmt.Errorf("stopped before sequence %d: %w", rec.Seq, err)
+// batch decides records again, if it shall, and folds them.
+func (r *replayer) batch(b *batch) error {
+	remembered, begin := 0, 0
+	for i, d := range b.decisions {
+		if i%core.Together == 0 {
+			r.ahead(b.decisions[i:min(i+core.Together, len(b.decisions))])
+		}
+		if r.again != nil {
+			payload := b.payloads[begin:b.ends[i]]
+			begin = b.ends[i]
+			if err := r.decide(d, payload); err != nil {
+				return &Fault{d.Seq, err}
+			}
+		}
+		if err := r.folded.Change(d); err != nil {
+			return &Fault{d.Seq, err}
+		}
+		if r.out.Decisions++; r.out.Decisions%ProgressEvery == 0 && r.options.Progress != nil {
+			r.options.Progress(r.out.Decisions, r.total)
+		}
+		if _, wanted := r.options.Hashes[d.Seq]; wanted {
+			r.folded.Remember(b.decisions[remembered : i+1])
+			remembered = i + 1
+			r.options.Hashes[d.Seq] = r.folded.Hash()
+		}
 	}
-	if want := r.out.Decisions + 1; rec.Seq > want {
-		return &Fault{engine.Seq(want), fmt.Errorf("the record is missing: %d follows %d", rec.Seq, want-1)}
-	} else if rec.Seq < want {
-		return &Fault{engine.Seq(rec.Seq), fmt.Errorf("one record too many: %d follows %d", rec.Seq, want-1)}
-	}
-	if err := r.step(rec); err != nil {
-		return &Fault{engine.Seq(rec.Seq), err}
-	}
-	if r.options.After != nil {
-		r.options.After(engine.Seq(rec.Seq), r.folded)
-	}
-	r.count(rec)
+	r.folded.Remember(b.decisions[remembered:])
 	return nil
 }
 
-// count adds a record that holds to the sums.
-func (r *replayer) count(rec journal.Record) {
-	var head [16]byte
-	binary.BigEndian.PutUint64(head[:8], rec.Seq)
-	binary.BigEndian.PutUint64(head[8:], uint64(len(rec.Payload)))
-	r.sum.Write(head[:])
-	r.sum.Write(rec.Payload)
-	if r.out.Decisions++; r.out.Decisions%ProgressEvery == 0 && r.options.Progress != nil {
-		r.options.Progress(r.out.Decisions, r.total)
-	}
-}
-
-// step decides a record again, if it shall, and folds it.
-func (r *replayer) step(rec journal.Record) error {
-	d, err := engine.Decode(engine.Seq(rec.Seq), rec.Payload)
-	if err != nil {
-		return err
-	}
+func (r *replayer) ahead(ds []*engine.Decision) {
+	r.folded.Ahead(ds)
 	if r.again != nil {
-		if err := r.decide(d, rec.Payload); err != nil {
-			return err
-		}
+		r.again.Ahead(ds)
 	}
-	return r.folded.Evolve(d)
 }
 
 // decide decides again what d decided, which must give the same bytes. What other
@@ -197,7 +286,6 @@ func (r *replayer) result() (Report, error) {
 		return Report{}, fmt.Errorf("the state at the end: %w", err)
 	}
 	r.out.State, r.out.Last, r.out.Version = r.folded.Hash(), r.folded.At(), r.folded.Version()
-	r.sum.Sum(r.out.Records[:0])
 	switch {
 	case r.again != nil && r.again.Hash() != r.out.State:
 		return Report{}, fmt.Errorf("the state that decided again has hash %s, the folded one %s", r.again.Hash(), r.out.State)

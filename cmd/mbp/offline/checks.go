@@ -12,7 +12,6 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/audit"
-	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/replay"
@@ -65,11 +64,7 @@ func checkLedger(ctx context.Context, f *fsck, found *finding) error {
 	for _, i := range kept {
 		hashes[i.Seq] = engine.Digest{}
 	}
-	out, err := replay.Run(ctx, f.log, replay.Options{After: func(seq engine.Seq, s *core.State) {
-		if _, ok := hashes[seq]; ok {
-			hashes[seq] = s.Hash()
-		}
-	}})
+	out, err := replay.Run(ctx, f.log, replay.Options{Hashes: hashes})
 	var wrong *replay.Fault
 	var corrupt *journal.CorruptError
 	switch {
