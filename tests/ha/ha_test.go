@@ -116,6 +116,23 @@ func (s *site) leader(not string) *node {
 	return nil
 }
 
+// standing waits until the node that does not decide stands by: one that a supervisor
+// has just started again has its journal to fold first, and that is no takeover.
+func (s *site) standing(active *node) {
+	s.t.Helper()
+	standby := s.nodes[0]
+	if standby == active {
+		standby = s.nodes[1]
+	}
+	said := ""
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(10 * time.Millisecond) { // nobody tells
+		if said = standby.get("/readyz"); strings.Contains(said, "another process decides") {
+			return
+		}
+	}
+	s.t.Fatalf("the other node does not stand by after %s: %s\n%s", within, said, standby.words())
+}
+
 func (s *site) client(n *node) *client.Client {
 	s.t.Helper()
 	c, err := n.client()
@@ -142,6 +159,7 @@ func (s *site) known(more int) {
 func (s *site) under(ctx context.Context, kind string, seed uint64, do func(active *node) string, repair func()) {
 	s.t.Helper()
 	active := s.leader("")
+	s.standing(active)
 	stop, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- s.load.Run(ctx, seed, stop) }()
 	s.known(before)
