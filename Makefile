@@ -140,7 +140,7 @@ sim: ## simulate whole nodes, on a bad disk and on a leased log, and crashes of 
 	$(call say,check: $(SEEDS) crash points of each kind of journal)
 	@$(GO) test -count=1 -timeout 60m -v -run 'TestCrashAtEveryOperation$$' ./engine/journal/file -crashes $(SEEDS)
 	$(call say,check: $(SEEDS) seeds of each kind of world)
-	@$(GO) test -count=1 -timeout 60m -v -run 'TestSeeds$$' ./engine/sequencer/nodetest -seeds $(SEEDS)
+	@$(GO) test -count=1 -timeout 60m -v -run 'TestSeeds(FromSnapshots)?$$' ./engine/sequencer/nodetest -seeds $(SEEDS)
 
 # `make test` kills the writer 50 times and the platform six times.
 KILLS ?= 200
