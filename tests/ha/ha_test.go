@@ -186,15 +186,16 @@ func (s *site) killActive(ctx context.Context, seed uint64) {
 // does not know. It has to find out before it answers anything.
 func (s *site) stopActive(ctx context.Context, seed uint64) {
 	var stopped *node
+	spoken := 0
 	s.under(ctx, "process stopped", seed, func(active *node) string {
-		stopped = active
+		stopped, spoken = active, active.spoken()
 		return stopped.signal(syscall.SIGSTOP)
 	}, func() {
 		lives := stopped.lives()
 		stopped.signal(syscall.SIGCONT)
 		stopped.awaitEnd(lives)
-		if words := stopped.words(); !strings.Contains(words, "the lease was lost to another process") {
-			s.t.Errorf("the process that was stopped was not fenced:\n%s", words)
+		if !strings.Contains(stopped.since(spoken), "the lease was lost to another process") {
+			s.t.Errorf("the process that was stopped was not fenced:\n%s", stopped.words())
 		}
 	})
 }

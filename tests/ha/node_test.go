@@ -114,6 +114,19 @@ func (n *node) words() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-wordsTail):]))
 }
 
+// spoken is how many bytes a node has said; since what it has said after so many.
+func (n *node) spoken() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.said.Len()
+}
+
+func (n *node) since(spoken int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return string(n.said.Bytes()[spoken:])
+}
+
 func (n *node) lives() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
