@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mbp-market/mbp/cmd/mbp/bench"
+	"github.com/mbp-market/mbp/cmd/mbp/hook"
 	"github.com/mbp-market/mbp/cmd/mbp/privacy"
 	"github.com/mbp-market/mbp/cmd/mbp/profile"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
@@ -21,7 +22,7 @@ func careCommands() []*cobra.Command {
 		}
 	}
 	add("run", initCommand(), doctorCommand())
-	add("trade", profile.Command(), watch.Command(), remote.ResolveCommand())
+	add("trade", profile.Command(), watch.Command(), hook.Command(), remote.ResolveCommand())
 	add("trade", privacy.Commands()...)
 	add("load", bench.Command())
 	return all
