@@ -33,6 +33,7 @@ var watchers = map[string]string{
 	"WebCWVRegression": "web_cwv_regression", "DecisionGapHigh": "metrics_decision_hook_gap",
 	"AuditTreeBehind": "audit_tree", "DeadlinesHeld": "deadlines_held", "NoLeader": "ha", "NoSynchronousReplica": "ha",
 	"SnapshotFailed": "snapshots", "JournalNotReleased": "journal_archive",
+	"CertificateNotUsed": "certificate", "CertificateExpires": "certificate",
 	"WebhookFailed": "webhooks", "WebhookLag": "webhooks", "WebhookKeyMissing": "webhooks",
 	"Watchdog": "watchdog", "TargetDown": "watchdog", "TargetMissing": "watchdog", "SeriesAbsent": "watchdog", "SeriesLate": "watchdog",
 }

@@ -91,7 +91,7 @@ func defaultConfig() Config {
 func (c *Config) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", c.Listen, "address of the HTTP listener, `host:port`; port 0 takes a free one")
 	f.BoolVar(&c.AllowRemote, "allow-remote", c.AllowRemote, "listen on an address that other machines reach; it is plain HTTP without tls-cert, so put TLS in front")
-	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "PEM `file` of the certificate and its chain, looked at again when it changes; empty: plain HTTP")
+	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "PEM `file` of the certificate and its chain, looked at again when it changes and on SIGHUP; empty: plain HTTP")
 	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "PEM `file` of its private key")
 	f.StringVar(&c.PublicURL, "public-url", c.PublicURL, "`URL` at which browsers reach this server, such as https://market.example.org; https keeps cookies to it")
 	f.StringVar(&c.OIDCIssuer, "oidc-issuer", c.OIDCIssuer, "`URL` of the OpenID provider, as its tokens name it; empty: there is none")

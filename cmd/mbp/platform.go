@@ -59,6 +59,7 @@ type platform struct {
 	pipeline *cdc.Pipeline
 	texts    *texts.Store
 	webhooks *webhook.Dispatcher
+	pair     *certs.Pair // nil in plain HTTP
 	api      *httpapi.API
 	server   *http.Server
 	conns    int // most connections at once
@@ -170,14 +171,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		return err
 	}
 	p.server = httpapi.NewServer(p.api, p.log)
-	if p.cfg.TLSCert != "" {
-		pair, err := certs.Open(p.cfg.TLSCert, p.cfg.TLSKey, p.log, nil)
-		if err != nil {
-			return err
-		}
-		p.server.TLSConfig = pair.Config()
-	}
-	return nil
+	return p.openTLS(metrics)
 }
 
 // export writes a table from the journal, and positions from the read model.
@@ -248,6 +242,7 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		}
 		return nil
 	})
+	p.watchTLS(life, g)
 	g.Go(func() error { return p.api.Run(life) })
 	p.listener = sockets.Limit(l, p.conns)
 	g.Go(func() error {

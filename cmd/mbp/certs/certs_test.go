@@ -61,15 +61,24 @@ func TestRenewal(t *testing.T) {
 	write(t, key, good[:50])
 	see("a key that is half written", 2)
 	see("and again", 2)
+	if failed, _ := p.state(); !failed {
+		t.Error("a pair that does not fit, and the metric says nothing")
+	}
 	if told := strings.Count(log.String(), "is not used"); told != 1 {
 		t.Errorf("told %d times:\n%s", told, log.String())
 	}
 	write(t, key, good)
 	see("the same as before", 2)
+	if failed, _ := p.state(); failed {
+		t.Error("the pair is whole again, and the metric says otherwise")
+	}
 	if err := os.Remove(key); err != nil {
 		t.Fatal(err)
 	}
 	see("no key", 2)
+	if failed, left := p.state(); !failed || left <= 0 || left > 3600 {
+		t.Errorf("without a key: failed %v, %v s left", failed, left)
+	}
 	idp.Certificate(t, dir, 4, later)
 	see("renewed again", 4)
 	if strings.Contains(log.String(), "PRIVATE") {
