@@ -13,8 +13,8 @@ import (
 // error, or none at all.
 func TestJudge(t *testing.T) {
 	const head, foot = `<?xml version="1.0"?><testsuites><testsuite name="s">`, `</testsuite></testsuites>`
-	ok := `<testcase name="GET /v1/me"/><testcase name="POST /v1/orders"/><testcase name="Stateful tests"/>`
-	if n, err := judge([]byte(head + ok + foot)); n != 2 || err != nil {
+	ok := `<testcase name="GET /v1/me"/><testcase name="POST /v1/orders"/><testcase name="DELETE /v1/x"/><testcase name="Stateful tests"/>`
+	if n, err := judge([]byte(head + ok + foot)); n != 3 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	for _, bad := range []string{`<testcase name="GET /v1/x"><failure>1</failure></testcase>`, `<testcase name="Stateful tests"><error/></testcase>`} {
@@ -39,7 +39,8 @@ func TestOperations(t *testing.T) {
 	}
 	want := 0
 	for line := range strings.Lines(string(b)) {
-		if line == "    get:\n" || line == "    post:\n" {
+		switch line {
+		case "    get:\n", "    post:\n", "    put:\n", "    patch:\n", "    delete:\n":
 			want++
 		}
 	}

@@ -137,7 +137,7 @@ func judge(b []byte) (operations int, err error) {
 	if err := xml.Unmarshal(b, &doc); err != nil {
 		return 0, fmt.Errorf("read the report: %w", err)
 	}
-	name := regexp.MustCompile(`^(GET|POST) /`)
+	name := regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) /`)
 	var errs []error
 	for _, suite := range doc.Suites {
 		for _, c := range suite.Cases {
