@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -11,9 +13,14 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
+	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/issuer"
+	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/signin"
+	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
+	"github.com/mbp-market/mbp/engine/texts"
+	"github.com/mbp-market/mbp/engine/texts/postgres"
 )
 
 // groupRoles reads what each group of the provider may do: group=role+role; and so
@@ -88,12 +95,25 @@ func (c *Config) identityFaults(fault func(bad bool, format string, args ...any)
 	}
 }
 
+// textStore is the store that can forget.
+type textStore interface {
+	personal.Texts
+	identity.Persons
+	io.Closer
+}
+
+// openTexts opens the store where the journal is: servers that share one share it.
+func (c *Config) openTexts() (textStore, error) {
+	if c.Journal != "" {
+		return postgres.Open(context.Background(), string(c.Journal))
+	}
+	return texts.Open(file.OS{}, filepath.Join(c.Data, texts.Folder))
+}
+
 // identity is who gets in but by API key.
 func (p *platform) identity() (httpapi.Identity, error) {
 	out := httpapi.Identity{Secure: p.cfg.secure()}
-	if p.cfg.Journal == "" { // servers that share a journal do not share the folder
-		out.Persons = p.texts
-	}
+	out.Persons = p.texts
 	var err error
 	if out.Issuer, err = p.cfg.provider(); err != nil || out.Issuer == nil {
 		return out, err

@@ -36,7 +36,6 @@ import (
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
 	"github.com/mbp-market/mbp/engine/snapshot"
-	"github.com/mbp-market/mbp/engine/texts"
 	"github.com/mbp-market/mbp/engine/webhook"
 	"github.com/mbp-market/mbp/fe"
 	"github.com/mbp-market/mbp/schemas"
@@ -57,7 +56,7 @@ type platform struct {
 
 	source   *source
 	pipeline *cdc.Pipeline
-	texts    *texts.Store
+	texts    textStore
 	webhooks *webhook.Dispatcher
 	pair     *certs.Pair // nil in plain HTTP
 	api      *httpapi.API
@@ -149,7 +148,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.texts, err = texts.Open(file.OS{}, filepath.Join(p.cfg.Data, texts.Folder)); err != nil {
+	if p.texts, err = p.cfg.openTexts(); err != nil {
 		return err
 	}
 	who, err := p.identity()
