@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/tests/pg"
@@ -153,5 +154,7 @@ func (s *site) verbs() {
 	if _, err := os.Stat(filepath.Join(dir, "journal")); err != nil {
 		s.t.Error(err)
 	}
-	s.offline(first, dir, second)
+	if !testing.Short() {
+		s.offline(first, dir, second)
+	}
 }
