@@ -39,7 +39,7 @@ func (s *Set) RememberAll(rs []Request) {
 // look at. It is right for nearly all: what it does not foresee is found without.
 func (s *Set) ahead(some []Request, keys, names *[Together]uint64) {
 	var owners [Together]uint32
-	var gone [Together]int32
+	var gone [2][Together]int32
 	seen := uint64(0)
 	for i := range some {
 		keys[i], names[i] = s.keys.hash(&some[i].Key), s.names.hashName(some[i].Principal)
@@ -50,23 +50,37 @@ func (s *Set) ahead(some []Request, keys, names *[Together]uint64) {
 		return
 	}
 	if s.n+len(some) > s.limit {
-		s.losers(gone[:len(some)])
+		s.losers(gone[0][:len(some)])
+		for i := range some { // or who has come to have the most by these
+			gone[1][i] = s.owners[owners[i]].first
+		}
 	}
 	for i := range some {
 		o := &s.owners[owners[i]]
-		seen ^= uint64(s.node(o.last).later) ^ uint64(s.at[owners[i]])
+		seen ^= uint64(s.node(o.last).later)
+		if at := int(s.at[owners[i]]); at < len(s.heap) {
+			seen ^= uint64(s.heap[at].n) ^ uint64(s.heap[at/2].n)
+		}
 		if o.name != "" {
 			seen ^= uint64(o.name[0])
 		}
 	}
-	for _, i := range gone {
-		if i == 0 {
-			continue
-		}
-		x := s.node(i)
-		seen ^= s.keys.expect(s.keys.hash(&x.key)) ^ uint64(s.node(x.prev).next) ^ uint64(s.node(x.next).prev) ^ uint64(s.node(x.later).owner)
+	for i := range Together {
+		seen ^= uint64(s.node(gone[0][i]).owner) ^ uint64(s.node(gone[1][i]).owner)
+	}
+	for i := range Together {
+		seen ^= s.expectGone(gone[0][i]) ^ s.expectGone(gone[1][i])
 	}
 	s.seen ^= seen
+}
+
+// expectGone touches what forgetting a request will look at.
+func (s *Set) expectGone(i int32) uint64 {
+	if i == 0 {
+		return 0
+	}
+	x := s.node(i)
+	return s.keys.expect(s.keys.hash(&x.key)) ^ uint64(s.node(x.prev).next) ^ uint64(s.node(x.next).prev) ^ uint64(s.node(x.later).owner)
 }
 
 // losers finds the requests that are forgotten next, one of each owner: the best of
