@@ -58,7 +58,10 @@ var bodies = []body{
 	{path: "/v1/markets", members: set(
 		"template", `"horse-race@1.0.0"`, "title", `"Who?"`, "creator", `"acc_1"`, "liquidity_micros", `10000000`, "outcomes", `["a","b"]`,
 		"prices_micros", `[400000,600000]`, "min", `0`, "max", `0`,
-	), optional: "outcomes prices_micros min max"},
+		"allow_groups", `["staff"]`, "deny_groups", `["board"]`,
+	), optional: "outcomes prices_micros min max allow_groups deny_groups"},
+	{path: "/v1/accounts/acc_1/groups", members: set("groups", `["board"]`)},
+	{path: "/v1/markets/mkt_1/groups", members: set("allow_groups", `["staff"]`, "deny_groups", `["board","press"]`), optional: "allow_groups deny_groups"},
 	{path: "/v1/markets/mkt_1/activate"},
 	{path: "/v1/markets/mkt_1/clarifications", members: set("text", `"what it means"`)},
 	{path: "/v1/decisions/5/notes", members: set("text", `"why it was"`)},

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/issuer"
+	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/session"
 	"github.com/mbp-market/mbp/engine/httpapi/signin"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
@@ -72,15 +72,5 @@ func (a *API) keys(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	doc := struct {
-		Seq  engine.Seq   `json:"seq"`
-		Keys []engine.Key `json:"keys"`
-		Next int          `json:"next,omitempty"`
-	}{Keys: []engine.Key{}}
-	a.seq.View(func(s *core.State) {
-		doc.Seq = s.Seq()
-		keys, next := s.Keys(int(min(after, 1<<31)), limit)
-		doc.Keys, doc.Next = append(doc.Keys, keys...), next
-	})
-	return doc, nil
+	return roster.Keys(a.seq, after, limit), nil
 }

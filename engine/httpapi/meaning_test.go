@@ -68,6 +68,11 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.OpenMarket(x, market) }, &market},
 		{func(x ctx, c cl) (dec, error) { return c.OpenMarket(x, race) }, &race},
 		{func(x ctx, c cl) (dec, error) { return c.ErasePerson(x, 77) }, &engine.ErasePerson{Account: 77}},
+		{func(x ctx, c cl) (dec, error) {
+			return c.OpenMarketFor(x, engine.OpenMarketFor{Market: market, Allow: []string{"staff"}, Deny: []string{"board"}})
+		}, &engine.OpenMarketFor{Market: market, Allow: []string{"staff"}, Deny: []string{"board"}}},
+		{func(x ctx, c cl) (dec, error) { return c.SetMarketGroups(x, 7, []string{"b", "a", "b"}, []string{"c"}) }, &engine.SetMarketGroups{Market: 7, Allow: []string{"a", "b"}, Deny: []string{"c"}}},
+		{func(x ctx, c cl) (dec, error) { return c.SetAccountGroups(x, 3, []string{"b", "a"}) }, &engine.SetAccountGroups{Account: 3, Groups: []string{"a", "b"}}},
 		{func(x ctx, c cl) (dec, error) { return c.Activate(x, 7) }, &engine.ActivateMarket{Market: 7}},
 		{func(x ctx, c cl) (dec, error) { return c.Pause(x, 7, true) }, &engine.PauseMarket{Market: 7, CancelOrders: true}},
 		{func(x ctx, c cl) (dec, error) { return c.Resume(x, 7) }, &engine.ResumeMarket{Market: 7}},
@@ -191,6 +196,8 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/markets/mkt_1/merge", "amount_micros", `1`, "insufficient_shares"},
 		{"/v1/markets/mkt_1/liquidity/add", "amount_micros", `2000000`, "insufficient_funds"},
 		{"/v1/markets/mkt_1/liquidity/remove", "units_micros", `1`, "insufficient_shares"},
+		{"/v1/accounts/acc_1/groups", "groups", `[" x"]`, "invalid_command"},
+		{"/v1/markets/mkt_1/groups", "deny_groups", `[" x"]`, "invalid_command"},
 		{"/v1/markets/mkt_1/facts", "", "", "not_found"}, // no such reporter
 		{"/v1/markets/mkt_1/resolution", "effective_at", `"2001-01-01T00:00:00Z"`, "invalid_command"},
 		{"/v1/markets/mkt_1/resolution/approve", "", "", "wrong_state"},

@@ -35,6 +35,13 @@ func members(typ reflect.Type) map[string]bool {
 	return out
 }
 
+// newMarket is a market with its groups, as it is asked for.
+type newMarket struct {
+	engine.OpenMarket
+	Allow []string `json:"allow_groups,omitempty"`
+	Deny  []string `json:"deny_groups,omitempty"`
+}
+
 // TestContractKnowsEveryMember holds the schemas against the types that server
 // and client encode and decode. Answers of a running server show a rare member
 // only on the day when it is needed.
@@ -51,6 +58,8 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Fill", engine.Fill{}, "", false},
 		{"OrderFilled.properties.met.items", engine.Met{}, "", false},
 		{"Market", engine.Market{}, "", false},
+		{"MarketGroups", client.MarketGroups{}, "", false},
+		{"AccountGroups", client.AccountGroups{}, "", false},
 		{"Clarification", engine.Clarification{}, "", false},
 		{"PersonalData", personal.Doc{}, "", false},
 		{"PersonalData", client.PersonalData{}, "", false},
@@ -101,7 +110,7 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Template.properties.risk", engine.RiskRule{}, "", true},
 		{"Template.properties.truth", engine.TruthRule{}, "", true},
 		{"Template.properties.end", engine.EndRule{}, "", true},
-		{"NewMarket", engine.OpenMarket{}, "", true},
+		{"NewMarket", newMarket{}, "", true},
 		{"NewKey", engine.Key{}, "", true},
 		{"NewMode", engine.SetMode{}, "", true},
 		{"NewDeadlines", engine.SetDeadlines{}, "", true},

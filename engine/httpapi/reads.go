@@ -11,6 +11,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/fresh"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
@@ -129,22 +130,38 @@ func (a *API) account(c *call) (any, error) {
 	return doc, nil
 }
 
+func (a *API) accountGroups(c *call) (any, error) {
+	var id engine.AccountID
+	c.ID("account", &id)
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	if !c.privileged() && id != c.key.Account {
+		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
+	}
+	return roster.AccountGroups(a.seq, id)
+}
+
+func (a *API) marketGroups(c *call) (any, error) {
+	var id engine.MarketID
+	c.ID("market", &id)
+	if err := c.End(); err != nil {
+		return nil, err
+	}
+	return roster.MarketGroups(a.seq, id)
+}
+
 func (a *API) templates(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	doc := struct {
-		Seq       engine.Seq        `json:"seq"`
-		Templates []engine.Template `json:"templates"`
-	}{}
-	a.seq.View(func(s *core.State) { doc.Seq, doc.Templates = s.Seq(), s.Templates() })
-	return doc, nil
+	return roster.Templates(a.seq), nil
 }
 
 func (a *API) markets(c *call) (any, error) {
 	var after engine.MarketID
 	c.Into("after", false, &after)
-	limit := int(c.Within("limit", maxMarkets, defaultMarkets))
+	limit, tradable := int(c.Within("limit", maxMarkets, defaultMarkets)), c.Bool("tradable")
 	if err := c.End(); err != nil {
 		return nil, err
 	}
@@ -153,9 +170,20 @@ func (a *API) markets(c *call) (any, error) {
 		Markets []engine.Market `json:"markets"`
 		Next    engine.MarketID `json:"next,omitempty"`
 	}{Markets: []engine.Market{}}
-	from, worked := after+1, 0
-	for from != 0 && len(doc.Markets) < limit && worked < pageOutcomes {
-		seq, looks, end := a.look(from, 1, limit-len(doc.Markets))
+	from, worked, left := after+1, 0, roster.Sought
+	for from != 0 && len(doc.Markets) < limit && worked < pageOutcomes && left > 0 {
+		most := limit - len(doc.Markets)
+		if tradable {
+			seq := doc.Seq
+			if doc.Seq, from, left = roster.Next(a.seq, from, c.key.Account, left); seq != 0 {
+				doc.Seq = seq
+			}
+			if from == 0 || left == 0 {
+				break
+			}
+			most = 1 // the next one
+		}
+		seq, looks, end := a.look(from, 1, most)
 		if doc.Seq == 0 { // the later ones are no older
 			doc.Seq = seq
 		}
@@ -168,7 +196,7 @@ func (a *API) markets(c *call) (any, error) {
 		}
 	}
 	a.charge(c, max(0, worked-1)/outcomesPerToken)
-	if from != 0 && len(doc.Markets) > 0 {
+	if from > after+1 { // it got somewhere
 		doc.Next = from - 1
 	}
 	return doc, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -34,8 +35,8 @@ type quoteAnswer struct {
 	Detail      string          `json:"detail,omitempty"`
 }
 
-// quote is a dry run of an order on the market alone; what the caller holds does
-// not count.
+// quote is a dry run of an order on the market alone; of the caller the groups count,
+// and nothing that the account holds.
 func (a *API) quote(c *call) (any, error) {
 	x := c.Order()
 	x.TIF = engine.IOC
@@ -43,6 +44,7 @@ func (a *API) quote(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
+	x.Account = c.key.Account
 	doc := quoteAnswer{Market: x.Market, Outcome: x.Outcome, Side: x.Side}
 	q := a.seq.Quote(x)
 	a.charge(c, q.Work/stepsPerToken)
@@ -191,13 +193,5 @@ func (a *API) policy(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	doc := struct {
-		Seq    engine.Seq    `json:"seq"`
-		Mode   engine.Mode   `json:"mode"`
-		SHA256 engine.Digest `json:"sha256"`
-		Policy engine.Policy `json:"policy"`
-	}{}
-	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Policy = s.Seq(), s.Mode(), s.Policy() })
-	doc.SHA256 = doc.Policy.Digest()
-	return doc, nil
+	return roster.Policy(a.seq), nil
 }

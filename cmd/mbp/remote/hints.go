@@ -42,6 +42,6 @@ var hints = map[string]string{
 	engine.VoidWindowExceeded.String(): "give a later --effective-at, or cancel the market with --kind refund",
 	engine.NotFound.String():           "see `mbp decision list`",
 	engine.Draining.String():           "try again in a moment",
-	engine.NotEligible.String():        "the market is not for the groups of this account; `mbp market list --tradable` has those that are",
+	engine.NotEligible.String():        "the market is not for the groups of this account; `mbp groups tradable` lists those that are",
 	engine.MarketChanged.String():      "see `mbp quote` for how it is now; pin the order to that with --if-seq",
 }

@@ -260,3 +260,15 @@ type TradeEvent struct {
 	Fee     engine.Micros   `json:"fee_micros"`
 	At      engine.Time     `json:"decided_at"`
 }
+
+// MarketGroups is who may trade a market.
+type MarketGroups struct {
+	Seq uint64 `json:"seq"`
+	engine.MarketGroups
+}
+
+// AccountGroups is which groups an account is in, and who says so.
+type AccountGroups struct {
+	Seq uint64 `json:"seq"`
+	engine.AccountGroups
+}

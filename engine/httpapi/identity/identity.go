@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -265,6 +266,9 @@ func (d *Door) Admit(ctx context.Context, p issuer.Person) (Principal, error) {
 			return Principal{}, fmt.Errorf("bind a person to the account: %w", err)
 		}
 	}
+	if err := d.tell(ctx, key.Account, p); err != nil {
+		return Principal{}, err
+	}
 	key.Roles = roles
 	return Principal{Key: key, Groups: p.Groups, Until: p.Expires}, nil
 }
@@ -325,7 +329,41 @@ func (d *Door) enrol(ctx context.Context, digest engine.Digest, roles engine.Rol
 	return known, nil
 }
 
-var errExists = errors.New("it is on record")
+// tell puts on record which groups the provider says that a person is in, before the
+// person does anything else: the engine then says which markets that leaves. What an
+// older token says does not count any more. A group that no market can name is left out.
+func (d *Door) tell(ctx context.Context, account engine.AccountID, p issuer.Person) error {
+	groups := make([]string, 0, len(p.Groups))
+	for _, g := range p.Groups {
+		if core.GroupName(g) {
+			groups = append(groups, g)
+		}
+	}
+	slices.Sort(groups)
+	groups = slices.Compact(groups)
+	var known engine.AccountGroups
+	d.cfg.Writer.View(func(s *core.State) { known, _ = s.Groups(account) })
+	now := d.cfg.Writer.Now()
+	at := now
+	if !p.Issued.IsZero() {
+		at = min(engine.Time(p.Issued.UnixMicro()), now)
+	}
+	if account == 0 || slices.Equal(groups, known.Told) || at <= known.ToldAt {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), enrolTimeout)
+	defer cancel()
+	_, err := d.decide(ctx, "", &engine.SetAccountGroups{Account: account, Groups: groups, ToldAt: at})
+	if errors.Is(err, errLater) {
+		return nil
+	}
+	return err
+}
+
+var (
+	errExists = errors.New("it is on record")
+	errLater  = errors.New("something later is on record")
+)
 
 // decide has the platform itself decide, and waits until readers see it.
 func (d *Door) decide(ctx context.Context, key string, c engine.Command) (*engine.Decision, error) {
@@ -334,15 +372,18 @@ func (d *Door) decide(ctx context.Context, key string, c engine.Command) (*engin
 		return nil, err
 	}
 	switch got.Decision.Code {
-	case engine.OK, engine.AlreadyExists:
+	case engine.OK, engine.AlreadyExists, engine.WrongState:
 	default:
 		return nil, fmt.Errorf("put a person on record: %s %s", got.Decision.Code, got.Decision.Detail)
 	}
 	if err := d.cfg.Writer.Wait(ctx, got.Decision.Seq); err != nil {
 		return nil, fmt.Errorf("read back a person: %w", err)
 	}
-	if got.Decision.Code == engine.AlreadyExists {
+	switch got.Decision.Code {
+	case engine.AlreadyExists:
 		return nil, errExists
+	case engine.WrongState:
+		return nil, fmt.Errorf("%w: %s", errLater, got.Decision.Detail)
 	}
 	return got.Decision, nil
 }

@@ -182,3 +182,37 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestToldGroups: what the provider says of a person is on record before the person
+// does anything, the latest word counts whatever older tokens are still about, and a
+// name that no market can have is left out.
+func TestToldGroups(t *testing.T) {
+	q := writer(t)
+	d := door(t, q, none{})
+	begin := time.Now().Add(-time.Hour)
+	told := func(after time.Duration, groups ...string) string {
+		t.Helper()
+		p, err := d.Admit(t.Context(), issuer.Person{
+			Issuer: "https://a.example", Subject: "1", Groups: append([]string{"t"}, groups...), Issued: begin.Add(after), Expires: begin.Add(2 * time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var g engine.AccountGroups
+		q.View(func(s *core.State) { g, _ = s.Groups(p.Account) })
+		return strings.Join(g.Told, " ")
+	}
+	if got := told(time.Minute, "staff", "board", "staff", "a\nb"); got != "board staff t" {
+		t.Errorf("at first: %q", got)
+	}
+	before := q.Durable()
+	if told(2*time.Minute, "staff", "board") != "board staff t" || q.Durable() != before {
+		t.Error("the same again is a decision")
+	}
+	if got := told(3 * time.Minute); got != "t" {
+		t.Errorf("a newer token: %q", got)
+	}
+	if got := told(2*time.Minute, "board"); got != "t" {
+		t.Errorf("an older token: %q", got)
+	}
+}

@@ -83,6 +83,7 @@ type Person struct {
 	Issuer  string
 	Subject string
 	Groups  []string
+	Issued  time.Time // when the provider said so; zero: it does not tell
 	Expires time.Time // of the token
 }
 
@@ -238,7 +239,7 @@ func (i *Issuer) read(ctx context.Context, v *oidc.IDTokenVerifier, raw, nonce s
 	if err != nil {
 		return Person{}, err
 	}
-	return Person{Issuer: token.Issuer, Subject: token.Subject, Groups: groups, Expires: token.Expiry}, nil
+	return Person{Issuer: token.Issuer, Subject: token.Subject, Groups: groups, Issued: token.IssuedAt, Expires: token.Expiry}, nil
 }
 
 // groupsOf reads the groups: a list of names, or one name. A provider that keeps

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -148,6 +149,34 @@ func OpenMarket(r *Request) engine.Command {
 		x.Prices = append(x.Prices, engine.Price(p))
 	}
 	r.Into("creator", true, &x.Creator)
+	allow, deny := r.groups("allow_groups", engine.MaxMarketGroups), r.groups("deny_groups", engine.MaxMarketGroups)
+	if len(allow)+len(deny) > 0 {
+		return &engine.OpenMarketFor{Market: *x, Allow: allow, Deny: deny}
+	}
+	return x
+}
+
+// groups reads names of groups and brings them into the engine's order.
+func (f *Form) groups(name string, limit int) []string {
+	list := f.Texts(name, false, limit, MaxName)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// SetMarketGroups reads who may trade a market.
+func SetMarketGroups(r *Request) engine.Command {
+	return &engine.SetMarketGroups{
+		Market: r.market(), Allow: r.groups("allow_groups", engine.MaxMarketGroups), Deny: r.groups("deny_groups", engine.MaxMarketGroups),
+	}
+}
+
+// SetAccountGroups reads all groups that an operator gives an account.
+func SetAccountGroups(r *Request) engine.Command {
+	if !r.Given("groups") { // that it is missing must not let somebody trade
+		r.Fail("groups is missing")
+	}
+	x := &engine.SetAccountGroups{Groups: r.groups("groups", engine.MaxAccountGroups)}
+	r.ID("account", &x.Account)
 	return x
 }
 

@@ -315,6 +315,41 @@ export type NewMarket = {
   /** when trading ends; absent or null means never by itself */
   close_at?: Moment | null;
   draft?: boolean | null;
+  allow_groups?: GroupList;
+  deny_groups?: GroupList;
+};
+
+/** one line of at most 64 bytes without control characters */
+export type GroupName = string;
+
+export type GroupList = GroupName[] | null;
+
+export type Groups = GroupName[];
+
+export type NewMarketGroups = {
+  allow_groups?: GroupList;
+  deny_groups?: GroupList;
+};
+
+export type NewAccountGroups = {
+  groups: Groups;
+};
+
+export type MarketGroups = {
+  seq: Seq;
+  market: MarketID;
+  allow_groups: Groups;
+  deny_groups: Groups;
+};
+
+export type AccountGroups = {
+  seq: Seq;
+  account: AccountID;
+  /** by an operator */
+  given: Groups;
+  /** by the identity provider */
+  told: Groups;
+  told_at?: Time;
 };
 
 export type Proposal = {
@@ -1116,6 +1151,17 @@ export interface Operations {
   /** Issue credits to an account. Roles: operator, admin. */
   grantCredits: { path: { account: AccountID }; query: Record<never, never>; body: Grant; answer: Decision };
   /**
+   * Which groups an account is in. Roles: operator, auditor, admin. Without a role: the key's own
+   * account.
+   */
+  getAccountGroups: { path: { account: AccountID }; query: { min_seq?: Seq }; body: undefined; answer: AccountGroups };
+  /**
+   * Say which groups an account is in. Roles: operator, admin. All of them; they stand beside those that
+   * the identity provider tells of its owner. They hold for every key of the account from this decision
+   * on, which takes its orders out of the books of markets that it may not trade any more.
+   */
+  setAccountGroups: { path: { account: AccountID }; query: Record<never, never>; body: NewAccountGroups; answer: Decision };
+  /**
    * What an account traded, the newest first, as taker and as maker. Roles: operator, auditor, admin.
    * Without a role: the key's own account. A trade of an order that met several others has one row for
    * its taker, and one for each resting order on that maker's account; nobody sees the other side. Of
@@ -1261,9 +1307,10 @@ export interface Operations {
   addTemplate: { path: Record<never, never>; query: Record<never, never>; body: Template; answer: Decision };
   /**
    * Markets in the order of their ids. A page also ends after about 2,000 outcomes; next is the market
-   * after which to ask on. The last markets of a page may be newer than its seq.
+   * after which to ask on. The last markets of a page may be newer than its seq. With tradable, a page
+   * may be empty and have a next one.
    */
-  listMarkets: { path: Record<never, never>; query: { after?: MarketID; limit?: number; min_seq?: Seq }; body: undefined; answer: Markets };
+  listMarkets: { path: Record<never, never>; query: { after?: MarketID; tradable?: boolean; limit?: number; min_seq?: Seq }; body: undefined; answer: Markets };
   /**
    * Open a market. Roles: operator, admin. The creator pays liquidity_micros for as many complete sets;
    * what does not go into the pools at the opening prices stays the creator's position. The template
@@ -1312,6 +1359,14 @@ export interface Operations {
    * come; it lies within the template's max_duration_us of the market's opening.
    */
   changeClose: { path: { market: MarketID }; query: Record<never, never>; body: CloseTime; answer: Decision };
+  /** Who may trade a market. Roles: operator, auditor, admin. */
+  getMarketGroups: { path: { market: MarketID }; query: { min_seq?: Seq }; body: undefined; answer: MarketGroups };
+  /**
+   * Say who may trade a market. Roles: operator, admin. Accounts in any of allow_groups, or all where it
+   * is empty, but none in any of deny_groups. Orders of others leave the book before anybody trades
+   * again; until then the market answers draining.
+   */
+  setMarketGroups: { path: { market: MarketID }; query: Record<never, never>; body: NewMarketGroups; answer: Decision };
   /**
    * End trading before or without a close time. Roles: operator, admin. The orders in its book are
    * cancelled. It is not a resolution.
@@ -1496,6 +1551,8 @@ export const routes = {
   openAccount: { method: "POST", path: "/v1/accounts" },
   getAccount: { method: "GET", path: "/v1/accounts/{account}" },
   grantCredits: { method: "POST", path: "/v1/accounts/{account}/grants" },
+  getAccountGroups: { method: "GET", path: "/v1/accounts/{account}/groups" },
+  setAccountGroups: { method: "POST", path: "/v1/accounts/{account}/groups" },
   listAccountTrades: { method: "GET", path: "/v1/accounts/{account}/trades" },
   listAccountOrders: { method: "GET", path: "/v1/accounts/{account}/orders" },
   getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
@@ -1536,6 +1593,8 @@ export const routes = {
   resumeMarket: { method: "POST", path: "/v1/markets/{market}/resume" },
   reopenMarket: { method: "POST", path: "/v1/markets/{market}/reopen" },
   changeClose: { method: "POST", path: "/v1/markets/{market}/close-time" },
+  getMarketGroups: { method: "GET", path: "/v1/markets/{market}/groups" },
+  setMarketGroups: { method: "POST", path: "/v1/markets/{market}/groups" },
   closeMarket: { method: "POST", path: "/v1/markets/{market}/close" },
   cancelMarket: { method: "POST", path: "/v1/markets/{market}/cancel" },
   splitSets: { method: "POST", path: "/v1/markets/{market}/split" },
