@@ -8,7 +8,7 @@ var hints = map[string]string{
 	"provider_unavailable":             "wait until the identity provider answers again; API keys work meanwhile",
 	"unauthenticated":                  "check the key file; `mbp key new` makes keys",
 	"forbidden":                        "use a key that has the role, or ask an admin for one",
-	"overloaded":                       "try again in a second with the same --idempotency-key",
+	"overloaded":                       "try again in a second with the same --idempotency-key; see --admit-rate and --queue of `mbp serve`",
 	"too_many_requests":                "wait as long as it says, with the same --idempotency-key; see --trader-rate, --staff-rate and --read-rate of `mbp serve`",
 	"idempotency_conflict":             "take another --idempotency-key",
 	"not_leader":                       "the server is shutting down or was replaced; try again",
