@@ -674,7 +674,7 @@ export type Market = {
 };
 
 export type NewText = {
-  /** lines of text, without other control characters than the end of a line */
+  /** lines of text that say something, without other control characters than the end of a line */
   text: string;
 };
 
