@@ -5,6 +5,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/bench"
 	"github.com/mbp-market/mbp/cmd/mbp/hook"
+	"github.com/mbp-market/mbp/cmd/mbp/keyring"
 	"github.com/mbp-market/mbp/cmd/mbp/privacy"
 	"github.com/mbp-market/mbp/cmd/mbp/profile"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
@@ -22,7 +23,7 @@ func careCommands() []*cobra.Command {
 		}
 	}
 	add("run", initCommand(), doctorCommand())
-	add("trade", profile.Command(), watch.Command(), hook.Command(), remote.ResolveCommand())
+	add("trade", keyring.Command(), profile.Command(), watch.Command(), hook.Command(), remote.ResolveCommand())
 	add("trade", privacy.Commands()...)
 	add("load", bench.Command())
 	return all

@@ -36,10 +36,7 @@ import (
 const maxSaved = 1 << 20
 
 // desk is what the verbs have in common.
-type desk struct {
-	remote.Connection
-	idem string // idempotency key
-}
+type desk struct{ remote.Connection }
 
 // Command is webhook with its verbs.
 func Command() *cobra.Command {
@@ -65,10 +62,10 @@ mbp webhook verify for one that was saved.`,
 				if err != nil {
 					return nil, err
 				}
-				return do(cl, ctx, id, d.calls()...)
+				return do(cl, ctx, id, d.Calls()...)
 			}, ""),
 		}
-		d.bindKey(c)
+		d.BindKey(c)
 		cmd.AddCommand(c)
 		return c
 	}
@@ -96,17 +93,6 @@ func idOf(text string) (id engine.WebhookID, err error) {
 		return 0, exit.BadUsage(err)
 	}
 	return id, nil
-}
-
-func (d *desk) bindKey(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&d.idem, "idempotency-key", "", "repeat safely: the same `key` and content give the first answer again")
-}
-
-func (d *desk) calls() []client.Call {
-	if d.idem == "" {
-		return nil
-	}
-	return []client.Call{client.Key(d.idem)}
 }
 
 // verb makes a RunE of a change. What its decision has of a secret goes to a file, if
@@ -178,14 +164,14 @@ Events: ` + strings.Join(engine.WebhookEvents(), ", ") + `.`,
 				}
 				x.Markets = append(x.Markets, id)
 			}
-			return cl.AddWebhook(ctx, x, d.calls()...)
+			return cl.AddWebhook(ctx, x, d.Calls()...)
 		}, ""),
 	}
 	f := cmd.Flags()
 	f.StringVar(&events, "events", "", "`words` of what it is told of, with commas between them; everything by default")
 	f.StringVar(&markets, "markets", "", "`markets` that these have to be about, with commas between them; all by default")
 	bindSecret(cmd)
-	d.bindKey(cmd)
+	d.BindKey(cmd)
 	return cmd
 }
 
@@ -202,11 +188,11 @@ func (d *desk) rotate() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return cl.RotateWebhook(ctx, id, d.calls()...)
+			return cl.RotateWebhook(ctx, id, d.Calls()...)
 		}, ""),
 	}
 	bindSecret(cmd)
-	d.bindKey(cmd)
+	d.BindKey(cmd)
 	return cmd
 }
 

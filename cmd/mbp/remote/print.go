@@ -112,24 +112,6 @@ func showMarkets(w io.Writer, markets []engine.Market) {
 	table(w, rows)
 }
 
-func showKeys(w io.Writer, p *client.KeyPage) {
-	rows := [][]string{{"ID", "PRINCIPAL", "ROLES", "ACCOUNT", "EXPIRES", "SHA256"}}
-	for _, k := range p.Keys {
-		row := []string{k.ID, k.Principal, strings.Join(k.Roles.Names(), ","), "", "", k.SHA256.String()}
-		if k.Account != 0 {
-			row[3] = k.Account.String()
-		}
-		if k.ExpiresAt != 0 {
-			row[4] = k.ExpiresAt.String()
-		}
-		rows = append(rows, row)
-	}
-	table(w, rows)
-	if p.Next != 0 {
-		fmt.Fprintf(w, "more: --after %d\n", p.Next)
-	}
-}
-
 // prices lists the three likeliest outcomes.
 func prices(all []engine.OutcomeState) string {
 	all = slices.Clone(all)

@@ -10,12 +10,38 @@
 // and exit codes follow the Command Line Interface Guidelines (clig.dev).
 package remote
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+)
 
 // Commands returns the verbs in the order in which the help lists them.
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
-		accountCommand(), keyCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), portfolioCommand(), historyCommand(), decisionCommand(),
+		accountCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), portfolioCommand(), historyCommand(), decisionCommand(),
 		policyCommand(), modeCommand(), clockCommand(), houseCommand(), moderateCommand(),
 	}
 }
+
+// Verb makes a RunE of what a verb of another package asks the server, and how a person
+// reads the answer.
+func Verb[T any](c *Connection, ask func(context.Context, *client.Client, []string) (T, error), show func(io.Writer, T)) func(*cobra.Command, []string) error {
+	return verb(c, ask, show)
+}
+
+// ShowDecision writes a decision for people.
+func ShowDecision(w io.Writer, d *client.Decision) { showDecision(w, d) }
+
+// ShowTable writes rows under a first one of titles.
+func ShowTable(w io.Writer, rows [][]string) { table(w, rows) }
+
+// BindKey adds the flag that makes a mutation repeatable over processes, and Calls
+// returns what it says.
+func (c *Connection) BindKey(cmds ...*cobra.Command) { c.bindKey(cmds...) }
+
+// Calls returns what BindKey's flag says.
+func (c *Connection) Calls() []client.Call { return c.calls() }
