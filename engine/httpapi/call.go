@@ -237,6 +237,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err := c.screen(form.Suspects()); err != nil {
 		return none, err
 	}
+	if err := a.mayTell(command); err != nil {
+		return none, err
+	}
 	if err := a.personal.Hold(command, c.Prose, personal.Author{Principal: c.key.Principal, Account: c.key.Account, Key: key}); err != nil {
 		return none, err
 	}

@@ -29,7 +29,7 @@ func (a *API) webhookRoutes() []route {
 	}
 	out := []route{
 		{method: get, path: "/v1/webhooks", roles: overseers, read: a.webhooks},
-		{method: post, path: "/v1/webhooks", roles: operators, command: a.addWebhook},
+		{method: post, path: "/v1/webhooks", roles: operators, command: wire.AddWebhook},
 		{method: get, path: one, roles: overseers, read: a.webhook},
 	}
 	for word, change := range wire.WebhookChanges {
@@ -38,13 +38,17 @@ func (a *API) webhookRoutes() []route {
 	return out
 }
 
-// addWebhook reads a webhook to whose address this server may send.
-func (a *API) addWebhook(r *wire.Request) engine.Command {
-	x := wire.AddWebhook(r)
-	if err := a.cfg.Webhooks.Check(x.URL); err != nil {
-		r.Fail("url: %s", err)
+// mayTell refuses a webhook to whose address this server does not send. That is about
+// its meaning, as what the engine refuses: it is an address.
+func (a *API) mayTell(c engine.Command) error {
+	x, is := c.(*engine.AddWebhook)
+	if !is {
+		return nil
 	}
-	return x
+	if err := a.cfg.Webhooks.Check(x.URL); err != nil {
+		return &problem.Refusal{Code: engine.InvalidCommand.String(), Detail: "url: " + err.Error(), Cause: err}
+	}
+	return nil
 }
 
 func (a *API) webhooks(c *call) (any, error) { return a.cfg.Webhooks.List(), c.End() }

@@ -215,7 +215,7 @@ func (h *house) serve(ctx context.Context) error {
 	if h.log, err = os.Create(filepath.Join(h.work, "server.log")); err != nil {
 		return err
 	}
-	h.cmd = exec.CommandContext(ctx, h.mbp, "serve", "--listen", "127.0.0.1:0", "--data", h.data(), "--dbt-results", "", "--rum-url", "",
+	h.cmd = exec.CommandContext(ctx, h.mbp, "serve", "--listen", "127.0.0.1:0", "--webhook-networks", "127.0.0.0/8", "--data", h.data(), "--dbt-results", "", "--rum-url", "",
 		"--trader-rate", "0", "--staff-rate", "0", "--read-rate", "0", "--log-format", "json")
 	h.cmd.Stderr = h.log
 	out, err := h.cmd.StdoutPipe()

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/mbp-market/mbp/engine"
+import (
+	"strings"
+
+	"github.com/mbp-market/mbp/engine"
+)
 
 // Bounds of a webhook's lists: each known event, and markets in a number that a person
 // names.
@@ -16,8 +20,11 @@ var WebhookChanges = map[string]engine.WebhookChange{
 }
 
 // AddWebhook reads an address and what is wanted there.
-func AddWebhook(r *Request) *engine.AddWebhook {
+func AddWebhook(r *Request) engine.Command {
 	x := &engine.AddWebhook{URL: r.plain("url", MaxText), Events: r.Texts("events", false, maxWebhookEvents, maxWord)}
+	if !strings.Contains(x.URL, ":") { // what it may be, and where it leads, others say
+		r.Fail("url is not https://host[:port]/path")
+	}
 	for i, text := range r.Texts("markets", false, maxWebhookMarkets, maxWord) {
 		var id engine.MarketID
 		if err := id.UnmarshalText([]byte(text)); err != nil {
