@@ -279,6 +279,9 @@ func (h *house) everyText(token string) {
 // folder, journal, archive, snapshots, lake, audit tree, logs, metrics, exports. Replay
 // and fsck hold, and the audit tree continues the checkpoint that was signed before.
 func TestErasedPersonIsNowhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a server twice and reads all that it keeps")
+	}
 	p, data, archive, spare := idp.Start(t), filepath.Join(t.TempDir(), "data"), t.TempDir(), t.TempDir()
 	archived(t, data, archive)
 	cfg := defaultConfig()

@@ -124,6 +124,9 @@ func TestBounds(t *testing.T) {
 	if _, err := Open(t.Context(), "postgres://mbp:hunter2@["); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}
+	if testing.Short() {
+		return // ten thousand rows
+	}
 	a, _, _ := two(t)
 	if _, err := a.Put(texts.Draft{Kind: texts.Note, Author: "x"}); err == nil {
 		t.Error("a text that says nothing is taken")
