@@ -47,6 +47,7 @@ var importRules = []importRule{
 	{"engine/internal/posting", []string{"engine", "engine/internal"}, "the double entry is that of the engine's events"},
 	{"engine/internal/conduct", []string{"engine", "engine/internal"}, "behaviour is held against the state, in the engine's words"},
 	{"engine/internal/hook", []string{"engine", "engine/internal"}, "what a webhook may become is said in the engine's words"},
+	{"engine/internal/steward", []string{"engine", "engine/internal"}, "accounts are decided about by looking at the state, in the engine's words"},
 	{"engine/journal", []string{"engine", "engine/journal"}, "the log stores what the engine decides and knows nobody above it"},
 	{"engine/catchup", []string{"engine", "engine/core", "engine/journal"}, "a fold of the log needs its records and the machine, and neither writer nor disk"},
 	{"engine/sequencer", []string{"engine", "engine/catchup", "engine/core", "engine/journal"}, "the writer drives engine and log; edges come to it, not it to them"},

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/mbp-market/mbp/engine/internal/words"
@@ -96,129 +95,49 @@ func ParseCode(s string) (Code, error) {
 // MarketState is the life of a market: draft → open ⇄ paused or frozen → closed →
 // proposed ⇄ disputed → settling → resolved or canceled. Package core holds the
 // table of what is allowed where.
-type MarketState uint8
+type MarketState = words.MarketState
 
 // The states of a market. The numbers are journalled.
 const (
-	Open     MarketState = 1  // trades
-	Paused   MarketState = 2  // an operator or moderator halted trading
-	Proposed MarketState = 3  // an outcome was named; approvals and the dispute window run
-	Settling MarketState = 4  // the outcome stands or the market is cancelled; holders are being paid
-	Resolved MarketState = 5  // everybody was paid by the outcome; the end
-	Draft    MarketState = 6  // seeded, not yet open
-	Frozen   MarketState = 7  // the price guard tripped
-	Closed   MarketState = 8  // past its close time; waits for its outcome
-	Disputed MarketState = 9  // the proposal was disputed; waits for another one
-	Canceled MarketState = 10 // everybody was paid back; the end
+	Open     = words.Open         // trades
+	Paused   = words.MarketPaused // an operator or moderator halted trading
+	Proposed = words.Proposed     // an outcome was named; approvals and the dispute window run
+	Settling = words.Settling     // the outcome stands or the market is cancelled; holders are being paid
+	Resolved = words.Resolved     // everybody was paid by the outcome; the end
+	Draft    = words.Draft        // seeded, not yet open
+	Frozen   = words.Frozen       // the price guard tripped
+	Closed   = words.Closed       // past its close time; waits for its outcome
+	Disputed = words.Disputed     // the proposal was disputed; waits for another one
+	Canceled = words.Canceled     // everybody was paid back; the end
 )
 
-var stateNames = []string{"", "open", "paused", "proposed", "settling", "resolved", "draft", "frozen", "closed", "disputed", "canceled"}
-
 // States returns every state in order.
-func States() []MarketState {
-	out := make([]MarketState, 0, len(stateNames)-1)
-	for i := range stateNames[1:] {
-		out = append(out, MarketState(i+1))
-	}
-	return out
-}
+func States() []MarketState { return words.MarketStates() }
 
 // Mode is how much of its service the engine gives.
-type Mode uint8
+type Mode = words.Mode
 
 // The modes, from full service down. The numbers are journalled.
 const (
-	ModeNormal   Mode = 0
-	ModeLite     Mode = 1 // the streams tell only now and then where prices, pools and books stand
-	ModeShed     Mode = 2 // the same, and the edge admits a part of the reads and the trading
-	ModeReadOnly Mode = 3 // read_only: nothing trades, orders can still be cancelled
+	ModeNormal   = words.ModeNormal
+	ModeLite     = words.ModeLite     // the streams tell only now and then where prices, pools and books stand
+	ModeShed     = words.ModeShed     // the same, and the edge admits a part of the reads and the trading
+	ModeReadOnly = words.ModeReadOnly // read_only: nothing trades, orders can still be cancelled
 )
 
-// Thins reports whether the streams hold back what they can.
-func (m Mode) Thins() bool { return m == ModeLite || m == ModeShed }
-
-var modeNames = []string{"normal", "lite", "shed", "read_only"}
-
-// String returns the stable word.
-func (m Mode) String() string { return words.Name(modeNames, int(m)) }
-
-// MarshalText writes the stable word.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// UnmarshalText reads the stable word.
-func (m *Mode) UnmarshalText(b []byte) error {
-	i, err := words.Index(modeNames, "mode", string(b))
-	*m = Mode(i)
-	return err
-}
-
-// String returns the stable word of the state.
-func (m MarketState) String() string { return words.Name(stateNames, int(m)) }
-
-// MarshalText writes the stable word.
-func (m MarketState) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// UnmarshalText reads the stable word.
-func (m *MarketState) UnmarshalText(b []byte) error {
-	i, err := words.Index(stateNames, "state", string(b))
-	*m = MarketState(i)
-	return err
-}
-
 // Roles is a set of roles that an API key carries.
-type Roles uint8
+type Roles = words.Roles
 
 // The roles. The bits are journalled.
 const (
-	RoleTrader Roles = 1 << iota
-	RoleOperator
-	RoleResolver
-	RoleModerator
-	RoleAuditor
-	RoleAdmin
-	RoleService
-	allRoles = 1<<iota - 1
+	RoleTrader    = words.RoleTrader
+	RoleOperator  = words.RoleOperator
+	RoleResolver  = words.RoleResolver
+	RoleModerator = words.RoleModerator
+	RoleAuditor   = words.RoleAuditor
+	RoleAdmin     = words.RoleAdmin
+	RoleService   = words.RoleService
 )
 
-var roleNames = []string{"trader", "operator", "resolver", "moderator", "auditor", "admin", "service"}
-
-// Has reports whether the set has any of the roles.
-func (r Roles) Has(any Roles) bool { return r&any != 0 }
-
-// Names returns the words of the set in a fixed order.
-func (r Roles) Names() []string {
-	out := []string{}
-	for i, n := range roleNames {
-		if r&(1<<i) != 0 {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// MarshalJSON writes the list of words.
-func (r Roles) MarshalJSON() ([]byte, error) { return json.Marshal(r.Names()) }
-
-// UnmarshalJSON reads a list of words.
-func (r *Roles) UnmarshalJSON(b []byte) error {
-	var words []string
-	if err := json.Unmarshal(b, &words); err != nil {
-		return err
-	}
-	set, err := ParseRoles(words)
-	*r = set
-	return err
-}
-
 // ParseRoles reads role words into a set.
-func ParseRoles(texts []string) (Roles, error) {
-	var set Roles
-	for _, w := range texts {
-		i, err := words.Index(roleNames, "role", w)
-		if err != nil {
-			return 0, err
-		}
-		set |= 1 << i
-	}
-	return set, nil
-}
+func ParseRoles(texts []string) (Roles, error) { return words.ParseRoles(texts) }

@@ -734,6 +734,33 @@ func (x *SetAccountGroups) fields(c *wire.Codec) {
 }
 
 // Type implements Command.
+func (*SetGrantSchedule) Type() string { return "set_grant_schedule" }
+
+func (*SetGrantSchedule) commandKind() uint8 { return 63 }
+
+func (x *SetGrantSchedule) fields(c *wire.Codec) {
+	x.Schedule.fields(c)
+}
+
+// Type implements Command.
+func (*EndGrantSchedule) Type() string { return "end_grant_schedule" }
+
+func (*EndGrantSchedule) commandKind() uint8 { return 64 }
+
+func (x *EndGrantSchedule) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+}
+
+// Type implements Command.
+func (*PayGrants) Type() string { return "pay_grants" }
+
+func (*PayGrants) commandKind() uint8 { return 65 }
+
+func (x *PayGrants) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+}
+
+// Type implements Command.
 func (*AllowText) Type() string { return "allow_text" }
 
 func (*AllowText) commandKind() uint8 { return 70 }
@@ -905,6 +932,12 @@ func newCommand(kind uint8) Command {
 		return &SetMarketGroups{}
 	case 62:
 		return &SetAccountGroups{}
+	case 63:
+		return &SetGrantSchedule{}
+	case 64:
+		return &EndGrantSchedule{}
+	case 65:
+		return &PayGrants{}
 	case 70:
 		return &AllowText{}
 	case 71:
@@ -966,6 +999,9 @@ func commandTypes() []string {
 		"open_market_for",
 		"set_market_groups",
 		"set_account_groups",
+		"set_grant_schedule",
+		"end_grant_schedule",
+		"pay_grants",
 		"allow_text",
 		"clarify_market",
 		"note_decision",
@@ -1899,6 +1935,50 @@ func (x *AccountGroupsSet) fields(c *wire.Codec) {
 }
 
 // Type implements Event.
+func (*GrantScheduleSet) Type() string { return "grant_schedule_set" }
+
+func (*GrantScheduleSet) eventKind() uint8 { return 63 }
+
+func (x *GrantScheduleSet) fields(c *wire.Codec) {
+	x.Schedule.fields(c)
+	wire.Signed(c, &x.Next)
+}
+
+// Type implements Event.
+func (*GrantScheduleEnded) Type() string { return "grant_schedule_ended" }
+
+func (*GrantScheduleEnded) eventKind() uint8 { return 64 }
+
+func (x *GrantScheduleEnded) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+}
+
+// Type implements Event.
+func (*GrantsBegun) Type() string { return "grants_begun" }
+
+func (*GrantsBegun) eventKind() uint8 { return 65 }
+
+func (x *GrantsBegun) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+	wire.Signed(c, &x.Period)
+	wire.Num(c, &x.Last)
+}
+
+// Type implements Event.
+func (*GrantsPaid) Type() string { return "grants_paid" }
+
+func (*GrantsPaid) eventKind() uint8 { return 66 }
+
+func (x *GrantsPaid) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+	wire.Signed(c, &x.Period)
+	wire.Num(c, &x.Next)
+	for i := range wire.List(c, &x.Grants, 1000) {
+		x.Grants[i].fields(c)
+	}
+}
+
+// Type implements Event.
 func (*TextsAllowed) Type() string { return "texts_allowed" }
 
 func (*TextsAllowed) eventKind() uint8 { return 70 }
@@ -2028,6 +2108,14 @@ func newEvent(kind uint8) Event {
 		return &MarketSifted{}
 	case 62:
 		return &AccountGroupsSet{}
+	case 63:
+		return &GrantScheduleSet{}
+	case 64:
+		return &GrantScheduleEnded{}
+	case 65:
+		return &GrantsBegun{}
+	case 66:
+		return &GrantsPaid{}
 	case 70:
 		return &TextsAllowed{}
 	case 71:
@@ -2081,6 +2169,10 @@ func eventTypes() []string {
 		"market_groups_set",
 		"market_sifted",
 		"account_groups_set",
+		"grant_schedule_set",
+		"grant_schedule_ended",
+		"grants_begun",
+		"grants_paid",
 		"texts_allowed",
 		"market_clarified",
 		"decision_noted",
@@ -2184,6 +2276,32 @@ func (x *Fill) fields(c *wire.Codec) {
 		b = wire.Put(b, wire.Zigzag(int64(x.Counter)))
 		c.B = b
 	}
+}
+
+func (x *GrantSchedule) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Period = Period(u)
+		bad |= uint64(x.Period) ^ u
+		u, i = wire.Next(b, i)
+		x.Amount = Micros(wire.Zagzig(u))
+		u, i = wire.Next(b, i)
+		x.Cap = Micros(wire.Zagzig(u))
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Period))
+		b = wire.Put(b, wire.Zigzag(int64(x.Amount)))
+		b = wire.Put(b, wire.Zigzag(int64(x.Cap)))
+		c.B = b
+	}
+	for i := range wire.List(c, &x.Groups, 16) {
+		c.Text(&x.Groups[i], 64)
+	}
+	wire.Signed(c, &x.Start)
+	wire.Signed(c, &x.End)
 }
 
 func (x *GuardRule) fields(c *wire.Codec) {

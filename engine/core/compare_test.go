@@ -41,7 +41,7 @@ func formOf[T any, P interface {
 
 var rules = map[string]rule{
 	"fold.State": {
-		same: []string{"Seq", "At", "Init", "Version", "Policy", "Before", "Mode", "DueHeld", "Ruled", "Templates", "Keys", "Added", "Accounts", "Roster", "Webhooks", "Markets", "Ledger", "Held", "Orders",
+		same: []string{"Seq", "At", "Init", "Version", "Policy", "Before", "Mode", "DueHeld", "Ruled", "Templates", "Keys", "Added", "Accounts", "Roster", "Schedules", "Webhooks", "Markets", "Ledger", "Held", "Orders",
 			"Due", "Work", "Moderations", "Abuses", "Repeats", "Told"},
 		skipped: []string{"entry", "pools"},
 	},

@@ -4,6 +4,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/form"
 	"github.com/mbp-market/mbp/engine/internal/hook"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 // Step decides on a request and folds the decision: what a writer does with each
@@ -124,6 +125,8 @@ func (s *State) dispatch(d *engine.Decision, c engine.Command) {
 		s.removeLiquidity(d, x)
 	case *engine.SettleMarket:
 		s.settle(d, x)
+	case *engine.PayGrants:
+		steward.PayGrants(s.f, d, x)
 	case *engine.Tick:
 		s.tick(d)
 	case *engine.Batch:
@@ -184,8 +187,12 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		s.revokeKey(d, x)
 	case *engine.OpenAccount:
 		s.openAccount(d)
+	case *engine.SetGrantSchedule:
+		steward.SetSchedule(s.f, d, x)
+	case *engine.EndGrantSchedule:
+		steward.EndSchedule(s.f, d, x)
 	case *engine.SetAccountGroups:
-		s.setAccountGroups(d, x)
+		steward.SetAccountGroups(s.f, d, x)
 	case *engine.GrantCredits:
 		s.grant(d, x)
 	case *engine.SetPolicy:

@@ -154,6 +154,9 @@ func (s *State) Due(now engine.Time) engine.Command {
 	if len(s.f.Work) != 0 {
 		return &engine.SettleMarket{Market: s.f.Work[0]}
 	}
+	if x := s.f.Granting(); x != nil {
+		return &engine.PayGrants{Name: x.Name}
+	}
 	return nil
 }
 

@@ -5,12 +5,12 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
-	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/conduct"
 	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/fold"
 	"github.com/mbp-market/mbp/engine/internal/posting"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 func (s *State) placeOrder(d *engine.Decision, x *engine.PlaceOrder) {
@@ -367,16 +367,10 @@ func (s *State) closeOrders(d *engine.Decision, why engine.Reason, ids ...engine
 	e := &engine.OrdersClosed{Reason: why, Orders: make([]engine.ClosedOrder, 0, len(ids))}
 	for _, id := range ids {
 		if o, ok := s.f.Orders.Get(uint64(id)); ok {
-			e.Orders = append(e.Orders, closed(o))
+			e.Orders = append(e.Orders, steward.Closed(o))
 		}
 	}
 	d.Add(e)
-}
-
-func closed(o *book.Order) engine.ClosedOrder {
-	return engine.ClosedOrder{
-		Order: engine.OrderID(o.ID), Account: engine.AccountID(o.Account), Market: engine.MarketID(o.Market), Shares: o.Shares,
-	}
 }
 
 func (s *State) cancelAll(d *engine.Decision, x *engine.CancelAll) {
@@ -397,7 +391,7 @@ func (s *State) cancelAll(d *engine.Decision, x *engine.CancelAll) {
 			d.Reject(engine.LimitReached, batchWorked)
 			return
 		}
-		e.Orders = append(e.Orders, closed(o))
+		e.Orders = append(e.Orders, steward.Closed(o))
 	}
 	if len(e.Orders) != 0 { // else nothing waits, as it was asked for
 		d.Add(e)

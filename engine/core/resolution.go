@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 func (s *State) propose(d *engine.Decision, x *engine.ProposeResolution) {
@@ -197,7 +198,10 @@ func (s *State) tick(d *engine.Decision) {
 		d.Reject(engine.WrongState, "")
 		return
 	}
-	if first := entries[0]; first.Kind != fold.DueExpiry {
+	if first := entries[0]; first.Kind == fold.DueGrant {
+		steward.Begun(s.f, d, s.f.Scheduled(first.ID))
+		return
+	} else if first.Kind != fold.DueExpiry {
 		s.deadline(d, s.f.Market(engine.MarketID(first.ID)), first.Kind, engine.Time(first.At))
 		return
 	}
@@ -207,7 +211,7 @@ func (s *State) tick(d *engine.Decision) {
 		if x.Kind != fold.DueExpiry || !ok {
 			break
 		}
-		e.Orders = append(e.Orders, closed(o))
+		e.Orders = append(e.Orders, steward.Closed(o))
 	}
 	d.Add(e)
 }

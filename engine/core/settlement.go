@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 // settle does the next piece of a market's bulk work: first its orders leave the
@@ -15,7 +16,7 @@ func (s *State) settle(d *engine.Decision, x *engine.SettleMarket) {
 	case d.Principal != engine.System || m.Drain == 0 && m.State != engine.Settling:
 		d.Reject(engine.WrongState, "")
 	case m.Drain == engine.ByGroups:
-		s.sifted(d, m)
+		steward.Sifted(s.f, d, m)
 	case m.Drain != 0:
 		d.Add(s.drained(m))
 	case m.End.Phase == engine.PhaseRewind:
@@ -37,7 +38,7 @@ func (s *State) drained(m *fold.Market) *engine.OrdersClosed {
 				if !ok {
 					break
 				}
-				e.Orders = append(e.Orders, closed(o))
+				e.Orders = append(e.Orders, steward.Closed(o))
 			}
 		}
 	}

@@ -62,6 +62,12 @@ func carries(c engine.Command) []event {
 		return of(&engine.CreditsGranted{})
 	case *engine.OpenMarket:
 		return of(&engine.MarketOpened{})
+	case *engine.SetGrantSchedule:
+		return of(&engine.GrantScheduleSet{})
+	case *engine.EndGrantSchedule:
+		return of(&engine.GrantScheduleEnded{})
+	case *engine.PayGrants:
+		return of(&engine.GrantsPaid{})
 	case *engine.OpenMarketFor:
 		return of(&engine.MarketOpened{}, &engine.MarketGroupsSet{})
 	case *engine.SetMarketGroups:
@@ -87,7 +93,7 @@ func carries(c engine.Command) []event {
 	case *engine.RemoveLiquidity:
 		return append(trip, of(&engine.LiquidityRemoved{})...)
 	case *engine.Tick:
-		return append(end, of(&engine.OrdersClosed{}, &engine.MarketStateChanged{}, &engine.SLABreached{})...)
+		return append(end, of(&engine.OrdersClosed{}, &engine.MarketStateChanged{}, &engine.SLABreached{}, &engine.GrantsBegun{})...)
 	case *engine.SettleMarket:
 		return of(&engine.OrdersClosed{}, &engine.SettlementStepped{}, &engine.MarketStateChanged{}, &engine.MarketSifted{})
 	case *engine.ReportFact:

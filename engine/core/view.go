@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/look"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 // Webhooks returns the endpoints on record, in the order of their registration.
@@ -119,3 +120,6 @@ func (s *State) House() engine.House {
 		Collateral: held.Collateral, Fees: held.Fees, Rounding: held.Rounding, Platform: l.Platform(),
 	}
 }
+
+// Schedules returns the schedules of grants that are in force.
+func (s *State) Schedules() []engine.ScheduleState { return steward.Schedules(s.f) }

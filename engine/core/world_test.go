@@ -105,8 +105,8 @@ func (w *world) settle() (decisions int) {
 // work does one piece of bulk work, if there is any.
 func (w *world) work() bool {
 	w.t.Helper()
-	c, is := w.s.Due(w.now).(*engine.SettleMarket)
-	if !is {
+	c := w.s.Due(w.now)
+	if c == nil || !engine.Bulk(c) {
 		return false
 	}
 	if d := w.give(engine.System, c); d.Code != engine.OK {

@@ -96,7 +96,7 @@ func (w *world) rejected(prefix string, code engine.Code, detail string) {
 
 func (w *world) events(d *engine.Decision, events []engine.Event) {
 	for _, e := range events {
-		if !w.traded(e) && !w.grouped(e) && !w.lived(d, e) {
+		if !w.traded(e) && !w.grouped(e) && !w.scheduled(e) && !w.lived(d, e) {
 			w.ended(d, e)
 		}
 	}
@@ -265,6 +265,26 @@ func (w *world) grouped(e engine.Event) bool {
 			source = ", the provider says"
 		}
 		w.say("%s is in %s%s", w.who(x.Account), names(x.Groups, "no group"), source)
+	default:
+		return false
+	}
+	return true
+}
+
+// scheduled tells what the engine grants by itself.
+func (w *world) scheduled(e engine.Event) bool {
+	switch x := e.(type) {
+	case *engine.GrantScheduleSet:
+		period, _ := x.Schedule.Period.MarshalText()
+		w.say("%s grants %s %s from %s on", x.Schedule.Name, num(x.Schedule.Amount), period, clock(x.Next))
+	case *engine.GrantScheduleEnded:
+		w.say("%s grants nothing any more", x.Name)
+	case *engine.GrantsBegun:
+		w.say("%s begins for %d accounts", x.Name, x.Last)
+	case *engine.GrantsPaid:
+		for _, p := range x.Grants {
+			w.say("%s is granted %s by %s", w.who(p.Account), num(p.Credits), x.Name)
+		}
 	default:
 		return false
 	}

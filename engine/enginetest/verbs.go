@@ -339,6 +339,14 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 	case "groups":
 		x := &engine.SetAccountGroups{Account: a.account("of"), Groups: a.words("are"), ToldAt: a.at("told")}
 		return x, a.text("by", "operator")
+	case "schedule":
+		x := &engine.SetGrantSchedule{Schedule: engine.GrantSchedule{
+			Name: a.next(), Period: word[engine.Period](a, "every", ""), Amount: engine.Micros(a.micros("amount", 0)), Cap: engine.Micros(a.micros("cap", 0)),
+			Groups: a.words("groups"), Start: a.at("start"), End: a.at("end"),
+		}}
+		return x, a.text("by", "operator")
+	case "end-schedule":
+		return &engine.EndGrantSchedule{Name: a.next()}, a.text("by", "operator")
 	case "market-groups":
 		return &engine.SetMarketGroups{Market: a.market(), Allow: a.words("allow"), Deny: a.words("deny")}, a.text("by", "operator")
 	case "close":

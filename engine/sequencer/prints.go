@@ -102,6 +102,10 @@ func touched(e engine.Event, fn func(engine.AccountID, engine.MarketID)) {
 		fn(x.Account, x.Market)
 	case *engine.CreditsGranted:
 		fn(x.Account, 0)
+	case *engine.GrantsPaid:
+		for i := range x.Grants {
+			fn(x.Grants[i].Account, 0)
+		}
 	case *engine.MarketStateChanged:
 		fn(0, x.Market)
 	case *engine.SettlementStepped:

@@ -139,13 +139,8 @@ func (q *Sequencer) busy() bool {
 	if q.distrust() != "" {
 		return true
 	}
-	switch q.writer.Due(q.now()).(type) {
-	case nil:
-		return false
-	case *engine.SettleMarket:
-		return !q.working()
-	}
-	return true
+	c := q.writer.Due(q.now())
+	return c != nil && (!engine.Bulk(c) || !q.working())
 }
 
 // working reports whether a piece of bulk work is on its way to be shown.
@@ -195,7 +190,7 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 			now = q.now()
 		}
 	}
-	if c, work := q.writer.Due(now).(*engine.SettleMarket); work && bulk && !q.working() && b.due < maxDue {
+	if c := q.writer.Due(now); c != nil && engine.Bulk(c) && bulk && !q.working() && b.due < maxDue {
 		b.due++
 		return q.own(b, now, c)
 	}

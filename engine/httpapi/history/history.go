@@ -158,6 +158,12 @@ func (h *History) event(d *engine.Decision, e engine.Event) error {
 		if a := h.account(x.Account); a != nil {
 			a.granted += x.Amount
 		}
+	case *engine.GrantsPaid:
+		for _, p := range x.Grants {
+			if a := h.account(p.Account); a != nil {
+				a.granted += p.Credits
+			}
+		}
 	case *engine.MarketOpened:
 		return h.opened(d, x)
 	case *engine.OrderFilled:

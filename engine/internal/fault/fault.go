@@ -13,6 +13,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/form"
+	"github.com/mbp-market/mbp/engine/internal/member"
 	"github.com/mbp-market/mbp/engine/internal/settle"
 )
 
@@ -142,3 +143,24 @@ func Refusals(x *engine.NoteRefusals, now engine.Time) string {
 	}
 	return ""
 }
+
+// Schedule returns what is wrong with a schedule of grants.
+func Schedule(x *engine.GrantSchedule) string {
+	switch {
+	case !form.Slug(x.Name):
+		return "schedule: name has 1..64 characters a-z, 0-9, -"
+	case x.Period < engine.Daily || x.Period > engine.Monthly:
+		return "schedule: period is daily, weekly or monthly"
+	case x.Amount < 1 || x.Amount > engine.MaxAmount || x.Cap < 0 || x.Cap > engine.MaxAmount:
+		return "schedule: amount_micros lies in 1..2^52 and cap_micros in 0..2^52"
+	case x.Start < 0 || x.End < 0 || x.Start > farthest || x.End > farthest:
+		return "schedule: start and end are times before the year 10000"
+	}
+	if why := member.Fault(x.Groups, engine.MaxMarketGroups); why != "" {
+		return "schedule: " + why
+	}
+	return ""
+}
+
+// farthest is the last time that every reader of RFC 3339 knows.
+const farthest engine.Time = 253_402_300_799_000_000

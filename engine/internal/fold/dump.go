@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 5
+const DumpVersion = 6
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -116,6 +116,7 @@ func (c coder) state() {
 	c.webhooks()
 	dump.List(c.Codec, &s.Accounts, math.MaxInt32, c.account)
 	s.Roster.Code(c.Codec)
+	c.schedules()
 	s.Ledger.Code(c.Codec)
 	if c.Err != nil {
 		return

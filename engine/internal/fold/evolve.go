@@ -244,7 +244,7 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 	case *engine.PersonErased:
 		return true, s.personErased(d, x)
 	default:
-		return s.groupsEvent(e)
+		return s.groupsEvent(d, e)
 	}
 	return true, nil
 }

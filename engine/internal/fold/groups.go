@@ -13,7 +13,7 @@ func (s *State) Admits(m *Market, a engine.AccountID) bool {
 }
 
 // groupsEvent folds who may trade what; done says that it was such an event.
-func (s *State) groupsEvent(e engine.Event) (done bool, err error) {
+func (s *State) groupsEvent(d *engine.Decision, e engine.Event) (done bool, err error) {
 	switch x := e.(type) {
 	case *engine.MarketGroupsSet:
 		m := s.Market(x.Market)
@@ -42,7 +42,7 @@ func (s *State) groupsEvent(e engine.Event) (done bool, err error) {
 		}
 		s.Roster.Set(uint32(x.Account), x.Groups, int64(x.ToldAt))
 	default:
-		return false, nil
+		return s.grantEvent(d, e)
 	}
 	return true, nil
 }

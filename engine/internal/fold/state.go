@@ -41,6 +41,7 @@ type State struct {
 	Accounts    []Account
 	Roster      *member.Roster   // which groups accounts are in
 	Webhooks    []engine.Webhook // in the order of their registration
+	Schedules   []*Schedule      // of grants, in the order in which they were first set
 	Markets     []*Market
 	Ledger      *ledger.Ledger
 	Held        Funds // of all markets
@@ -211,6 +212,7 @@ const (
 	DueReopen uint8 = 3
 	DueFinal  uint8 = 4
 	DueSLA    uint8 = 5
+	DueGrant  uint8 = 6 // of a schedule of grants
 )
 
 // Account returns an account, nil if there is none of that id.

@@ -64,6 +64,14 @@ func (e *Entry) Grant(a engine.AccountID, amount engine.Micros) {
 	e.move(credits, issuance, holds(a), int64(amount))
 }
 
+// Grants issues credits to several accounts.
+func (e *Entry) Grants(to []engine.Payout) {
+	e.begin()
+	for i := range to {
+		e.move(credits, issuance, holds(to[i].Account), int64(to[i].Credits))
+	}
+}
+
 // Rest sets aside what an order needs that begins to wait.
 func (e *Entry) Rest(x *engine.OrderRested) {
 	e.begin()
