@@ -33,6 +33,7 @@ func SetSchedule(s *fold.State, d *engine.Decision, x *engine.SetGrantSchedule) 
 	d.Add(&engine.GrantScheduleSet{Schedule: x.Schedule, Next: next})
 }
 
+// EndSchedule ends a schedule that is in force.
 func EndSchedule(s *fold.State, d *engine.Decision, x *engine.EndGrantSchedule) {
 	if s.Schedule(x.Name) == nil {
 		d.Reject(engine.NotFound, "")
