@@ -34,7 +34,7 @@ describe("messages", () => {
   const source = (path: string) => readFileSync(new URL(`../../../../${path}`, import.meta.url), "utf8");
 
   it("knows the states of the engine", () => {
-    const block = /var stateNames = \[\]string\{([^}]*)\}/.exec(source("engine/codes.go"))?.[1] ?? "";
+    const block = /var marketStateNames = \[\]string\{([^}]*)\}/.exec(source("engine/internal/words/states.go"))?.[1] ?? "";
     expect([...block.matchAll(/"([a-z]+)"/g)].map((m) => m[1]).sort()).toEqual([...MARKET_STATES].sort());
   });
 
