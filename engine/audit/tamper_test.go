@@ -285,14 +285,17 @@ func TestEveryByteOfTheLogAndTheTreeCounts(t *testing.T) {
 	if err := look(whole.Clone(), key); err != nil {
 		t.Fatal(err)
 	}
-	want := content(whole)
+	want, step := content(whole), 1
+	if testing.Short() {
+		step = 5 // each bit of a byte has its turn as with 1
+	}
 	for _, name := range whole.Names() {
 		if strings.HasSuffix(name, "LOCK") {
 			continue
 		}
 		found := 0
 		b := whole.Bytes(name)
-		for i := range b {
+		for i := 0; i < len(b); i += step {
 			fs := whole.Clone()
 			b[i] ^= 1 << (i % 8)
 			fs.SetBytes(name, b)
@@ -305,7 +308,7 @@ func TestEveryByteOfTheLogAndTheTreeCounts(t *testing.T) {
 				t.Fatalf("%s: byte %d changed, and nobody sees it", name, i)
 			}
 		}
-		if segment := strings.Contains(name, "seg-0000000000000001"); segment && found < 500 {
+		if segment := strings.Contains(name, "seg-0000000000000001"); segment && found < 500/step {
 			t.Errorf("%s: only %d bytes count", name, found)
 		}
 	}
