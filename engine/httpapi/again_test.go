@@ -35,13 +35,12 @@ func (e *edge) again(seq func(Sequencer) Sequencer) *edge {
 	e.t.Cleanup(func() { api.Drain(); cancel(); wg.Wait(); server.Close() })
 	other := &edge{t: e.t, url: server.URL, api: api, seq: e.seq, metrics: r, logs: e.logs, admin: e.admin}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // it says 503 until it is ready
-		s, err := api.hub.Enter(engine.Digest{1})
-		if err == nil {
-			api.hub.Leave(s)
+		r := other.send(http.MethodHead, "/v1/stream", e.admin, "")
+		if r.status == http.StatusOK {
 			return other
 		}
 		if time.Now().After(end) {
-			e.t.Fatal(err)
+			e.t.Fatal(r.status)
 		}
 	}
 }

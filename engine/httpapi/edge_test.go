@@ -148,7 +148,7 @@ func (e *edge) run() {
 	e.submit(&engine.Initialise{Policy: engine.DefaultPolicy(), Template: engine.DefaultTemplate(),
 		Admin: engine.Key{SHA256: digest, Principal: "admin", Roles: engine.RoleAdmin}})
 	wg.Go(func() { _ = e.api.Run(ctx) })
-	for e.api.hub.Position() == 0 { // the streams are there
+	for e.api.streams.Position() == 0 { // the streams are there
 		runtime.Gosched()
 	}
 	e.t.Cleanup(func() { e.api.Drain(); cancel(); wg.Wait() })

@@ -29,20 +29,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
-	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
-	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/rate"
 	"github.com/mbp-market/mbp/engine/httpapi/signin"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
+	"github.com/mbp-market/mbp/engine/httpapi/stream"
 	"github.com/mbp-market/mbp/engine/httpapi/tally"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -151,24 +151,21 @@ type API struct {
 	seq      Sequencer
 	log      *slog.Logger
 	metrics  *meter.Metrics
-	hub      *hub.Hub
+	streams  *stream.Server
 	door     *identity.Door
 	signin   *signin.Handlers
 	mux      *http.ServeMux
 	draining atomic.Bool
-	every    time.Duration // between heartbeats; news.BeatEvery but in tests
 
 	gate      *admit.Gate
 	tooFast   refusals                    // refusals of who asks too often
 	pressing  refusals                    // of whom because everybody does
 	waiting   *rate.Places[engine.Digest] // reads of a key that wait for a sequence
 	underway  atomic.Int64                // mutations that were handed to the writer
-	thinner   thinner
 	refused   tally.Tally
 	noting    time.Duration // between summaries of what was refused; tally.Every but in tests
 	drain     sync.Once
 	drained   chan struct{} // closed by Drain
-	snapshots snapshots
 	history   *history.History
 	personal  *personal.Keeper
 	exporting chan struct{} // holds one for each export that is being written
@@ -193,14 +190,13 @@ func New(cfg Config) (*API, error) {
 		cfg.MaxIntake = sequencer.DefaultQueue
 	}
 	a := &API{
-		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(), every: news.BeatEvery,
+		cfg: cfg, seq: cfg.Sequencer, log: cfg.Logger, mux: http.NewServeMux(),
 		gate: admit.New(cfg.Rates), waiting: rate.NewPlaces[engine.Digest](maxWaiters),
-		thinner: newThinner(), noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
+		noting: tally.Every, drained: make(chan struct{}), history: history.New(), exporting: make(chan struct{}, maxExports),
 	}
 	a.personal = personal.New(cfg.Texts, a.seq, a.log)
 	a.tooFast = newRefusals(problem.TooMany, "nothing was read or decided; ask again later")
 	a.pressing = newRefusals(problem.Overloaded, notDecided)
-	a.hub = hub.New(cfg.MaxStreams, cfg.MaxStreamsPerKey)
 	if err := a.openDoor(); err != nil {
 		return nil, err
 	}
@@ -210,8 +206,30 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.Join(errors.New("httpapi: register metrics"), err)
 	}
 	a.metrics = m
+	a.streams = stream.New(stream.Config{Source: a.seq, Metrics: m, Log: a.log, Most: cfg.MaxStreams, MostOfOne: cfg.MaxStreamsPerKey})
 	a.mount(routes)
 	return a, nil
+}
+
+// Run feeds the streams and the history from the durable decisions until ctx ends, which is no
+// error.
+func (a *API) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.streams.Run(ctx) })
+	g.Go(func() error { a.remember(ctx); return nil })
+	g.Go(func() error { return a.personal.Run(ctx) })
+	g.Go(func() error { a.refused.Run(ctx, a.seq, a.noting, a.drained, a.log); return nil })
+	return g.Wait()
+}
+
+// listen answers with a live stream.
+func (a *API) listen(w http.ResponseWriter, c *call) {
+	err := a.streams.Serve(w, c.r, stream.Listener{
+		Key: c.key.SHA256, Holds: func(now time.Time) bool { return a.door.Holds(c.key, now) },
+	})
+	if err != nil {
+		a.fail(w, c.r, err)
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -222,7 +240,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 func (a *API) Drain() {
 	a.draining.Store(true)
 	a.drain.Do(func() { close(a.drained) })
-	a.hub.Close()
+	a.streams.Close()
 }
 
 // Bounds of a connection. A body of 64 KiB needs no more time on any line; the

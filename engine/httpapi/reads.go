@@ -183,7 +183,7 @@ func (a *API) markets(c *call) (any, error) {
 			}
 			most = 1 // the next one
 		}
-		seq, looks, end := a.look(from, 1, most)
+		seq, looks, end := roster.Look(a.seq, from, 1, most)
 		if doc.Seq == 0 { // the later ones are no older
 			doc.Seq = seq
 		}
@@ -202,33 +202,13 @@ func (a *API) markets(c *call) (any, error) {
 	return doc, nil
 }
 
-// lookOutcomes bounds one look at markets to some tens of µs: the next batch of
-// decisions waits for that long.
-const lookOutcomes = 512
-
-// look looks at markets from one on, upwards or downwards by their ids, at most so
-// many and as many as fit into one look. end is the last market that there is.
-func (a *API) look(from engine.MarketID, step, most int) (seq engine.Seq, looks []core.Look, end engine.MarketID) {
-	now, outcomes := a.seq.Now(), 0
-	a.seq.View(func(s *core.State) {
-		seq, end = s.Seq(), engine.MarketID(s.MarketCount())
-		for id := int(from); id > 0 && id <= int(end) && len(looks) < most && outcomes < lookOutcomes; id += step {
-			if l, ok := s.Look(engine.MarketID(id), now); ok {
-				looks = append(looks, l)
-				outcomes += l.Outcomes()
-			}
-		}
-	})
-	return seq, looks, end
-}
-
 func (a *API) market(c *call) (any, error) {
 	var id engine.MarketID
 	c.ID("market", &id)
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	seq, looks, _ := a.look(id, 1, 1)
+	seq, looks, _ := roster.Look(a.seq, id, 1, 1)
 	if len(looks) == 0 {
 		return nil, &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: seq}
 	}

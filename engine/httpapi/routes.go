@@ -175,7 +175,7 @@ func (a *API) handler(r route) http.HandlerFunc {
 	case r.open != nil:
 		return r.open
 	case r.stream:
-		return a.keyed(r, a.serveStream)
+		return a.keyed(r, a.listen)
 	case r.export:
 		return a.keyed(r, a.exports)
 	case r.command != nil:

@@ -6,17 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/core"
-	"github.com/mbp-market/mbp/engine/httpapi/hub"
-	"github.com/mbp-market/mbp/engine/httpapi/identity"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
@@ -113,176 +108,6 @@ func TestStreamTellsWhatHappens(t *testing.T) {
 	}
 }
 
-// meanwhile runs something before the read model is looked at.
-type meanwhile struct {
-	Sequencer
-	do atomic.Pointer[func()]
-}
-
-func (m *meanwhile) View(fn func(*core.State)) {
-	if do := m.do.Swap(nil); do != nil {
-		(*do)()
-	}
-	m.Sequencer.View(fn)
-}
-
-// TestSnapshotAndStreamOverlap: a decision while a snapshot is made is told by it
-// or after it, and none is told twice that it tells already.
-func TestSnapshotAndStreamOverlap(t *testing.T) {
-	m := &meanwhile{}
-	e := start(t, options{seq: func(q Sequencer) Sequencer { m.Sequencer = q; return m }})
-	owner := e.funded(100_000)
-	e.market(owner)
-	order := func() engine.Seq {
-		return e.submit(&engine.PlaceOrder{Account: owner, Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}).Seq
-	}
-	var seq engine.Seq
-	key := engine.Key{SHA256: digestOf(e.admin)}
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: key}}
-	s, err := e.api.hub.Enter(key.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.seqReached(fmt.Sprint(e.seq.Durable())) // the streams look at the read model no more
-	between := func() {
-		seq = order()
-		e.seqReached(fmt.Sprint(seq))
-	}
-	m.do.Store(&between)
-	w := httptest.NewRecorder()
-	last, missed, ok := e.api.begin(deadlines{w}, c, s, 0)
-	if !ok || last != seq || len(missed) != 0 {
-		t.Fatalf("%v: the snapshot is at %d, the order at %d, missed %v", ok, last, seq, missed)
-	}
-	e.seqReached(fmt.Sprint(order()))
-	e.api.hub.Leave(s) // what was sent before still goes out
-	e.api.pump(deadlines{w}, c, s, last, missed)
-	if got := strings.Count(w.Body.String(), "event: trade"); got != 1 || !strings.Contains(w.Body.String(), fmt.Sprintf("id: %d\nevent: quote", seq+1)) {
-		t.Errorf("%d trades after the snapshot, want 1:\n%s", got, w.Body)
-	}
-}
-
-// slowLine runs something before each write.
-type slowLine struct {
-	deadlines
-	before func()
-}
-
-func (s slowLine) Write(b []byte) (int, error) {
-	s.before()
-	return s.deadlines.Write(b)
-}
-
-// TestSnapshotOutlastsTheBuffer: what is decided while a client reads its snapshot,
-// many times what its buffer holds, comes after it, and every decision of it.
-func TestSnapshotOutlastsTheBuffer(t *testing.T) {
-	e := start(t, options{})
-	e.market(e.funded(100_000))
-	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	at := e.api.hub.Position()
-	const n = 3 * hub.Buffer
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: engine.Key{SHA256: digestOf(e.admin)}}}
-	s, err := e.api.hub.Enter(c.key.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	done := false
-	last, missed, ok := e.api.begin(slowLine{deadlines{w}, func() {
-		for i := range engine.Seq(n) {
-			if !done {
-				e.api.hub.Broadcast(hub.Frame{Seq: at + 1 + i, Text: fmt.Appendf(nil, "id: %d\n\n", at+1+i)})
-			}
-		}
-		done = true
-	}}, c, s, 0)
-	if !ok || last != at || len(missed) != n || missed[0].Seq != at+1 {
-		t.Fatalf("%v: after %d it missed %d frames, want %d after %d", ok, last, len(missed), n, at)
-	}
-	if e.value("http_streams_dropped_total") != 0 || !strings.HasPrefix(w.Body.String(), fmt.Sprintf("id: %d\nevent: snapshot", at)) {
-		t.Errorf("the stream is cut, or begins with %.60s", w.Body)
-	}
-}
-
-// TestSnapshotBeginsAnew: a client that takes longer for its snapshot than what
-// follows is remembered gets another, and not without end.
-func TestSnapshotBeginsAnew(t *testing.T) {
-	e := start(t, options{})
-	e.market(e.funded(100_000))
-	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	at := e.api.hub.Position()
-	c := &call{r: httptest.NewRequest(http.MethodGet, "/v1/stream", nil), key: identity.Principal{Key: engine.Key{SHA256: digestOf(e.admin)}}}
-	s, err := e.api.hub.Enter(c.key.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	_, _, ok := e.api.begin(slowLine{deadlines{w}, func() {
-		for range 2 * hub.Remembered {
-			at++
-			e.api.hub.Broadcast(hub.Frame{Seq: at, Text: []byte("x")})
-		}
-	}}, c, s, 0)
-	if got := strings.Count(w.Body.String(), "event: snapshot"); ok || got != snapshotTries || e.value("http_streams_dropped_total") != 1 {
-		t.Errorf("%v after %d snapshots, %v streams are cut", ok, got, e.value("http_streams_dropped_total"))
-	}
-}
-
-// TestSnapshotIsShared: streams that begin together look at the markets once.
-func TestSnapshotIsShared(t *testing.T) {
-	l := &looks{}
-	e := start(t, options{seq: func(q Sequencer) Sequencer { l.Sequencer = q; return l }})
-	e.market(e.funded(100_000))
-	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	l.count.Store(0)
-	first, err := e.api.snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	looked := l.count.Load()
-	for range 10 {
-		if again, err := e.api.snapshot(); err != nil || again.Seq != first.Seq || &again.Text[0] != &first.Text[0] {
-			t.Fatalf("%v: another snapshot", err)
-		}
-	}
-	if l.count.Load() != looked {
-		t.Errorf("%d looks for ten more", l.count.Load()-looked)
-	}
-	e.api.snapshots.taken = time.Now().Add(-2 * snapshotAge)
-	if again, err := e.api.snapshot(); err != nil || &again.Text[0] == &first.Text[0] {
-		t.Errorf("%v: an old snapshot is given out", err)
-	}
-}
-
-// TestSnapshotIsBounded: markets with many outcomes make it shorter, not larger,
-// and the newest are in it.
-func TestSnapshotIsBounded(t *testing.T) {
-	e := start(t, options{})
-	owner := e.funded(10_000_000)
-	const n = 250
-	e.categorical(owner, n)
-	e.seqReached(fmt.Sprint(e.seq.Durable()))
-	first, err := e.api.snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, data, _ := strings.Cut(string(first.Text), "data: ")
-	markets := event{data: data}.doc(t)["markets"].([]any)
-	if len(first.Text) > snapshotBytes+64<<10 || len(first.Text) < snapshotBytes || len(markets) >= n || len(markets) < n/2 {
-		t.Errorf("%d bytes, %d markets", len(first.Text), len(markets))
-	}
-	for i, m := range markets {
-		if id := m.(map[string]any)["market"]; id != fmt.Sprint("mkt_", n-len(markets)+i+1) {
-			t.Fatalf("%v at place %d of %d", id, i, len(markets))
-		}
-	}
-}
-
-// deadlines takes write deadlines, as a connection does.
-type deadlines struct{ *httptest.ResponseRecorder }
-
-func (deadlines) SetWriteDeadline(time.Time) error { return nil }
-
 func TestStreamResumes(t *testing.T) {
 	e := start(t, options{})
 	owner := e.funded(100_000)
@@ -321,7 +146,7 @@ func (e *edge) seqReached(id string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); uint64(e.api.hub.Position()) < want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); uint64(e.api.streams.Position()) < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			e.t.Fatalf("the streams are not at %s", id)
 		}
@@ -329,7 +154,7 @@ func (e *edge) seqReached(id string) {
 }
 
 func TestStreamHeartbeatAndRevocation(t *testing.T) {
-	e := start(t, options{api: func(a *API) { a.every = 20 * time.Millisecond }})
+	e := start(t, options{api: func(a *API) { a.streams.Every = 20 * time.Millisecond }})
 	e.funded(1)
 	secret := e.key("eve", engine.RoleService, 0)
 	next, _ := e.listen(secret, "")
@@ -354,7 +179,7 @@ func TestStreamHeartbeatAndRevocation(t *testing.T) {
 func TestStreamOutlivesTheTimeLimits(t *testing.T) {
 	const limit = 100 * time.Millisecond
 	e := start(t, options{
-		api: func(a *API) { a.every = limit / 4 },
+		api: func(a *API) { a.streams.Every = limit / 4 },
 		web: func(s *http.Server) {
 			s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = limit, limit, limit, limit
 		},

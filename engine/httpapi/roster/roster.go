@@ -123,3 +123,23 @@ func Policy(v State) any {
 	doc.SHA256 = doc.Policy.Digest()
 	return doc
 }
+
+// LookOutcomes bounds one look at markets to some tens of µs: the next batch of
+// decisions waits for that long.
+const LookOutcomes = 512
+
+// Look looks at markets from one on, upwards or downwards by their ids, at most so
+// many and as many as fit into one look. end is the last market that there is.
+func Look(v State, from engine.MarketID, step, most int) (seq engine.Seq, looks []core.Look, end engine.MarketID) {
+	now, outcomes := v.Now(), 0
+	v.View(func(s *core.State) {
+		seq, end = s.Seq(), engine.MarketID(s.MarketCount())
+		for id := int(from); id > 0 && id <= int(end) && len(looks) < most && outcomes < LookOutcomes; id += step {
+			if l, ok := s.Look(engine.MarketID(id), now); ok {
+				looks = append(looks, l)
+				outcomes += l.Outcomes()
+			}
+		}
+	})
+	return seq, looks, end
+}
