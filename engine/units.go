@@ -156,81 +156,36 @@ func (k *MarketKind) UnmarshalText(b []byte) error {
 }
 
 // Side says whether an order buys or sells shares.
-type Side uint8
+type Side = words.Side
 
 // The sides of an order.
 const (
-	Buy  Side = 1
-	Sell Side = 2
+	Buy  = words.Buy
+	Sell = words.Sell
 )
 
-// String returns buy or sell.
-func (s Side) String() string { return words.Name(sideNames, int(s)) }
-
-// MarshalText writes buy or sell.
-func (s Side) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads buy or sell.
-func (s *Side) UnmarshalText(b []byte) error {
-	i, err := words.Index(sideNames, "side", string(b))
-	*s = Side(i)
-	return err
-}
-
 // TIF is the time in force of an order.
-type TIF uint8
+type TIF = words.TIF
 
 // The times in force. The numbers are journalled.
 const (
-	IOC TIF = 1 // immediate or cancel: fill what the limit allows, drop the rest
-	FOK TIF = 2 // fill or kill: all or nothing
-	GTC TIF = 3 // good till cancelled: the rest waits in the book
-	GTD TIF = 4 // good till date: the rest waits in the book until it expires
+	IOC = words.IOC // immediate or cancel: fill what the limit allows, drop the rest
+	FOK = words.FOK // fill or kill: all or nothing
+	GTC = words.GTC // good till cancelled: the rest waits in the book
+	GTD = words.GTD // good till date: the rest waits in the book until it expires
 )
 
-// Rests reports whether what is left of an order waits in the book.
-func (t TIF) Rests() bool { return t == GTC || t == GTD }
-
-// String returns ioc, fok, gtc or gtd.
-func (t TIF) String() string { return words.Name(tifNames, int(t)) }
-
-// MarshalText writes the stable word.
-func (t TIF) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// UnmarshalText reads the stable word.
-func (t *TIF) UnmarshalText(b []byte) error {
-	i, err := words.Index(tifNames, "tif", string(b))
-	*t = TIF(i)
-	return err
-}
-
 // SelfTrade says what happens when an order meets an order of the same account.
-type SelfTrade uint8
+type SelfTrade = words.SelfTrade
 
 // The ways of self-trade prevention. The numbers are journalled.
 const (
-	CancelNewest SelfTrade = 0 // the incoming order stops there
-	CancelOldest SelfTrade = 1 // the resting order is cancelled
-	Decrement    SelfTrade = 2 // both shrink by the smaller size, without a trade
+	CancelNewest = words.CancelNewest // the incoming order stops there
+	CancelOldest = words.CancelOldest // the resting order is cancelled
+	Decrement    = words.Decrement    // both shrink by the smaller size, without a trade
 )
 
-// String returns cancel_newest, cancel_oldest or decrement.
-func (t SelfTrade) String() string { return words.Name(selfTradeNames, int(t)) }
-
-// MarshalText writes the stable word.
-func (t SelfTrade) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// UnmarshalText reads the stable word.
-func (t *SelfTrade) UnmarshalText(b []byte) error {
-	i, err := words.Index(selfTradeNames, "self_trade", string(b))
-	*t = SelfTrade(i)
-	return err
-}
-
 var (
-	outcomeNames   = []string{"YES", "NO", "LONG", "SHORT", "NONE"}
-	kindNames      = []string{"", "binary", "categorical", "scalar"}
-	sideNames      = []string{"", "buy", "sell"}
-	tifNames       = []string{"", "ioc", "fok", "gtc", "gtd"}
-	selfTradeNames = []string{"cancel_newest", "cancel_oldest", "decrement"}
+	outcomeNames = []string{"YES", "NO", "LONG", "SHORT", "NONE"}
+	kindNames    = []string{"", "binary", "categorical", "scalar"}
 )

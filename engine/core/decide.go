@@ -4,6 +4,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/form"
 	"github.com/mbp-market/mbp/engine/internal/hook"
+	"github.com/mbp-market/mbp/engine/internal/house"
 	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
@@ -178,15 +179,15 @@ func (s *State) dispatchMarket(d *engine.Decision, c engine.Command) {
 func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 	switch x := c.(type) {
 	case *engine.Initialise:
-		s.initialise(d, x)
+		house.Initialise(s.f, d, x)
 	case *engine.AddTemplate:
-		s.addTemplate(d, x)
+		house.AddTemplate(s.f, d, x)
 	case *engine.AddKey:
-		s.addKey(d, x)
+		house.AddKey(s.f, d, x)
 	case *engine.RevokeKey:
-		s.revokeKey(d, x)
+		house.RevokeKey(s.f, d, x)
 	case *engine.OpenAccount:
-		s.openAccount(d)
+		house.OpenAccount(s.f, d)
 	case *engine.SetGrantSchedule:
 		steward.SetSchedule(s.f, d, x)
 	case *engine.EndGrantSchedule:
@@ -194,21 +195,21 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 	case *engine.SetAccountGroups:
 		steward.SetAccountGroups(s.f, d, x)
 	case *engine.GrantCredits:
-		s.grant(d, x)
+		house.Grant(s.f, d, x)
 	case *engine.SetPolicy:
-		s.setPolicy(d, x)
+		house.SetPolicy(s.f, d, x)
 	case *engine.RollbackPolicy:
-		s.rollbackPolicy(d)
+		house.RollbackPolicy(s.f, d)
 	case *engine.SetMode:
-		s.setMode(d, x)
+		house.SetMode(s.f, d, x)
 	case *engine.SetDeadlines:
-		s.setDeadlines(d, x)
+		house.SetDeadlines(s.f, d, x)
 	case *engine.Moderate:
-		s.moderate(d, x)
+		house.Moderate(s.f, d, x)
 	case *engine.UndoModeration:
-		s.undoModeration(d, x)
+		house.UndoModeration(s.f, d, x)
 	case *engine.UpgradeEngine:
-		s.upgrade(d, x)
+		house.Upgrade(s.f, d, x)
 	case *engine.AllowText:
 		allowText(d, x)
 	case *engine.NoteDecision:
@@ -220,7 +221,7 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 	case *engine.ChangeWebhook:
 		hook.Change(d, x, s.f.Webhooks)
 	case *engine.NoteRefusals:
-		noteRefusals(d, x)
+		house.NoteRefusals(d, x)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/ahead"
 	"github.com/mbp-market/mbp/engine/internal/book"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/intact"
 )
 
 // State is everything that the decisions so far have made true, with what
@@ -123,7 +124,7 @@ func (s *State) Waiting(fn func(m engine.MarketID, frozen, overdue bool)) {
 // the best bid is not above the pool's price nor that above the best ask where
 // there is one book, prices are in range. It costs a look at every balance and
 // order.
-func (s *State) Check() error { return s.f.Check() }
+func (s *State) Check() error { return intact.Check(s.f) }
 
 // Seq returns the sequence of the last decision, 0 before the first.
 func (s *State) Seq() engine.Seq { return s.f.Seq }

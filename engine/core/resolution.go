@@ -6,6 +6,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fault"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/quorum"
 	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
@@ -153,11 +154,11 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 		Market: x.Market, Outcome: x.Outcome, Value: x.Value, ObservedAt: x.ObservedAt,
 		EvidenceURI: x.EvidenceURI, RuleSHA256: x.RuleSHA256, FactsSHA256: x.FactsSHA256, Cancel: x.Cancel,
 	})
-	mine := fold.Fact{Principal: d.Principal, Outcome: x.Outcome, Value: x.Value, Cancel: x.Cancel, At: x.ObservedAt, Rule: x.RuleSHA256}
+	mine := quorum.Fact{Principal: d.Principal, Outcome: x.Outcome, Value: x.Value, Cancel: x.Cancel, At: x.ObservedAt, Rule: x.RuleSHA256}
 	group := m.Agreeing(mine, d.At)
 	if n := int64(len(group)); n >= t.Quorum && m.Against(group, d.At) < t.Quorum { // else two quorums disagree: people decide
 		s.named(d, m, &engine.ResolutionProposed{
-			Market: x.Market, Outcome: x.Outcome, Value: fold.Median(group), EvidenceURI: x.EvidenceURI,
+			Market: x.Market, Outcome: x.Outcome, Value: quorum.Median(group), EvidenceURI: x.EvidenceURI,
 			EvidenceSHA256: x.FactsSHA256, RuleSHA256: x.RuleSHA256, Cancel: x.Cancel,
 		}, n, true)
 	}

@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fault"
+	"github.com/mbp-market/mbp/engine/internal/house"
 )
 
 // allowText takes what the edge found as it is; nothing in the state depends on it.
@@ -49,13 +50,13 @@ func (s *State) erasePerson(d *engine.Decision, x *engine.ErasePerson) {
 		d.Reject(engine.WrongState, "the account was erased before")
 		return
 	}
-	e, last := &engine.PersonErased{Account: x.Account}, s.admins()
+	e, last := &engine.PersonErased{Account: x.Account}, house.Admins(s.f)
 	for _, digest := range s.f.Added {
 		k := s.f.Keys[digest]
 		if k == nil || k.Account != x.Account {
 			continue
 		}
-		if lasting(*k) {
+		if house.Lasting(*k) {
 			if last--; last == 0 {
 				d.Reject(engine.LastAdmin, "")
 				return

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
+	"github.com/mbp-market/mbp/engine/internal/house"
 	"github.com/mbp-market/mbp/engine/internal/look"
 	"github.com/mbp-market/mbp/engine/internal/steward"
 )
@@ -76,7 +77,7 @@ func (s *State) Templates() []engine.Template {
 // Key returns what is known by a digest, if that is neither revoked nor expired.
 func (s *State) Key(sha256 engine.Digest, now engine.Time) (engine.Key, bool) {
 	k := s.f.Keys[sha256]
-	if k == nil || !valid(*k, now) {
+	if k == nil || !house.Valid(*k, now) {
 		return engine.Key{}, false
 	}
 	return *k, true

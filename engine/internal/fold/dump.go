@@ -228,7 +228,7 @@ func (c coder) orders() {
 	}
 	var held Funds
 	for _, m := range s.Markets {
-		held.add(m.Balance, 1)
+		held.Add(m.Balance, 1)
 	}
 	if held != s.Held && c.Err == nil {
 		c.Fail("markets hold %+v, it says %+v", held, s.Held)

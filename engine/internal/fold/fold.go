@@ -234,7 +234,7 @@ func (s *State) endingEvent(d *engine.Decision, e engine.Event) error {
 	switch x := e.(type) {
 	case *engine.FactReported:
 		if m := s.Market(x.Market); m != nil {
-			m.reported(Fact{d.Principal, x.Outcome, x.Value, x.Cancel, x.ObservedAt, x.RuleSHA256})
+			m.reported(Fact{Principal: d.Principal, Outcome: x.Outcome, Value: x.Value, Cancel: x.Cancel, At: x.ObservedAt, Rule: x.RuleSHA256})
 			return nil
 		}
 	case *engine.ResolutionProposed:

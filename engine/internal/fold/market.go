@@ -4,8 +4,8 @@ import (
 	"slices"
 
 	"github.com/mbp-market/mbp/engine"
-	"github.com/mbp-market/mbp/engine/internal/fixed"
 	"github.com/mbp-market/mbp/engine/internal/guard"
+	"github.com/mbp-market/mbp/engine/internal/quorum"
 	"github.com/mbp-market/mbp/engine/internal/settle"
 	"github.com/mbp-market/mbp/engine/internal/twap"
 )
@@ -159,74 +159,18 @@ func (m *Market) Concerns(a engine.AccountID) bool {
 	return m.Balance.UnitsOf(i) > 0
 }
 
-// Agreeing lists the reporters that say the same as mine, mine first: reports by
-// the same rule that are fresh, of the same outcome or way to cancel, and of a
-// scalar market with values that all lie within the template's part of the range.
-// Of several such groups with mine in them it is the largest, the lowest among equals.
+// Agreeing lists the reports that say the same as mine.
 func (m *Market) Agreeing(mine Fact, now engine.Time) []Fact {
-	same := []Fact{mine}
-	for _, f := range m.facts {
-		if f.Principal != mine.Principal && f.Outcome == mine.Outcome && f.Cancel == mine.Cancel && f.Rule == mine.Rule && m.fresh(f, now) {
-			same = append(same, f)
-		}
-	}
-	best := []Fact{}
-	for _, low := range same { // a group begins at one of its values
-		group := []Fact{}
-		for _, f := range same {
-			if f.Value >= low.Value && m.near(low.Value, f.Value) {
-				group = append(group, f)
-			}
-		}
-		if low.Value <= mine.Value && m.near(low.Value, mine.Value) &&
-			(len(group) > len(best) || len(group) == len(best) && lowest(group) < lowest(best)) {
-			best = group
-		}
-	}
-	return best
+	return quorum.Agreeing(m.facts, mine, m.agreement(now))
 }
 
 // Against counts the fresh reports that are not of a group.
-func (m *Market) Against(group []Fact, now engine.Time) (n int64) {
-	for _, f := range m.facts {
-		in := false
-		for _, g := range group {
-			in = in || g.Principal == f.Principal
-		}
-		if !in && m.fresh(f, now) {
-			n++
-		}
-	}
-	return n
+func (m *Market) Against(group []Fact, now engine.Time) int64 {
+	return quorum.Against(m.facts, group, m.agreement(now))
 }
 
-func (m *Market) fresh(f Fact, now engine.Time) bool {
-	return int64(now-f.At) <= m.Template.Truth.MaxAge
-}
-
-// near reports whether two values, the lower one first, are within the template's
-// part of the range.
-func (m *Market) near(low, high int64) bool {
-	bound := fixed.Mul(uint64(m.Max-m.Min), uint64(m.Template.Truth.MaxDivergence))
-	return !bound.Less(fixed.Mul(uint64(high-low), engine.One))
-}
-
-func lowest(group []Fact) int64 {
-	low := group[0].Value
-	for _, f := range group {
-		low = min(low, f.Value)
-	}
-	return low
-}
-
-// Median is the middle value of a group, the lower one of two.
-func Median(group []Fact) int64 {
-	values := make([]int64, len(group))
-	for i, f := range group {
-		values[i] = f.Value
-	}
-	slices.Sort(values)
-	return values[(len(values)-1)/2]
+func (m *Market) agreement(now engine.Time) quorum.Terms {
+	return quorum.Terms{Rule: &m.Template.Truth, Range: m.Max - m.Min, Now: now}
 }
 
 // TWAPWindow is the length of the average that counts, in seconds.

@@ -17,6 +17,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/ledger"
 	"github.com/mbp-market/mbp/engine/internal/member"
 	"github.com/mbp-market/mbp/engine/internal/posting"
+	"github.com/mbp-market/mbp/engine/internal/quorum"
 	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
 	"github.com/mbp-market/mbp/engine/internal/told"
@@ -143,14 +144,7 @@ type mark struct {
 }
 
 // Fact is a reporter's last word on the truth.
-type Fact struct {
-	Principal string
-	Outcome   engine.Outcome
-	Value     int64
-	Cancel    engine.CancelKind // the market has no outcome
-	At        engine.Time       // when it was observed
-	Rule      engine.Digest     // by which it was found
-}
+type Fact = quorum.Fact
 
 // proposal is a resolution on its way. The zero value is none.
 type proposal struct {
@@ -180,7 +174,8 @@ type ending struct {
 // Funds are the credits that markets hold for their holders and for the house.
 type Funds struct{ Collateral, Fees, Rounding engine.Micros }
 
-func (f *Funds) add(b *ledger.Market, sign engine.Micros) {
+// Add adds the funds of a market, or takes them off where sign is -1.
+func (f *Funds) Add(b *ledger.Market, sign engine.Micros) {
 	f.Collateral += sign * b.Collateral()
 	f.Fees += sign * b.Fees()
 	f.Rounding += sign * b.Rounding()
@@ -188,9 +183,9 @@ func (f *Funds) add(b *ledger.Market, sign engine.Micros) {
 
 // post applies the entry of a market's event, and keeps the sums over all markets.
 func (s *State) post(d *engine.Decision, m *Market) error {
-	s.Held.add(m.Balance, -1)
+	s.Held.Add(m.Balance, -1)
 	err := s.Ledger.Apply(int64(d.At), uint32(m.ID), s.entry.P)
-	s.Held.add(m.Balance, 1)
+	s.Held.Add(m.Balance, 1)
 	return err
 }
 

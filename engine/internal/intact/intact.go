@@ -1,4 +1,11 @@
-package fold
+// Package intact looks at a whole state and says what in it cannot be.
+//
+// It promises: a state that breaks one of the invariants of the ledger, of the reserves,
+// of the books or of the prices is told, with the place; a look costs every balance and
+// every order once and changes nothing. It refuses to repair, and to be part of a
+// decision: tests, fsck and takeovers ask. The rules are those of "The rules of the
+// market", sections Orders and Pool.
+package intact
 
 import (
 	"errors"
@@ -7,6 +14,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/amm"
 	"github.com/mbp-market/mbp/engine/internal/book"
+	"github.com/mbp-market/mbp/engine/internal/fold"
 	"github.com/mbp-market/mbp/engine/internal/posting"
 )
 
@@ -14,7 +22,7 @@ import (
 // what is reserved is what the open orders need, credits back the complete sets,
 // the best bid is not above the pool's price nor that above the best ask where
 // there is one book, prices are in range. It costs a look at every balance and order.
-func (s *State) Check() error {
+func Check(s *fold.State) error {
 	if err := s.Ledger.Conserved(); err != nil {
 		return err
 	}
@@ -41,9 +49,9 @@ func (s *State) Check() error {
 			return fmt.Errorf("account %d has %d credits reserved, its orders need %d", id, got, want[asset{id, 0, 0}])
 		}
 	}
-	var held Funds
+	var held fold.Funds
 	for _, m := range s.Markets {
-		held.add(m.Balance, 1)
+		held.Add(m.Balance, 1)
 		for i := range m.Balance.Holders() {
 			for o := range m.Outcomes() {
 				a := m.Balance.Holder(i)
@@ -52,7 +60,7 @@ func (s *State) Check() error {
 				}
 			}
 		}
-		if err := m.check(); err != nil {
+		if err := market(m); err != nil {
 			return fmt.Errorf("market %s: %w", m.ID, err)
 		}
 	}
@@ -64,7 +72,7 @@ func (s *State) Check() error {
 
 var errCrossed = errors.New("a resting order stands across the pool's price")
 
-func (m *Market) check() error {
+func market(m *fold.Market) error {
 	if m.State == engine.Settling || m.State == engine.Resolved || m.State == engine.Canceled {
 		return nil
 	}
