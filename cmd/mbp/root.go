@@ -14,6 +14,7 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/cmd/mbp/offline"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
+	"github.com/mbp-market/mbp/cmd/mbp/steering"
 )
 
 func usage(err error) error { return exit.BadUsage(err) }
@@ -85,6 +86,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 	add("load", offline.FsckCommand())
 	add("run", serveCommand(), backup.SnapshotCommand(), backup.BackupCommand(), backup.RestoreCommand())
 	add("trade", remote.Commands()...)
+	add("trade", steering.Commands()...)
 	add("trade", membership.Command())
 	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.JournalCommand(), offline.RuleCommand(), notary.Command())
 	return root

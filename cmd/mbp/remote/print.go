@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/mbp-market/mbp/cmd/mbp/exact"
 	"github.com/mbp-market/mbp/engine"
@@ -270,56 +269,6 @@ func showBooks(w io.Writer, all books) {
 		}
 		table(w, rows)
 	}
-}
-
-// showPolicy writes the bundle as lines of name and value, durations as such.
-func showPolicy(w io.Writer, p *client.Policy) {
-	x := &p.Policy
-	fmt.Fprintf(w, "policy %s, mode %s, sha256 %s\n", paint(w, bold, x.Version), p.Mode, p.SHA256)
-	span := func(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
-	// Zero switches these off; every other limit is at least one.
-	unless := func(zero int64, off, format string, values ...any) string {
-		if zero == 0 {
-			return off
-		}
-		return fmt.Sprintf(format, values...)
-	}
-	burst := func(b engine.BurstRule) string {
-		return unless(b.Sigmas, "off", "above %d orders in ten seconds and %d deviations above its own mean", b.Floor, b.Sigmas)
-	}
-	for _, line := range [][2]string{
-		{"orders", fmt.Sprintf("one in %s on average, %d at once, for each account", span(x.OrderInterval), x.OrderBurst)},
-		{"trades", unless(x.TradeInterval, "no limit", "one in %s on average, %d at once", span(x.TradeInterval), x.TradeBurst)},
-		{"waiting", fmt.Sprintf("%d orders of an account; one order meets at most %d", x.MaxOpenOrders, x.MaxFills)},
-		{"capacity", fmt.Sprintf("%d accounts, %d markets, %d keys, %d templates", x.MaxAccounts, x.MaxMarkets, x.MaxKeys, x.MaxTemplates)},
-		{"burst", "of an account " + burst(x.AccountBurst) + "; of a market " + burst(x.Burst)},
-		{"wash", unless(x.Wash.Times, "off", "%d changes of direction within %s", x.Wash.Times, span(x.Wash.Window))},
-		{"self-trade", unless(x.SelfTrades.Times, "off", "%d meetings with own orders within %s", x.SelfTrades.Times, span(x.SelfTrades.Window))},
-		{"degraded", fmt.Sprintf("quotes on the streams once in %s; shed divides what is admitted by %d", span(x.Degrade.PushInterval), x.Degrade.ShedDivisor)},
-	} {
-		fmt.Fprintf(w, "  %-10s %s\n", line[0], line[1])
-	}
-}
-
-// showHouse writes how the platform as a whole stands.
-func showHouse(w io.Writer, h *client.House) {
-	fmt.Fprintf(w, "mode %s, rules of version %d decide, the server knows them up to %d\n", paint(w, bold, h.Mode.String()), h.Rules, h.Newest)
-	deadlines := "deadlines are acted on"
-	if h.Held {
-		deadlines = paint(w, amber, "deadlines are held until an operator confirms the time")
-	}
-	fmt.Fprintf(w, "engine time %s, %s\n", h.Time, deadlines)
-	rows := [][]string{{"WHERE THE CREDITS ARE", "CREDITS"}}
-	for _, x := range []struct {
-		name   string
-		amount engine.Micros
-	}{
-		{"issued", h.Issued}, {"accounts", h.Accounts}, {"market:collateral", h.Collateral}, {"market:fees", h.Fees},
-		{"market:rounding", h.Rounding}, {"platform", h.Platform},
-	} {
-		rows = append(rows, []string{x.name, exact.Format(x.amount)})
-	}
-	table(w, rows)
 }
 
 // showDecision writes a decision as one line, and one for each of its events.

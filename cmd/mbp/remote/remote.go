@@ -1,5 +1,5 @@
 // Package remote holds the verbs of mbp that talk to a running server: accounts,
-// keys, templates, markets, orders, policies, moderation and decisions.
+// templates, markets, orders, what was, moderation and decisions.
 //
 // It promises that the API is used through its Go client alone, that amounts and
 // prices are read and written exactly, that each answer can be had as a table for
@@ -23,7 +23,7 @@ import (
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		accountCommand(), templateCommand(), marketCommand(), quoteCommand(), orderCommand(), bookCommand(), portfolioCommand(), historyCommand(), decisionCommand(),
-		policyCommand(), modeCommand(), clockCommand(), houseCommand(), moderateCommand(),
+		moderateCommand(),
 	}
 }
 
@@ -38,6 +38,18 @@ func ShowDecision(w io.Writer, d *client.Decision) { showDecision(w, d) }
 
 // ShowTable writes rows under a first one of titles.
 func ShowTable(w io.Writer, rows [][]string) { table(w, rows) }
+
+// The colours that verbs of other packages use; see Paint.
+const (
+	Bold  = bold
+	Amber = amber
+)
+
+// Paint colours text if w is a terminal and nobody asked for none.
+func Paint(w io.Writer, colour, text string) string { return paint(w, colour, text) }
+
+// CompleteWords lets the shell complete the one argument of a verb with fixed words.
+func CompleteWords(cmd *cobra.Command, words ...string) { complete(cmd, these(words...)) }
 
 // BindKey adds the flag that makes a mutation repeatable over processes, and Calls
 // returns what it says.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/mbp-market/mbp/cmd/mbp/exit"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
@@ -37,39 +35,6 @@ func TestEveryHintIsForACode(t *testing.T) {
 	}
 }
 
-// TestHelpTeaches: every verb says what it does, and whoever needs arguments or
-// flags is shown how; what an example says can be read by the verb.
-func TestHelpTeaches(t *testing.T) {
-	var walk func(path string, cmd *cobra.Command)
-	walk = func(path string, cmd *cobra.Command) {
-		path += " " + cmd.Name()
-		for _, sub := range cmd.Commands() {
-			walk(path, sub)
-		}
-		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
-			t.Errorf("%s: short text %q", path, cmd.Short)
-		}
-		if cmd.RunE == nil {
-			return
-		}
-		if strings.Contains(cmd.Use, "FILE") || strings.Contains(cmd.Use, "--") {
-			if !strings.Contains(cmd.Example, path) {
-				t.Errorf("%s shows no example of %q", path, cmd.Use)
-			}
-		}
-		for example := range strings.Lines(cmd.Example) {
-			for _, text := range strings.Fields(example) {
-				if name, is := strings.CutPrefix(text, "--"); is && cmd.Flag(name) == nil && cmd.InheritedFlags().Lookup(name) == nil {
-					t.Errorf("%s: the example has --%s", path, name)
-				}
-			}
-		}
-	}
-	for _, cmd := range Commands() {
-		walk("mbp", cmd)
-	}
-}
-
 // TestReadDocument: what is not one whole document is refused as bad usage, in
 // words that name the file and the fault.
 func TestReadDocument(t *testing.T) {
@@ -88,7 +53,7 @@ func TestReadDocument(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c[0]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := readDocument[engine.Policy](file)
+		got, err := ReadDocument[engine.Policy](file)
 		if c[1] == "" {
 			if err != nil || got.Version != "1.2.0" || got.OrderBurst != 7 {
 				t.Errorf("%+v, %v", got, err)
