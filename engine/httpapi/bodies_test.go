@@ -19,6 +19,7 @@ type body struct {
 const (
 	digest = `"abababababababababababababababababababababababababababababababab"`
 	later  = `"2099-01-01T00:00:00Z"`
+	after  = `"2199-01-01T00:00:00Z"`
 )
 
 // set makes the members of a body: name, raw JSON, …
@@ -37,6 +38,9 @@ func evidence(pairs ...string) map[string]string {
 var bodies = []body{
 	{path: "/v1/accounts"},
 	{path: "/v1/accounts/acc_1/grants", members: set("amount_micros", `5`)},
+	{path: "/v1/grant-schedules", members: set("name", `"allowance"`, "period", `"monthly"`, "amount_micros", `5`, "cap_micros", `50`, "groups", `["staff"]`, "start", later, "end", after),
+		optional: "cap_micros groups start end"},
+	{path: "/v1/grant-schedules/allowance/end"},
 	{path: "/v1/keys", members: set("principal", `"x"`, "roles", `["auditor"]`, "sha256", digest, "account", `"acc_1"`, "id", `"k7abcdef"`, "expires_at", later, "identity", `false`),
 		optional: "account id expires_at identity"},
 	{path: "/v1/keys/abababababababababababababababababababababababababababababababab/revoke"},
@@ -166,4 +170,4 @@ func group(value string) map[string]string {
 }
 
 // templated puts the parameters of the routes in place of the test's values.
-var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "whk_5", "{webhook}", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")
+var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "whk_5", "{webhook}", "/allowance/", "/{schedule}/", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")

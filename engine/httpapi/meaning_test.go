@@ -58,10 +58,15 @@ func sayings() []said {
 	sells := &engine.PlaceOrder{Account: 1, Market: 7, Outcome: sell.Outcome, Side: engine.Sell, TIF: engine.GTD, Shares: 37, Limit: 38, Expires: when, PostOnly: true, SelfTrade: engine.Decrement, IfSeq: 50}
 	id := engine.OrderOf(40, 3)
 	hook := engine.AddWebhook{URL: "https://example.org/h", Events: []string{"trade", "cooled"}, Markets: []engine.MarketID{7, 8}}
+	weekly := engine.GrantSchedule{Name: "weekly", Period: engine.Weekly, Amount: 53, Cap: 54, Groups: []string{"board", "staff"}, Start: when, End: when + 2_000_000_000_000}
+	daily := engine.GrantSchedule{Name: "daily", Period: engine.Daily, Amount: 55}
 	amends := &engine.AmendOrder{Account: 1, Order: id, Shares: 41, Limit: 42}
 	return []said{
 		{func(x ctx, c cl) (dec, error) { return c.OpenAccount(x) }, &engine.OpenAccount{}},
 		{func(x ctx, c cl) (dec, error) { return c.Grant(x, 3, 43) }, &engine.GrantCredits{Account: 3, Amount: 43}},
+		{func(x ctx, c cl) (dec, error) { return c.SetGrantSchedule(x, weekly) }, &engine.SetGrantSchedule{Schedule: weekly}},
+		{func(x ctx, c cl) (dec, error) { return c.SetGrantSchedule(x, daily) }, &engine.SetGrantSchedule{Schedule: daily}},
+		{func(x ctx, c cl) (dec, error) { return c.EndGrantSchedule(x, "weekly") }, &engine.EndGrantSchedule{Name: "weekly"}},
 		{func(x ctx, c cl) (dec, error) { return c.AddKey(x, key) }, &engine.AddKey{Key: key}},
 		{func(x ctx, c cl) (dec, error) { return c.RevokeKey(x, d) }, &engine.RevokeKey{SHA256: d}},
 		{func(x ctx, c cl) (dec, error) { return c.AddTemplate(x, template) }, &engine.AddTemplate{Template: template}},
@@ -183,6 +188,8 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 	refused := map[string]bool{}
 	for _, c := range []struct{ path, name, value, code string }{
 		{"/v1/accounts/acc_1/grants", "amount_micros", `-1`, "invalid_command"},
+		{"/v1/grant-schedules", "name", `"All"`, "invalid_command"},
+		{"/v1/grant-schedules/allowance/end", "", "", "not_found"},
 		{"/v1/keys", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/keys/" + digest[1:65] + "/revoke", "", "", "key_not_found"},
 		{"/v1/templates", "id", `"A"`, "invalid_command"},

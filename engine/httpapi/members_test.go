@@ -12,6 +12,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/several"
@@ -60,6 +61,16 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Market", engine.Market{}, "", false},
 		{"MarketGroups", client.MarketGroups{}, "", false},
 		{"AccountGroups", client.AccountGroups{}, "", false},
+		{"NewGrantSchedule", engine.GrantSchedule{}, "", true},
+		{"GrantSchedule", client.GrantSchedule{}, "", false},
+		{"GrantScheduleAt", client.GrantScheduleAt{}, "", false},
+		{"GrantSchedules", client.GrantSchedules{}, "", false},
+		{"GrantRound", client.GrantRound{}, "", false},
+		{"GrantRound", history.Round{}, "", false},
+		{"AccountGrants", history.Grants{}, "", false},
+		{"AccountGrants", client.GrantPage{}, "", false},
+		{"CreditGrant", history.Grant{}, "", false},
+		{"CreditGrant", client.Grant{}, "", false},
 		{"Clarification", engine.Clarification{}, "", false},
 		{"PersonalData", personal.Doc{}, "", false},
 		{"PersonalData", client.PersonalData{}, "", false},

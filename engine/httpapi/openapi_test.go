@@ -302,6 +302,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	post("/v1/markets/{market}/pause", "/v1/markets/mkt_77/pause", `{}`)
 	post("/v1/markets/{market}/resume", "/v1/markets/mkt_1/resume", `{}`)
 	driveGroups(see, e.admin)
+	driveGrants(see, e.admin)
 	order := func(body string) { t.Helper(); see(http.MethodPost, "/v1/orders", "/v1/orders", ana, body) }
 	order(buyTen)
 	order(`{"market":"mkt_1","outcome":"YES","side":"sell","tif":"fok","shares_micros":1000000}`)
@@ -387,7 +388,7 @@ func driveOrders(see sees, ana string) {
 
 // drivePast reads what was; ana is a trader with acc_1.
 func drivePast(see sees, ana string) {
-	for _, what := range []string{"trades", "orders", "portfolio"} {
+	for _, what := range []string{"trades", "orders", "portfolio", "grants"} {
 		for _, account := range []string{"acc_1", "acc_2", "acc_99"} {
 			see(http.MethodGet, "/v1/accounts/{account}/"+what, "/v1/accounts/"+account+"/"+what+"?limit=2", ana, "")
 		}

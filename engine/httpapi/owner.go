@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -14,4 +15,12 @@ func (c *call) shown(d *engine.Decision) *engine.Decision {
 		return d
 	}
 	return wire.Discreet(d)
+}
+
+// own refuses an account that is not the caller's to see.
+func (c *call) own(id engine.AccountID) error {
+	if c.privileged() || id == c.key.Account {
+		return nil
+	}
+	return &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
 }

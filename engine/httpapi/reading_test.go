@@ -19,6 +19,8 @@ func one(typ reflect.Type) reflect.Value {
 	case typ == reflect.TypeFor[engine.OrderID]():
 		v.Set(reflect.ValueOf(engine.OrderOf(1, 0)))
 	case typ == reflect.TypeFor[engine.Outcome](): // the first is 0
+	case typ.Kind() == reflect.String: // a name in a path
+		v.SetString("x")
 	case v.CanUint():
 		v.SetUint(1)
 	case v.CanInt() && !typ.Implements(reflect.TypeFor[encoding.TextMarshaler]()):

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,40 +107,16 @@ func (a *API) me(c *call) (any, error) {
 	return doc, nil
 }
 
-func (a *API) account(c *call) (any, error) {
-	var id engine.AccountID
-	c.ID("account", &id)
-	if err := c.End(); err != nil {
-		return nil, err
+// ofAccount is a read of what somebody's account is now.
+func (a *API) ofAccount(read func(roster.State, engine.AccountID) (any, error)) func(*call) (any, error) {
+	return func(c *call) (any, error) {
+		var id engine.AccountID
+		c.ID("account", &id)
+		if err := cmp.Or(c.End(), c.own(id)); err != nil {
+			return nil, err
+		}
+		return read(a.seq, id)
 	}
-	if !c.privileged() && id != c.key.Account {
-		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
-	}
-	doc := struct {
-		Seq engine.Seq `json:"seq"`
-		engine.Account
-	}{}
-	found := false
-	a.seq.View(func(s *core.State) {
-		doc.Seq = s.Seq()
-		doc.Account, found = s.Account(id)
-	})
-	if !found {
-		return nil, &problem.Refusal{Code: engine.AccountNotFound.String(), Seq: doc.Seq}
-	}
-	return doc, nil
-}
-
-func (a *API) accountGroups(c *call) (any, error) {
-	var id engine.AccountID
-	c.ID("account", &id)
-	if err := c.End(); err != nil {
-		return nil, err
-	}
-	if !c.privileged() && id != c.key.Account {
-		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
-	}
-	return roster.AccountGroups(a.seq, id)
 }
 
 func (a *API) marketGroups(c *call) (any, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
+	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 )
 
@@ -57,9 +58,9 @@ func (a *API) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return append([]route{
 		{method: post, path: "/v1/accounts", roles: operators, command: wire.OpenAccount},
-		{method: get, path: "/v1/accounts/{account}", roles: overseers, owner: true, read: a.account},
+		{method: get, path: "/v1/accounts/{account}", roles: overseers, owner: true, read: a.ofAccount(roster.Account)},
 		{method: post, path: "/v1/accounts/{account}/grants", roles: operators, command: wire.GrantCredits},
-		{method: get, path: "/v1/accounts/{account}/groups", roles: overseers, owner: true, read: a.accountGroups},
+		{method: get, path: "/v1/accounts/{account}/groups", roles: overseers, owner: true, read: a.ofAccount(roster.AccountGroups)},
 		{method: post, path: "/v1/accounts/{account}/groups", roles: operators, command: wire.SetAccountGroups},
 		{method: get, path: "/v1/policy", roles: overseers, read: a.policy},
 		{method: post, path: "/v1/policy", roles: operators, command: wire.SetPolicy},

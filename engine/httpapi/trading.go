@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/mbp-market/mbp/engine"
@@ -103,11 +104,8 @@ func (a *API) orders(c *call) (any, error) {
 		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the API key has no account of its own"}
 	}
 	c.Into("account", c.key.Account == 0, &doc.Account)
-	if err := c.End(); err != nil {
+	if err := cmp.Or(c.End(), c.own(doc.Account)); err != nil {
 		return nil, err
-	}
-	if !c.privileged() && doc.Account != c.key.Account {
-		return nil, &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
 	}
 	found := false
 	a.seq.View(func(s *core.State) {

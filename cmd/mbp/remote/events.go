@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -25,6 +26,30 @@ var lines = map[string]func(json.RawMessage) string{
 	"account_opened": line(func(e *engine.AccountOpened) string { return e.Account.String() + " opened" }),
 	"credits_granted": line(func(e *engine.CreditsGranted) string {
 		return fmt.Sprintf("%s got %s credits", e.Account, exact.Format(e.Amount))
+	}),
+	"grant_schedule_set": line(func(e *engine.GrantScheduleSet) string {
+		x := e.Schedule
+		return fmt.Sprintf("schedule %s grants %s credits %s to %s, next at %s", x.Name, exact.Format(x.Amount), wordOf(x.Period), cmp.Or(strings.Join(x.Groups, ", "), "everybody"), e.Next)
+	}),
+	"grant_schedule_ended": line(func(e *engine.GrantScheduleEnded) string {
+		return fmt.Sprintf("schedule %s grants nothing any more", e.Name)
+	}),
+	"grants_begun": line(func(e *engine.GrantsBegun) string {
+		if e.Last == 0 {
+			return fmt.Sprintf("schedule %s grants for the period from %s, and there is no account", e.Name, e.Period)
+		}
+		return fmt.Sprintf("schedule %s grants for the period from %s, to accounts up to %s", e.Name, e.Period, e.Last)
+	}),
+	"grants_paid": line(func(e *engine.GrantsPaid) string {
+		var sum engine.Micros
+		for _, p := range e.Grants {
+			sum += p.Credits
+		}
+		whom := fmt.Sprintf("%d accounts", len(e.Grants))
+		if len(e.Grants) == 1 {
+			whom = e.Grants[0].Account.String()
+		}
+		return fmt.Sprintf("schedule %s granted %s credits to %s for the period from %s", e.Name, exact.Format(sum), whom, e.Period)
 	}),
 	"key_added": line(func(e *engine.KeyAdded) string {
 		return fmt.Sprintf("key %s for %s: %s", e.Key.SHA256, e.Key.Principal, strings.Join(e.Key.Roles.Names(), ", "))

@@ -120,6 +120,18 @@ func (c *Connection) CompleteMarkets(cmd *cobra.Command) {
 	}
 }
 
+// CompleteBy lets the shell complete the one argument of a verb with what the server
+// has.
+func (c *Connection) CompleteBy(cmd *cobra.Command, have func(context.Context, *client.Client) []string) {
+	complete(cmd, func(ctx context.Context, _ []string) []string {
+		cl, err := c.Open()
+		if err != nil {
+			return nil
+		}
+		return have(ctx, cl.With(client.NoRetry()))
+	})
+}
+
 // markets completes a market with what the server has.
 func (c *Connection) markets(ctx context.Context, _ []string) (out []string) {
 	cl, err := c.Open()

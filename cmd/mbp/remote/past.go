@@ -88,9 +88,9 @@ that is worth at the pool's prices, less its cost.`,
 
 func historyCommand() *cobra.Command {
 	c := &Connection{}
-	cmd := &cobra.Command{Use: "history", Short: "Show how prices moved, what was traded, and orders that are over"}
+	cmd := &cobra.Command{Use: "history", Short: "Show how prices moved, what was traded, orders that are over, and credits that were granted"}
 	c.Bind(cmd)
-	cmd.AddCommand(candlesCommand(c), tradesCommand(c), pastOrdersCommand(c))
+	cmd.AddCommand(candlesCommand(c), tradesCommand(c), pastOrdersCommand(c), pastGrantsCommand(c))
 	return cmd
 }
 
@@ -160,6 +160,26 @@ func pastOrdersCommand(c *Connection) *cobra.Command {
 	return cmd
 }
 
+func pastGrantsCommand(c *Connection) *cobra.Command {
+	p := &pastFlags{}
+	cmd := &cobra.Command{
+		Use: "grants [ACCOUNT]", Short: "Credits that an account was granted, the newest first", Args: cobra.MaximumNArgs(1),
+		Long: `Credits that an account was granted, by a schedule (mbp grants) or by an operator. They
+are no profit: mbp portfolio counts them apart.`,
+		Example: `  mbp history grants
+  mbp history grants acc_7 --from 2026-01-01T00:00:00Z`,
+		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.GrantPage, error) {
+			id, err := accountArg(ctx, cl, args)
+			if err != nil {
+				return nil, err
+			}
+			return cl.AccountGrants(ctx, id, p.Past)
+		}, showGrants),
+	}
+	p.span(cmd)
+	return cmd
+}
+
 // more says how to go on.
 func more(w io.Writer, next uint64) {
 	if next != 0 {
@@ -168,8 +188,8 @@ func more(w io.Writer, next uint64) {
 }
 
 func showPortfolio(w io.Writer, p *client.Portfolio) {
-	fmt.Fprintf(w, "%s made %s credits: %s realised, %s unrealised on holdings worth %s; %s paid in fees\n", paint(w, bold, p.Account.String()),
-		exact.Format(p.Profit.Profit), exact.Format(p.Realised), exact.Format(p.Unrealised), exact.Format(p.Value), exact.Format(p.Fees))
+	fmt.Fprintf(w, "%s made %s credits: %s realised, %s unrealised on holdings worth %s; %s paid in fees, %s granted\n", paint(w, bold, p.Account.String()),
+		exact.Format(p.Profit.Profit), exact.Format(p.Realised), exact.Format(p.Unrealised), exact.Format(p.Value), exact.Format(p.Fees), exact.Format(p.Granted))
 	if len(p.Markets) == 0 {
 		return
 	}
@@ -231,5 +251,19 @@ func showPastOrders(w io.Writer, p *client.PastOrderPage) {
 		})
 	}
 	table(w, rows)
+	more(w, p.Next)
+}
+
+func showGrants(w io.Writer, p *client.GrantPage) {
+	rows := [][]string{{"AT", "CREDITS", "SCHEDULE", "PERIOD", "DECISION"}}
+	for _, x := range p.Grants {
+		period := "-"
+		if x.Period != 0 {
+			period = x.Period.String()
+		}
+		rows = append(rows, []string{x.At.String(), exact.Format(x.Amount), cmp.Or(x.Schedule, "by an operator"), period, fmt.Sprint(x.Seq)})
+	}
+	table(w, rows)
+	fmt.Fprintf(w, "%s credits granted in all\n", exact.Format(p.Granted))
 	more(w, p.Next)
 }

@@ -104,3 +104,31 @@ func TestRefusalsAreShown(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+// TestGrantsAreShown: what a schedule grants is told in sums, not account by account.
+func TestGrantsAreShown(t *testing.T) {
+	d := engine.Decision{Seq: 7, Request: engine.Request{At: 5, Principal: engine.System, Command: &engine.PayGrants{Name: "daily"}}, Events: []engine.Event{
+		&engine.GrantsBegun{Name: "daily", Period: 5}, &engine.GrantsBegun{Name: "daily", Period: 5, Last: 4},
+		&engine.GrantsPaid{Name: "daily", Period: 5, Grants: []engine.Payout{{Account: 2, Credits: 1_500_000}}},
+		&engine.GrantsPaid{Name: "daily", Period: 5, Grants: []engine.Payout{{Account: 2, Credits: 1_500_000}, {Account: 3, Credits: 500_000}}},
+		&engine.GrantsPaid{Name: "daily", Period: 5, Grants: []engine.Payout{}}, &engine.GrantScheduleEnded{Name: "daily"},
+	}}
+	b, err := json.Marshal(&d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got client.Decision
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	showDecision(&out, &got)
+	for _, want := range []string{
+		"and there is no account\n", "to accounts up to acc_4\n", "granted 1.5 credits to acc_2 for the period from 1970", "granted 2 credits to 2 accounts",
+		"granted 0 credits to 0 accounts", "schedule daily grants nothing any more",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}

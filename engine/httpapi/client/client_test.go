@@ -89,6 +89,13 @@ func TestRoutes(t *testing.T) {
 		{"POST /v1/accounts", `{}`, func(c *Client) error { return post(c.OpenAccount(ctx)) }},
 		{"GET /v1/accounts/acc_3", "", func(c *Client) error { _, err := c.Account(ctx, 3); return err }},
 		{"POST /v1/accounts/acc_3/grants", `{"amount_micros":7}`, func(c *Client) error { return post(c.Grant(ctx, 3, 7)) }},
+		{"GET /v1/accounts/acc_3/grants?limit=2", "", func(c *Client) error { _, err := c.AccountGrants(ctx, 3, Past{Market: 4, Limit: 2}); return err }},
+		{"GET /v1/grant-schedules", "", func(c *Client) error { _, err := c.GrantSchedules(ctx); return err }},
+		{"GET /v1/grant-schedules/a%2Fb", "", func(c *Client) error { _, err := c.GrantSchedule(ctx, "a/b"); return err }},
+		{"POST /v1/grant-schedules", `{"name":"daily","period":"daily","amount_micros":7}`, func(c *Client) error {
+			return post(c.SetGrantSchedule(ctx, engine.GrantSchedule{Name: "daily", Period: engine.Daily, Amount: 7}))
+		}},
+		{"POST /v1/grant-schedules/daily/end", `{}`, func(c *Client) error { return post(c.EndGrantSchedule(ctx, "daily")) }},
 		{"GET /v1/me", "", func(c *Client) error { _, err := c.Me(ctx); return err }},
 		{"POST /v1/keys", `{"sha256":"` + digest.String() + `","principal":"ana","roles":["trader"],"account":"acc_1"}`, func(c *Client) error {
 			return post(c.AddKey(ctx, engine.Key{SHA256: digest, Principal: "ana", Roles: engine.RoleTrader, Account: 1}))

@@ -1,6 +1,7 @@
 // Package history is what was: the candles of every outcome, the trades of every
-// market and account, the orders that are over, and what each account made of its
-// markets. It is a read model of its own, folded from the durable decisions.
+// market and account, the orders that are over, the credits that each account was
+// granted, and what it made of its markets. It is a read model of its own, folded from
+// the durable decisions.
 //
 // It promises: the same journal gives the same answers, whenever it was read; cost
 // and proceeds are counted to the micro, so that at the end of a market its profit
@@ -26,11 +27,12 @@ import (
 )
 
 // How many rows are kept, of all markets and accounts together. They take some 25,
-// 15, 45 and 30 MB when they are full, and nothing before they are needed.
+// 15, 45, 30 and 25 MB when they are full, and nothing before they are needed.
 const (
 	minuteCandles = 1 << 19 // of one minute; of each other interval a half
 	maxTrades     = 1 << 19 // sides of trades: a day of six in a second
 	maxOrders     = 1 << 18 // orders that are over
+	maxGrants     = 1 << 19 // of credits: five rounds of 100,000 accounts
 )
 
 // History is the read model. Create it with New, and Run it; its readers are safe
@@ -51,6 +53,8 @@ type History struct {
 	candles  [intervals]ring[candle]
 	trades   ring[trade]
 	over     ring[order]
+	grants   ring[grant]
+	rounds   map[string]*Round // the last one of each schedule that had one; at most maxRounds
 }
 
 // account is what belongs to a trading account.
@@ -59,11 +63,15 @@ type account struct {
 	holdings []*holding // in the order of their markets' first touch
 	trade    uint64     // the place of its last trade
 	order    uint64     // the place of its last order that is over
+	grant    uint64     // the place of the last grant to it
 }
 
 // New returns the read model before the first decision.
 func New() *History {
-	h := &History{waiting: map[engine.OrderID]*order{}, trades: ring[trade]{size: maxTrades}, over: ring[order]{size: maxOrders}}
+	h := &History{
+		waiting: map[engine.OrderID]*order{}, rounds: map[string]*Round{},
+		trades: ring[trade]{size: maxTrades}, over: ring[order]{size: maxOrders}, grants: ring[grant]{size: maxGrants},
+	}
 	for i := range h.candles {
 		h.candles[i].size = minuteCandles / 2
 	}
@@ -154,16 +162,8 @@ func (h *History) event(d *engine.Decision, e engine.Event) error {
 	switch x := e.(type) {
 	case *engine.AccountOpened:
 		h.accounts = append(h.accounts, account{})
-	case *engine.CreditsGranted:
-		if a := h.account(x.Account); a != nil {
-			a.granted += x.Amount
-		}
-	case *engine.GrantsPaid:
-		for _, p := range x.Grants {
-			if a := h.account(p.Account); a != nil {
-				a.granted += p.Credits
-			}
-		}
+	case *engine.CreditsGranted, *engine.GrantsBegun, *engine.GrantsPaid, *engine.GrantScheduleEnded:
+		h.grantEvent(d, e)
 	case *engine.MarketOpened:
 		return h.opened(d, x)
 	case *engine.OrderFilled:

@@ -1,5 +1,6 @@
-// Package roster reads, for the edge, who is on record, in which group, who may trade
-// what, and the rules: templates and the policy in force.
+// Package roster reads, for the edge, who is on record, what they hold, in which group
+// they are, who may trade what, and the rules: templates, the policy and the schedules of
+// grants in force.
 //
 // It promises one look at the state for each answer, bounded where it looks at many
 // markets, and the sequence of that look. It refuses to say who may ask: that is the
@@ -39,6 +40,23 @@ func Keys(v State, after uint64, limit int) any {
 		doc.Keys, doc.Next = append(doc.Keys, keys...), next
 	})
 	return doc
+}
+
+// Account is what an account holds.
+func Account(v State, id engine.AccountID) (any, error) {
+	doc := struct {
+		Seq engine.Seq `json:"seq"`
+		engine.Account
+	}{}
+	found := false
+	v.View(func(s *core.State) {
+		doc.Seq = s.Seq()
+		doc.Account, found = s.Account(id)
+	})
+	if !found {
+		return nil, &problem.Refusal{Code: engine.AccountNotFound.String(), Seq: doc.Seq}
+	}
+	return doc, nil
 }
 
 // AccountGroups is which groups an account is in, and who says so.

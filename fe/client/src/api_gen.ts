@@ -352,6 +352,113 @@ export type AccountGroups = {
   told_at?: Time;
 };
 
+export type ScheduleName = string;
+
+/** of UTC: from midnight, from Monday, from the first day of a month */
+export type GrantPeriod = "daily" | "weekly" | "monthly";
+
+export type NewGrantSchedule = {
+  name: ScheduleName;
+  period: GrantPeriod;
+  /** to each account */
+  amount_micros: Size;
+  /** an account that has so much, reserved credits too, gets no more; 0: no cap */
+  cap_micros?: number | null;
+  /** accounts in any of them; all accounts by default */
+  groups?: GroupList;
+  /** no period that begins before; absent or null means from the next one on */
+  start?: Moment | null;
+  /** no period that begins then or later; absent or null means for ever */
+  end?: Moment | null;
+};
+
+/**
+ * how far the grants of a period came; absent if there was none yet, or the server's journal begins
+ * after it
+ */
+export type GrantRound = {
+  /** when it began by the calendar */
+  period: Time;
+  /** when its grants began */
+  begun_at: Time;
+  /** when all accounts had been looked at; absent until then */
+  done_at?: Time;
+  /** there were when it began */
+  accounts: Whole;
+  /** of these so far */
+  accounts_seen: Whole;
+  /** of these */
+  accounts_paid: Whole;
+  /** in all */
+  granted_micros: Micros;
+};
+
+export type GrantSchedule = {
+  name: ScheduleName;
+  period: GrantPeriod;
+  /** to each account */
+  amount_micros: Size;
+  /** an account that has so much, reserved credits too, gets no more */
+  cap_micros?: Size;
+  /** of the accounts; all of them if absent */
+  groups?: Groups;
+  /** no period that begins before */
+  start?: Time;
+  /** no period that begins then or later */
+  end?: Time;
+  /** the period that comes next, or is being granted */
+  next: Time;
+  /** it is being granted */
+  granting?: true;
+  round?: GrantRound;
+};
+
+export type GrantScheduleAt = {
+  seq: Seq;
+  name: ScheduleName;
+  period: GrantPeriod;
+  /** to each account */
+  amount_micros: Size;
+  /** an account that has so much, reserved credits too, gets no more */
+  cap_micros?: Size;
+  /** of the accounts; all of them if absent */
+  groups?: Groups;
+  /** no period that begins before */
+  start?: Time;
+  /** no period that begins then or later */
+  end?: Time;
+  /** the period that comes next, or is being granted */
+  next: Time;
+  /** it is being granted */
+  granting?: true;
+  round?: GrantRound;
+};
+
+export type GrantSchedules = {
+  seq: Seq;
+  schedules: GrantSchedule[];
+};
+
+export type AccountGrants = {
+  seq: Seq;
+  account: AccountID;
+  /** credits ever issued to it */
+  granted_micros: Micros;
+  grants: CreditGrant[];
+  /** the value of before that goes on; absent at the end */
+  next?: number;
+};
+
+export type CreditGrant = {
+  seq: Seq;
+  decided_at: Time;
+  amount_micros: Size;
+  /** whose grant it is; absent: an operator gave it */
+  schedule?: ScheduleName;
+  /** of the schedule */
+  period?: Time;
+};
+
 export type Proposal = {
   /** LONG goes with a value, and may be absent */
   outcome?: Outcome | null;
@@ -1148,6 +1255,13 @@ export interface Operations {
   openAccount: { path: Record<never, never>; query: Record<never, never>; body: Nothing; answer: Decision };
   /** What an account holds. Roles: operator, auditor, admin. Without a role: the key's own account. */
   getAccount: { path: { account: AccountID }; query: { min_seq?: Seq }; body: undefined; answer: Account };
+  /**
+   * Which credits an account was given. Roles: operator, auditor, admin. Without a role: the key's own
+   * account. The newest first: by a schedule in one of its periods, or without one by an operator. They
+   * are no profit: a portfolio counts them apart. So many rows are kept of all accounts together; where
+   * they end, so does the list, while granted_micros counts all.
+   */
+  listAccountGrants: { path: { account: AccountID }; query: { from?: Moment; until?: Moment; before?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: AccountGrants };
   /** Issue credits to an account. Roles: operator, admin. */
   grantCredits: { path: { account: AccountID }; query: Record<never, never>; body: Grant; answer: Decision };
   /**
@@ -1197,6 +1311,30 @@ export interface Operations {
    * gets no keys and no credits. The body may be left out.
    */
   erasePerson: { path: { account: AccountID }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Which credits are granted by the calendar. Roles: operator, auditor, admin. At most 16 schedules are
+   * in force. Each says which period comes next, and how far its last round came: which period it was,
+   * and how many of the accounts that there were have been looked at and were granted something.
+   */
+  listGrantSchedules: { path: Record<never, never>; query: { min_seq?: Seq }; body: undefined; answer: GrantSchedules };
+  /**
+   * Grant credits by the calendar. Roles: operator, admin. Once at the begin of each period of UTC
+   * (midnight, Monday, the first of a month) each account that there is, or that is in one of the
+   * groups, gets the amount, or what it lacks to the cap. What was missed while the server was down or
+   * deadlines were held comes afterwards, period by period. A schedule of a name that is in force gets
+   * these terms from its next period on; not while a round of it is being granted (wrong_state).
+   */
+  setGrantSchedule: { path: Record<never, never>; query: Record<never, never>; body: NewGrantSchedule; answer: Decision };
+  /**
+   * A schedule of grants, and its last round. Roles: operator, auditor, admin. It is found while it is
+   * in force.
+   */
+  getGrantSchedule: { path: { schedule: ScheduleName }; query: { min_seq?: Seq }; body: undefined; answer: GrantScheduleAt };
+  /**
+   * Grant nothing more by a schedule. Roles: operator, admin. What a round of it has not granted yet is
+   * not granted any more; what was granted stays.
+   */
+  endGrantSchedule: { path: { schedule: ScheduleName }; query: Record<never, never>; body: Nothing; answer: Decision };
   /**
    * The keys that are not revoked, and the persons whom the identity provider vouches for. Roles:
    * auditor, admin. In the order in which they were added, expired ones too. A page may be short, or
@@ -1550,6 +1688,7 @@ export const routes = {
   me: { method: "GET", path: "/v1/me" },
   openAccount: { method: "POST", path: "/v1/accounts" },
   getAccount: { method: "GET", path: "/v1/accounts/{account}" },
+  listAccountGrants: { method: "GET", path: "/v1/accounts/{account}/grants" },
   grantCredits: { method: "POST", path: "/v1/accounts/{account}/grants" },
   getAccountGroups: { method: "GET", path: "/v1/accounts/{account}/groups" },
   setAccountGroups: { method: "POST", path: "/v1/accounts/{account}/groups" },
@@ -1558,6 +1697,10 @@ export const routes = {
   getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
   getPersonalData: { method: "GET", path: "/v1/accounts/{account}/personal-data" },
   erasePerson: { method: "DELETE", path: "/v1/accounts/{account}/personal-data" },
+  listGrantSchedules: { method: "GET", path: "/v1/grant-schedules" },
+  setGrantSchedule: { method: "POST", path: "/v1/grant-schedules" },
+  getGrantSchedule: { method: "GET", path: "/v1/grant-schedules/{schedule}" },
+  endGrantSchedule: { method: "POST", path: "/v1/grant-schedules/{schedule}/end" },
   keys: { method: "GET", path: "/v1/keys" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
