@@ -63,6 +63,19 @@ func (s *State) Change(d *engine.Decision) error { return s.f.Change(d) }
 // Remember remembers the requests of decisions: see Change.
 func (s *State) Remember(ds []*engine.Decision) { ahead.Remember(s.f.Repeats, ds) }
 
+// Borrow has s answer Repeat, Dump and Hash with what another state remembers of
+// requests, and lets go of its own, which may be a hundred megabytes: for a state that
+// follows the other one, by Change alone. Dump and Hash mean something while both are
+// at the same decision.
+func (s *State) Borrow(from *State) { s.f.Repeats = from.f.Repeats }
+
+// HashShown is Hash of all but what is remembered of requests.
+func (s *State) HashShown() engine.Digest {
+	f := *s.f
+	f.Repeats = fold.New().Repeats
+	return f.Hash()
+}
+
 // Together is how many decisions Ahead looks at.
 const Together = ahead.Together
 

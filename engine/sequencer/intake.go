@@ -121,6 +121,9 @@ func (l *line) pop() *ticket {
 	return t
 }
 
+// len is how many requests wait.
+func (l *line) len() int { return l.in.len() }
+
 // empty reports whether no request waits. One that comes after it said so has
 // told wake.
 func (l *line) empty() bool { return l.next == len(l.taken) && l.in.len() == 0 }

@@ -71,23 +71,33 @@ func (m *metrics) appended(n int, took time.Duration) {
 	m.appendSeconds.Observe(took.Seconds())
 }
 
-// folded counts a durable decision. What the engine gave itself did not come
+// folded counts durable decisions. What the engine gave itself did not come
 // through an edge, so it is not a request that the edge has counted.
-func (m *metrics) folded(d *engine.Decision) {
-	m.codes[d.Code].Inc()
-	for _, e := range d.Events {
-		switch x := e.(type) {
-		case *engine.OrderFilled:
-			if x.Shares > 0 { // else it met own orders only
-				m.trades.Inc()
+func (m *metrics) folded(ds []*engine.Decision) {
+	ok, trades, journalled := 0, 0, 0
+	for _, d := range ds {
+		if d.Code == engine.OK {
+			ok++
+		} else {
+			m.codes[d.Code].Inc()
+		}
+		for _, e := range d.Events {
+			switch x := e.(type) {
+			case *engine.OrderFilled:
+				if x.Shares > 0 { // else it met own orders only
+					trades++
+				}
+			case *engine.AbuseRaised:
+				m.abuse.WithLabelValues(x.Rule).Inc()
 			}
-		case *engine.AbuseRaised:
-			m.abuse.WithLabelValues(x.Rule).Inc()
+		}
+		if d.Principal != engine.System {
+			journalled++
 		}
 	}
-	if d.Principal != engine.System {
-		m.journalled.Inc()
-	}
+	m.codes[engine.OK].Add(float64(ok))
+	m.trades.Add(float64(trades))
+	m.journalled.Add(float64(journalled))
 }
 
 // CountOrchestrationError counts an admitted request that ended without what a

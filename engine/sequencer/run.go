@@ -186,6 +186,9 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 		if err := q.take(b, t, now); err != nil {
 			return err
 		}
+		if q.early(b) {
+			break
+		}
 		if n++; n%sameTime == 0 || held { // a confirmation moves the time
 			now = q.now()
 		}
@@ -195,6 +198,14 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 		return q.own(b, now, c)
 	}
 	return nil
+}
+
+// early reports whether a batch goes to the committing stage before all that waits is
+// in it: the stage has nothing to do, and the batch is worth an append and holds as
+// much as still waits. Else all callers of a few hundred would be in one batch, and the
+// two stages would work in turns, not side by side.
+func (q *Sequencer) early(b *batch) bool {
+	return len(b.buf) >= earlyBytes && q.sent == q.shown.Load() && len(b.decisions) >= q.line.len()
 }
 
 // own decides a command that the engine gives to itself.
@@ -376,17 +387,12 @@ func (q *Sequencer) show(b *batch, at engine.Time) error {
 func (q *Sequencer) evolve(b *batch) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, d := range b.decisions {
-		if i%together == 0 {
-			for _, d := range b.decisions[i:min(i+together, len(b.decisions))] {
-				q.expected ^= q.view.Expect(d.Key)
-			}
-		}
-		if err := q.view.Evolve(d); err != nil {
+	for _, d := range b.decisions {
+		if err := q.view.Change(d); err != nil {
 			return err
 		}
 		q.watch.see(d)
-		q.metrics.folded(d)
 	}
+	q.metrics.folded(b.decisions)
 	return nil
 }

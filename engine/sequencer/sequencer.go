@@ -48,11 +48,14 @@ const (
 	DefaultQueue = 4096
 	// DefaultMaxBatch bounds the decisions of one append, and with it how long
 	// readers wait for the fold of a batch: below a millisecond.
-	DefaultMaxBatch = 512
+	DefaultMaxBatch = 1024
 	// maxBatchBytes bounds the same of decisions that are large: a record's bytes
 	// are the orders and holders that its fold touches. It leaves room for the
 	// largest record after the limit is seen.
-	maxBatchBytes = 128 << 10
+	maxBatchBytes = 256 << 10
+	// earlyBytes is what a batch holds before it can be early: some sixty orders, whose
+	// work is about that of an append.
+	earlyBytes = 6 << 10
 	// maxDue bounds the pieces of bulk work in one batch, and a piece begins only
 	// when the one before is durable and shown. WorkLimit holders take each stage
 	// some hundred µs, for which the orders of other markets wait; and while one
@@ -207,10 +210,9 @@ type Sequencer struct {
 	shown   atomic.Uint64   // batches that are committed
 	line    line            // requests on their way from the intake; owned by the deciding stage
 
-	mu       sync.RWMutex // the committing stage takes it for the fold of a batch
-	view     *core.State  // what is durable
-	watch    watch        // guarded by mu
-	expected uint64       // what view.Expect returned, so that it is not optimised away; guarded by mu
+	mu    sync.RWMutex // the committing stage takes it for the fold of a batch
+	view  *core.State  // what is durable; requests are remembered by the writer's state alone
+	watch watch        // guarded by mu
 
 	durable atomic.Uint64 // sequence of the last decision in view
 	last    atomic.Int64  // its time, µs
@@ -287,6 +289,7 @@ func (q *Sequencer) fold() (err error) {
 	if q.writer.Seq() != seq {
 		return fmt.Errorf("the two states to start from are not the same: one ends at %d, the other at %d", seq, q.writer.Seq())
 	}
+	q.view.Borrow(q.writer)
 	q.durable.Store(uint64(seq))
 	q.last.Store(int64(q.view.At()))
 	q.cfg.Logger.Info("journal folded", "from", uint64(from), "seq", uint64(seq), "seconds", q.cfg.Now().Sub(begin).Seconds())

@@ -102,7 +102,7 @@ func (q *Sequencer) reveal(d *engine.Decision) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.watch.see(d)
-	return q.view.Evolve(d)
+	return q.view.Change(d)
 }
 
 func pause(ctx context.Context, d time.Duration) {

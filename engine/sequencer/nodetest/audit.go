@@ -15,13 +15,13 @@ type auditor struct {
 	digests []engine.Digest // of the records, the first is that of 1
 	keys    map[engine.Tag]engine.Seq
 	state   *core.State
-	hashes  []engine.Digest // of the state after each sequence
+	hashes  []engine.Digest // of what readers see after each sequence
 	held    int             // how often a node did not trust its clock
 }
 
 func newAuditor() *auditor {
 	s := core.New()
-	return &auditor{keys: map[engine.Tag]engine.Seq{}, state: s, hashes: []engine.Digest{s.Hash()}}
+	return &auditor{keys: map[engine.Tag]engine.Seq{}, state: s, hashes: []engine.Digest{s.HashShown()}}
 }
 
 // read goes over the whole log and folds what is new.
@@ -76,6 +76,6 @@ func (a *auditor) fold(r journal.Record) error {
 	if err := a.state.Evolve(d); err != nil {
 		return err
 	}
-	a.hashes = append(a.hashes, a.state.Hash())
+	a.hashes = append(a.hashes, a.state.HashShown())
 	return nil
 }

@@ -405,7 +405,7 @@ func (w *world) close(m *machine) {
 // look reads a node as a reader would, and notes what it showed.
 func (w *world) look(m *machine) {
 	var seen sight
-	m.life.node.View(func(s *core.State) { seen = sight{s.Seq(), s.Hash()} })
+	m.life.node.View(func(s *core.State) { seen = sight{s.Seq(), s.HashShown()} })
 	w.report.Looks++
 	w.looks = append(w.looks, seen)
 	if last := engine.Seq(m.life.log.Next()) - 1; seen.seq > last {

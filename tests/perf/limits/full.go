@@ -120,20 +120,23 @@ func openDecide(ctx context.Context, dir string) (*subject, error) {
 // orders returns how a submitter has its next order decided: it buys a share and
 // sells it, in turn.
 func orders(ctx context.Context, h *hall) func(submitter, i int) error {
-	ctx = context.WithoutCancel(ctx)         // the end comes after the last answer
-	counts := make([]int, maxSubmitters)     // each used by its submitter
-	rooms := make([][32]byte, maxSubmitters) // so is each of these
+	ctx = context.WithoutCancel(ctx) // the end comes after the last answer
+	seats := make([]struct {         // each used by its submitter, a cache line of its own
+		count int
+		room  [56]byte
+	}, maxSubmitters)
 	principals := make([]string, accounts)
 	for i := range principals {
 		principals[i] = "trader-" + strconv.Itoa(i)
 	}
 	return func(s, _ int) error {
-		k := counts[s]
-		counts[s]++
+		seat := &seats[s]
+		k := seat.count
+		seat.count++
 		x := &engine.PlaceOrder{
 			Account: engine.AccountID(s%accounts + 1), Market: 1, Outcome: engine.Yes, Side: [2]engine.Side{engine.Buy, engine.Sell}[k%2], TIF: engine.IOC, Shares: engine.One,
 		}
-		key := strconv.AppendInt(append(strconv.AppendInt(rooms[s][:0], int64(s), 10), '-'), int64(k), 10)
+		key := strconv.AppendInt(append(strconv.AppendInt(seat.room[:0], int64(s), 10), '-'), int64(k), 10)
 		got, err := h.q.Submit(ctx, sequencer.Request{Principal: principals[s%accounts], Key: string(key), Input: key, Command: x})
 		if err == nil && got.Decision.Code != engine.OK {
 			err = fmt.Errorf("an order is refused: %s", got.Decision.Code)
