@@ -25,7 +25,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at an installation, and say what is wrong with it",
 		Long: `Look at an installation: settings, data folder, key files, disk, clock, address,
-journal, server, the own key, tools. Each check is PASS, FAIL or NOT_RUN, with what
+journal, lake, server, the own key, tools. Each check is PASS, FAIL or NOT_RUN, with what
 to do next. Nothing is changed, and a running server is not disturbed.
 
 Exit codes: 0 no check failed, 1 one did, 2 wrong usage.`,
@@ -37,7 +37,7 @@ Exit codes: 0 no check failed, 1 one did, 2 wrong usage.`,
 				fault = cfg.Validate()
 			}
 			i := doctor.Installation{
-				ConfigFile: cmp.Or(file, os.Getenv("MBP_CONFIG")), ConfigFault: fault, Data: cfg.Data, Listen: cfg.Listen, Connections: cfg.MaxConnections, Now: time.Now(),
+				ConfigFile: cmp.Or(file, os.Getenv("MBP_CONFIG")), ConfigFault: fault, Data: cfg.Data, Archive: cfg.Archive, Database: cfg.Journal != "", Listen: cfg.Listen, Connections: cfg.MaxConnections, Now: time.Now(),
 			}
 			c.Normally("http://" + cfg.Listen)
 			i.Server, i.ServerFault = c.Open()

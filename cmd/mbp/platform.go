@@ -126,7 +126,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 	p.source = follow(p.journal)
 	p.pipeline, err = cdc.New(cdc.Config{
 		Lake: filepath.Join(p.cfg.Data, "lake"), Schemas: schemas.FS, Registerer: metrics, Logger: p.log,
-		FlushEvery: p.cfg.CDCFlush, Head: p.seq.Durable,
+		FlushEvery: p.cfg.CDCFlush, Head: p.seq.Durable, Start: p.snapshotUpTo,
 	})
 	if err != nil {
 		return err
@@ -321,12 +321,16 @@ func passing(err error) bool {
 	return errors.As(err, &no) || errors.Is(err, cdc.ErrGap)
 }
 
-// ready says why the platform is not ready.
+// ready says why the platform is not ready, or, with a Notice, what is amiss though
+// it is.
 func (p *platform) ready() error {
 	for _, reason := range []*error{p.writer.Load(), p.lake.Load()} {
 		if reason != nil {
 			return *reason
 		}
+	}
+	if l := p.pipeline.Lacks(); l != nil { // trading goes on
+		return httpapi.Notice(fmt.Sprintf("the lake lacks decisions from %d on: it needs a start with --archive", l.From))
 	}
 	if !p.pipeline.Running() {
 		return httpapi.NotReady("the lake is being opened")
@@ -447,6 +451,9 @@ func (s *source) again(ctx context.Context, wait time.Duration) {
 	case <-timer.C:
 	}
 }
+
+// Seek implements cdc.Seeker.
+func (s *source) Seek(next uint64) { s.log.Seek(next) }
 
 // Next implements cdc.Source.
 func (s *source) Next(ctx context.Context) (cdc.Committed, error) {

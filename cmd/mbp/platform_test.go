@@ -25,6 +25,7 @@ import (
 	"github.com/mbp-market/mbp/data/cdc"
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -151,7 +152,8 @@ func runPlatform(t *testing.T, change ...func(*Config)) *running {
 			t.Error(err)
 		}
 	})
-	waitFor(t, "a platform that is ready", func() bool { return p.ready() == nil })
+	var notice httpapi.Notice
+	waitFor(t, "a platform that is ready", func() bool { err := p.ready(); return err == nil || errors.As(err, &notice) })
 	return r
 }
 

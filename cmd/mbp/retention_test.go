@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/journal/file"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
@@ -93,25 +95,78 @@ func TestServeReadsItsArchive(t *testing.T) {
 	if out, err := said("snapshot", "--data", data, "--archive", archive); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	saysWhereItBegins(t, data)
+	lakeWithoutArchive(t, data, archive, next)
 }
 
-// saysWhereItBegins: the edge of a server that starts from a snapshot and knows no
-// archive tells who asks for what is there from where on there is something. Its lake
-// would not begin, so the server is not made ready.
-func saysWhereItBegins(t *testing.T, data string) {
+// lakeWithoutArchive: a server that knows no archive starts from a snapshot, is ready,
+// and its lake goes on where it ended. A lake that ends before what the snapshots and
+// the journal reach back to stands still and says so, to everybody who looks; with the
+// archive it goes on from there, and lacks nothing.
+func lakeWithoutArchive(t *testing.T, data, archive string, last uint64) {
 	t.Helper()
-	c := defaultConfig()
-	c.Data, c.DbtResults = data, ""
-	p, err := open(c, slog.New(slog.DiscardHandler))
+	r := runPlatform(t, func(c *Config) { c.Data = data })
+	r.decide(t)
+	waitFor(t, "the lake", func() bool { return uint64(r.pipeline.Position()) == last+1 })
+	if err := r.ready(); err != nil || r.pipeline.Lacks() != nil {
+		t.Errorf("%v, lacks %v", err, r.pipeline.Lacks())
+	}
+	saysWhereItBegins(t, r.platform)
+	if err := r.shut(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(data, "lake")); err != nil {
+		t.Fatal(err)
+	}
+	r = runPlatform(t, func(c *Config) { c.Data = data })
+	r.decide(t)
+	var notice httpapi.Notice
+	if err := r.ready(); !errors.As(err, &notice) || !strings.Contains(string(notice), "lacks decisions from 1 on") {
+		t.Errorf("%v", err)
+	}
+	base := "http://" + r.addr
+	if got := fetched(t, base+"/readyz"); !strings.Contains(got, `"status":"ready"`) || !strings.Contains(got, string(notice)) {
+		t.Errorf("anybody is told %s", got)
+	}
+	if got := fetched(t, base+"/metrics"); !strings.Contains(got, "\ncdc_lacks_from_seq 1\n") {
+		t.Error("the metric does not say what the lake lacks")
+	}
+	doctor := func(args ...string) string {
+		var out bytes.Buffer
+		_ = run(t.Context(), append([]string{"doctor", "--data", data, "--url", base}, args...), &out, &out) // what it says is looked at
+		return out.String()
+	}
+	if got := doctor(); !regexp.MustCompile(`(?m)^FAIL +lake +it lacks decisions 1 to \d+: the journal here begins at \d+`).MatchString(got) || !strings.Contains(got, "--archive") {
+		t.Errorf("doctor: %s", got)
+	}
+	if err := r.shut(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	r = runPlatform(t, func(c *Config) { c.Data, c.Archive = data, archive })
+	waitFor(t, "the lake", func() bool { return uint64(r.pipeline.Position()) == last+2 })
+	if got := doctor("--archive", archive); !regexp.MustCompile(`(?m)^PASS +lake `).MatchString(got) {
+		t.Errorf("doctor: %s", got)
+	}
+}
+
+func fetched(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	ctx, end := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.api.Run(ctx) }()
-	defer func() { end(); <-ended }()
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// saysWhereItBegins: the edge of a server that starts from a snapshot and knows no
+// archive tells who asks for what is there from where on there is something.
+func saysWhereItBegins(t *testing.T, p *platform) {
+	t.Helper()
+	data := p.cfg.Data
 	key, err := os.ReadFile(filepath.Join(data, adminKeyFile))
 	if err != nil {
 		t.Fatal(err)

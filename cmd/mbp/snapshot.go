@@ -44,6 +44,28 @@ func (p *platform) oldestCovers() uint64 {
 	return uint64(all[len(all)-1].Seq) + 1
 }
 
+// snapshotUpTo returns the state of the newest snapshot that covers nothing after a
+// decision, nil if there is none: the lake begins with it where the journal begins
+// later than with the first decision.
+func (p *platform) snapshotUpTo(last engine.Seq) (*core.State, error) {
+	all, err := p.snapshots.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range all {
+		if i.Seq > last {
+			continue
+		}
+		state, _, err := p.snapshots.Load(i)
+		var damaged *snapshot.DamagedError
+		if !errors.As(err, &damaged) {
+			return state, err
+		}
+		p.log.Warn("a snapshot is of no use to the lake", "snapshot", i.Name(), "err", damaged.Reason)
+	}
+	return nil, nil
+}
+
 // follow makes the follower that writes snapshots; none if they are turned off.
 func (p *platform) follow(metrics *prometheus.Registry) (err error) {
 	if p.cfg.SnapshotEvery == 0 {

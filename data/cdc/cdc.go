@@ -10,7 +10,9 @@
 //
 // It refuses to start on a broken registry or on a lake of another journal. It
 // never writes to the journal and never holds up a decision: when the lake
-// fails it keeps its place and tries again.
+// fails it keeps its place and tries again. Where the journal does not reach back to
+// where the lake ends, it stands still and says what the lake lacks: it never leaves
+// a hole.
 //
 // Change envelopes have the shape of Debezium's (before, after, op, ts_ms,
 // source). before is null, as from a source without a full replica identity:
@@ -29,6 +31,7 @@ import (
 
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/schemas/registry"
 )
 
@@ -54,8 +57,12 @@ type Config struct {
 	// Head returns the last durable decision of the journal. With it a source
 	// that stopped delivering shows as lag; without it only a stuck lake does.
 	Head func() engine.Seq
-	FS   lake.FS          // the lake's disk; the folder Lake by default
-	Now  func() time.Time // the clock for lag; time.Now by default
+	// Start returns the state of the newest snapshot that covers nothing after a
+	// decision, nil if there is none; the caller owns it. It is asked where the
+	// journal has its first decision no more; without it that is an error of Run.
+	Start func(last engine.Seq) (*core.State, error)
+	FS    lake.FS          // the lake's disk; the folder Lake by default
+	Now   func() time.Time // the clock for lag; time.Now by default
 }
 
 func (c *Config) validate() error {
@@ -101,6 +108,7 @@ type Pipeline struct {
 	mu      sync.Mutex
 	track   tracker // guarded by mu
 	running bool    // guarded by mu
+	lack    *Lack   // guarded by mu
 }
 
 // New checks the configuration and the schemas and registers the metrics. It

@@ -25,8 +25,9 @@ type Source interface {
 // fold turns decisions into changes. It folds the engine's state beside them,
 // because a row tells more than its event: the title of a market that changed
 // its state, the prices of all outcomes, the TWAP and the depth behind a price.
-// The state is rebuilt from the first decision at every start, so a row is the
-// same whenever it is written.
+// The state is rebuilt from the first decision at every start, or from a snapshot
+// and the lake where the first decision is not there any more (see recall), so a row
+// is the same whenever it is written.
 type fold struct {
 	state *core.State
 	told  map[engine.MarketID]*told
@@ -35,6 +36,7 @@ type fold struct {
 // told is what rows of a market say and the state does not.
 type told struct {
 	seed     engine.Micros              // credits that seeded the pools
+	seeded   bool                       // the lake has said what seed is; see recall
 	prices   []engine.Price             // as last published; nil once it ended
 	proposal *engine.ResolutionProposed // the last one
 	ending   *engine.SettlementStarted  // nil before and after the settlement

@@ -42,6 +42,11 @@ func Follow(log Reader, poll time.Duration) *Follower {
 	return &Follower{log: log, poll: poll, next: 1}
 }
 
+// Seek implements Seeker.
+func (f *Follower) Seek(next uint64) {
+	f.ahead, f.given, f.next = f.ahead[:0], 0, next
+}
+
 // Next implements Source.
 func (f *Follower) Next(ctx context.Context) (Committed, error) {
 	for f.given == len(f.ahead) {

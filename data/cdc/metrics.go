@@ -17,6 +17,7 @@ type metrics struct {
 	deadLetters  *prometheus.CounterVec
 	commitErrors prometheus.Counter
 	position     prometheus.Gauge
+	lacks        prometheus.Gauge
 	drift        prometheus.Gauge
 	contract     prometheus.Gauge
 }
@@ -32,6 +33,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		deadLetters:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cdc_dead_letters_total", Help: "Rows that violated their schema."}, table),
 		commitErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "cdc_commit_errors_total", Help: "Commits to the lake that failed and are tried again."}),
 		position:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "cdc_position_seq", Help: "Last decision whose rows are durable in the lake."}),
+		lacks:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "cdc_lacks_from_seq", Help: "First decision that the lake lacks and cannot take, because the journal here begins later; 0: none."}),
 		drift:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "registry_schema_drift", Help: "Tables whose newest lake files do not agree with the schema registry."}),
 		contract:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "data_contract_break", Help: "1 while rows that violated their schema lie in the dead-letter folder."}),
 	}
@@ -42,7 +44,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.deadLetters.WithLabelValues(t)
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.lag, m.heartbeat, m.rows, m.deadLetters, m.commitErrors, m.position, m.drift, m.contract} {
+	for _, c := range []prometheus.Collector{m.lag, m.heartbeat, m.rows, m.deadLetters, m.commitErrors, m.position, m.lacks, m.drift, m.contract} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)

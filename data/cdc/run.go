@@ -13,6 +13,7 @@ import (
 
 	"github.com/mbp-market/mbp/data/cdc/lake"
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/journal"
 )
 
 // nextFunc blocks until there is a decision; io.EOF ends the run.
@@ -44,6 +45,9 @@ func (p *Pipeline) Run(ctx context.Context, src Source) error {
 	first, err := src.Next(ctx)
 	if ended(ctx, err) {
 		return nil
+	}
+	if seeker, can := src.(Seeker); can && p.cfg.Start != nil && errors.Is(err, journal.ErrArchived) {
+		return p.late(ctx, seeker)
 	}
 	if err != nil {
 		return fmt.Errorf("cdc: read decision 1: %w", err)

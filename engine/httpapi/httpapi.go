@@ -117,8 +117,9 @@ type Config struct {
 	Panel       fs.FS
 	PanelPolicy string // Content-Security-Policy that the panel's files run under
 	PanelConfig PanelConfig
-	// Ready says why the process cannot serve; nil means that it can. Anybody is
-	// told the NotReady in the error, and nothing else of it: whoever makes it logs it.
+	// Ready says why the process cannot serve; nil means that it can, and a Notice that
+	// it can and that something is amiss. Anybody is told the Notice, or the NotReady in
+	// the error, and nothing else of it: whoever makes it logs it.
 	Ready func() error
 
 	MaxBody          int64 // bytes of a request body; 64 KiB

@@ -366,6 +366,16 @@ func TestReadyReason(t *testing.T) {
 	}
 }
 
+// TestReadyWithANotice: a process that serves tells what is amiss, and nothing of
+// the log's.
+func TestReadyWithANotice(t *testing.T) {
+	said := errors.Join(Notice("the lake lacks decisions"), &fs.PathError{Op: "open", Path: "/srv/mbp/lake", Err: fs.ErrPermission})
+	e := start(t, options{cfg: func(c *Config) { c.Ready = func() error { return said } }})
+	if r := e.get("/readyz", ""); r.status != http.StatusOK || r.doc(t)["notice"] != "the lake lacks decisions" || strings.Contains(r.body, "srv") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
 // TestLongestTextsCanBeReadBack: whatever the edge lets through, the journal's
 // reader takes.
 func TestLongestTextsCanBeReadBack(t *testing.T) {

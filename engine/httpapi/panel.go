@@ -48,6 +48,13 @@ type NotReady string
 // Error implements error.
 func (e NotReady) Error() string { return string(e) }
 
+// Notice says in a sentence that anybody may read what is amiss in a process that
+// serves all the same.
+type Notice string
+
+// Error implements error.
+func (e Notice) Error() string { return string(e) }
+
 // reasonOf is what /readyz tells of an error. It needs no key, so it says nothing
 // that the word does not: paths and addresses are for the log.
 func reasonOf(err error) string {
@@ -58,8 +65,8 @@ func reasonOf(err error) string {
 	return "the log says why"
 }
 
-// readyz says whether requests are welcome, in which mode, and whether
-// deadlines are held; and if not, why.
+// readyz says whether requests are welcome, in which mode, whether deadlines are
+// held, and what is amiss all the same; and if not, why.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(nil)
 	if a.draining.Load() {
@@ -67,7 +74,8 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	} else if a.cfg.Ready != nil {
 		err = a.cfg.Ready()
 	}
-	if err != nil {
+	var notice Notice
+	if err != nil && !errors.As(err, &notice) {
 		a.write(w, r, http.StatusServiceUnavailable, "application/json", map[string]string{"status": "not ready", "reason": reasonOf(err)})
 		return
 	}
@@ -76,7 +84,8 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 		Seq    engine.Seq  `json:"seq"`
 		Mode   engine.Mode `json:"mode"`
 		Held   bool        `json:"deadlines_held"`
-	}{Status: "ready"}
+		Notice Notice      `json:"notice,omitempty"`
+	}{Status: "ready", Notice: notice}
 	a.seq.View(func(s *core.State) { doc.Seq, doc.Mode, doc.Held = s.Seq(), s.Mode(), s.DeadlinesHeld() })
 	a.write(w, r, http.StatusOK, "application/json", doc)
 }

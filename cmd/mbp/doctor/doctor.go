@@ -55,6 +55,8 @@ type Installation struct {
 	ConfigFile  string         // where the settings come from; empty: defaults, environment and flags
 	ConfigFault error          // what is wrong with them
 	Data        string         // folder of the server
+	Archive     string         // of its released segments; empty: it is told none
+	Database    bool           // the journal is in one
 	Listen      string         // its address, host:port
 	Connections int            // that it may hold
 	Keys        []string       // files of secrets
@@ -81,7 +83,7 @@ func Examine(ctx context.Context, i Installation) []Finding {
 	for _, k := range i.Keys {
 		out = append(out, keyFile(k))
 	}
-	out = append(out, i.signingKey(), i.disk(), i.files(), i.clock(ctx, up), i.port(up), i.journal(ctx), i.server(up), i.key(ctx, up))
+	out = append(out, i.signingKey(), i.disk(), i.files(), i.clock(ctx, up), i.port(up), i.journal(ctx), i.lake(), i.server(up), i.key(ctx, up))
 	return append(out, tools()...)
 }
 

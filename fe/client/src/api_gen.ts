@@ -1231,6 +1231,8 @@ export type Ready = {
   mode: Mode;
   /** until an operator confirms the time */
   deadlines_held: boolean;
+  /** what is amiss in a process that serves all the same */
+  notice?: string;
 };
 
 export type NotReady = {
