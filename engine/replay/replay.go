@@ -43,6 +43,9 @@ type Options struct {
 	// Hashes has sequences, and gets the hash of the folded state after each of them that
 	// is reached; may be nil.
 	Hashes map[engine.Seq]engine.Digest
+	// See is called with each decision, in order, once it is folded; it keeps nothing of
+	// it. It may be nil.
+	See func(d *engine.Decision)
 }
 
 // ProgressEvery is how many records lie between two calls of Options.Progress.
@@ -209,6 +212,9 @@ func (r *replayer) batch(b *batch) error {
 		}
 		if err := r.folded.Change(d); err != nil {
 			return &Fault{d.Seq, err}
+		}
+		if r.options.See != nil {
+			r.options.See(d)
 		}
 		if r.out.Decisions++; r.out.Decisions%ProgressEvery == 0 && r.options.Progress != nil {
 			r.options.Progress(r.out.Decisions, r.total)

@@ -34,6 +34,9 @@ func (s *site) standbyServes(ctx context.Context) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if _, err := s.client(active).NoteDecision(ctx, done.Seq, "the load begins after this"); err != nil {
+		s.t.Fatal(err)
+	}
 	c := s.client(standby).With(client.NoRetry())
 	var refused *client.Problem
 	if _, err := c.OpenAccount(ctx); !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.Code != "not_leader" || refused.RetryAfter <= 0 {

@@ -64,7 +64,8 @@ func checkLedger(ctx context.Context, f *fsck, found *finding) error {
 	for _, i := range kept {
 		hashes[i.Seq] = engine.Digest{}
 	}
-	out, err := replay.Run(ctx, f.log, replay.Options{Hashes: hashes})
+	said := newWords()
+	out, err := replay.Run(ctx, f.log, replay.Options{Hashes: hashes, See: said.see})
 	var wrong *replay.Fault
 	var corrupt *journal.CorruptError
 	switch {
@@ -77,7 +78,9 @@ func checkLedger(ctx context.Context, f *fsck, found *finding) error {
 	case err != nil:
 		found.fault(fault{Seq: f.log.Next() - 1, Reason: err.Error()})
 	}
-	f.folded = hashes
+	if f.folded = hashes; err == nil {
+		f.words = said
+	}
 	found.Found = out
 	found.said = fmt.Sprintf("%d decisions folded, every invariant holds; state %s", out.Decisions, out.State)
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/table"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/journal"
+	"github.com/mbp-market/mbp/engine/journal/postgres"
 )
 
 // check is one of the things that `mbp fsck` looks at. run fills what it found, and
@@ -30,12 +31,14 @@ type check struct {
 // anything to look at for the others.
 func (f *fsck) checks() []check {
 	all := []check{{"journal", checkJournal}, {"ledger", checkLedger}}
-	if f.data == "" { // a database alone
-		return all
+	if f.data != "" { // else it is a database alone
+		all = append(all, check{"snapshot", checkSnapshots})
 	}
-	all = append(all, check{"snapshot", checkSnapshots})
-	if f.audit {
+	if f.data != "" && f.audit {
 		all = append(all, check{"audit", checkAudit})
+	}
+	if f.texts {
+		all = append(all, check{"texts", checkTexts})
 	}
 	return all
 }
@@ -47,8 +50,8 @@ const (
 	notRun = "not_run"
 )
 
-// maxFaults bounds the faults that one check tells; a disk that is gone has one for
-// each segment.
+// maxFaults bounds the faults that one check tells, beside their number; a disk that
+// is gone has one for each segment, a table one for each row.
 const maxFaults = 64
 
 // finding is what a check found.
@@ -60,7 +63,8 @@ type finding struct {
 	Bytes   int64   `json:"bytes"` // read by this check: of the journal, or of the snapshots
 	Rate    int64   `json:"bytes_per_second"`
 	Found   any     `json:"found,omitempty"`
-	Faults  []fault `json:"faults,omitempty"`
+	Faults  []fault `json:"faults,omitempty"` // the first maxFaults of them
+	Count   int     `json:"faults_total"`     // how many there are
 	said    string  // of Found, for people
 }
 
@@ -84,6 +88,7 @@ func (f fault) String() string {
 }
 
 func (f *finding) fault(x fault) {
+	f.Count++
 	if len(f.Faults) < maxFaults {
 		f.Faults = append(f.Faults, x)
 	}
@@ -97,9 +102,11 @@ func (f *finding) damage(c *journal.CorruptError) {
 type fsck struct {
 	place
 	audit  bool
+	texts  bool
 	asJSON bool
 	log    reader // nil: it cannot be opened
 	meter  *meter
+	words  *words                       // what the journal says of the store of texts, by checkLedger; nil: it was not folded
 	folded map[engine.Seq]engine.Digest // hashes of the state by checkLedger, where a snapshot is; nil: it was not folded
 }
 
@@ -121,17 +128,22 @@ func FsckCommand() *cobra.Command {
            counts as a fault (mbp snapshot writes a new one)
   audit    each record hashed again and compared with the audit tree, and the tree
            with every signed checkpoint
+  texts    the store of what can be forgotten: each text has the id under which it is
+           held, each id that a decision names is held, unless it went with a person,
+           and of who was erased nothing is held
 
 Nothing is written. It may run beside a server: what is checked then ends before the
 last batch, unless a signed checkpoint covers that, because its sync may not be over.
 A torn batch at the end is what a crash leaves; it is said, and no fault. The last
 answered batch, damaged, looks the same; a checkpoint that covers it tells.
 
-With --journal the first two checks read the database, up to the last commit. The
-snapshots and the audit tree of a server lie in its data folder: name that with
+With --journal the journal, the ledger and the texts are read from the database, up to
+the last commit. The snapshots and the audit tree of a server lie in its data folder: name that with
 --data, and they are compared with the database.
 
-Damage is reported with file, offset and sequence. mbp replay --verify decides every
+Damage is reported with file, offset and sequence, or with the table and the sequence
+as its offset: all of it is looked for, and the first 64 faults of a check are told with
+how many there are. mbp replay --verify decides every
 command again, too. docs/spec/durability.md says what the journal promises.
 
 Exit codes: 0 all of it holds, 1 it does not, or a check could not look, 2 wrong
@@ -151,6 +163,7 @@ usage or no journal there.`,
 	}
 	f.bind(cmd)
 	cmd.Flags().BoolVar(&f.audit, "audit", true, "check the audit tree; false for a server that keeps none")
+	cmd.Flags().BoolVar(&f.texts, "texts", true, "check the store of texts; false for a copy of the journal alone")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -173,6 +186,11 @@ func (f *fsck) run(ctx context.Context, stdout io.Writer) (err error) {
 		case corrupt != nil && len(all) == 1: // it cannot even be opened
 			found.Verdict, found.Why = fails, ""
 			found.damage(corrupt)
+			if f.journal != "" { // what else is wrong with it
+				if _, err := postgres.Examine(ctx, f.journal, 0, found.damage); err != nil {
+					found.Why = err.Error()
+				}
+			}
 		case broken == "":
 			f.one(ctx, c, found)
 		}
@@ -248,10 +266,13 @@ func (f *fsck) print(w io.Writer, all []*finding) {
 		case notRun:
 			fmt.Fprintf(w, "%-8s NOT RUN  %s\n", x.Check, x.Why)
 		default:
-			fmt.Fprintf(w, "%-8s FAILED   %d faults\n", x.Check, len(x.Faults))
+			fmt.Fprintf(w, "%-8s FAILED   %d faults\n", x.Check, x.Count)
 		}
 		for _, y := range x.Faults {
 			fmt.Fprintf(w, "         %s\n", y)
+		}
+		if more := x.Count - len(x.Faults); more > 0 {
+			fmt.Fprintf(w, "         and %d more\n", more)
 		}
 	}
 }

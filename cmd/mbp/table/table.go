@@ -44,6 +44,7 @@ func Folder(cmd *cobra.Command, journal, data string) (string, error) {
 // Reader reads the journal in a database. One goroutine uses it.
 type Reader struct {
 	*postgres.Log
+	url   string
 	bytes int64
 }
 
@@ -63,24 +64,15 @@ func Open(url string, holds uint64) (*Reader, error) {
 			Place: postgres.Place(url), Offset: int64(log.Next()), Seq: log.Next(), Reason: fmt.Sprintf("%d records were signed", holds),
 		}, log.Close())
 	}
-	return &Reader{Log: log}, nil
+	return &Reader{Log: log, url: url}, nil
 }
 
-// Check reads every record, and returns how many there are. It ends at the first one
-// that does not hold, and gives it to damage: rows behind it are not looked for.
+// Check reads every row up to where the journal ended when it was opened, gives each
+// that does not hold to damage, and returns how many records are whole.
 func (r *Reader) Check(ctx context.Context, damage func(*journal.CorruptError)) (records uint64, err error) {
-	r.bytes = 0
-	err = r.Read(0, func(x journal.Record) error {
-		records++
-		r.bytes += int64(len(x.Payload))
-		return ctx.Err()
-	})
-	var corrupt *journal.CorruptError
-	if errors.As(err, &corrupt) {
-		damage(corrupt)
-		return records, nil
-	}
-	return records, err
+	out, err := postgres.Examine(ctx, r.url, r.Next(), damage)
+	r.bytes = out.Bytes
+	return out.Records, err
 }
 
 // Bytes is the size of all records that Check has read, without what the database

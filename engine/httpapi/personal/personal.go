@@ -93,18 +93,24 @@ func (k *Keeper) Hold(c engine.Command, text string, by Author) error {
 	return nil
 }
 
-// about is the account that a decision tells of; 0: nobody's.
+// about is whom a decision tells of.
 func (k *Keeper) about(seq engine.Seq) engine.AccountID {
 	got, err := k.writer.Decision(seq)
 	if err != nil {
 		return 0 // there is none: the engine says so
 	}
-	for _, e := range got.Decision.Events {
+	return About(got.Decision)
+}
+
+// About is the account that a decision tells of; 0: nobody's. A note on the decision is
+// about that person, too.
+func About(d *engine.Decision) engine.AccountID {
+	for _, e := range d.Events {
 		if x, is := e.(*engine.AbuseRaised); is {
 			return x.Account
 		}
 	}
-	c := got.Decision.Command
+	c := d.Command
 	if x, is := c.(*engine.Batch); is && len(x.Items) > 0 {
 		c = x.Items[0] // all of them are of one account
 	}

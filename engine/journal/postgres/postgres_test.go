@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -317,7 +318,56 @@ func TestDamageIsReported(t *testing.T) {
 			if !errors.As(err, &damage) || damage.Seq != c.seq {
 				t.Errorf("got %v", err)
 			}
+			if all, _ := p.examine(0); len(all) == 0 {
+				t.Error("Examine finds nothing")
+			}
 		})
+	}
+}
+
+// examine returns what does not hold in the table, one line each.
+func (p place) examine(before uint64) (all []string, out postgres.Examined) {
+	p.t.Helper()
+	out, err := postgres.Examine(p.t.Context(), p.url, before, func(c *journal.CorruptError) {
+		if uint64(c.Offset) != c.Seq || c.Place != "table mbp.record" {
+			p.t.Errorf("it is at %s %d", c.Place, c.Offset)
+		}
+		all = append(all, fmt.Sprintf("%d: %s", c.Seq, c.Reason))
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return all, out
+}
+
+// TestExamineGoesOn: of a table with every kind of damage, each is told, with what it
+// makes unreadable, and what is whole is counted.
+func TestExamineGoesOn(t *testing.T) {
+	p := fresh(t)
+	l := p.open()
+	for _, n := range []int{1, 3, 1, 2, 4, 1, 1, 2} { // rows at 1, 2, 5, 6, 8, 12, 13 and 14, to 15
+		grow(t, l, n)
+	}
+	if all, out := p.examine(l.Next()); len(all) != 0 || out.Records != 15 || out.Bytes == 0 {
+		t.Fatalf("of a whole table: %q, %+v", all, out)
+	}
+	if all, out := p.examine(6); len(all) != 0 || out.Records != 5 {
+		t.Fatalf("before 6: %q, %+v", all, out)
+	}
+	p.exec("SET session_replication_role = replica",
+		"UPDATE mbp.record SET payload = set_bit(payload, 9, 1 - get_bit(payload, 9)) WHERE seq = 2", "DELETE FROM mbp.record WHERE seq = 6",
+		"UPDATE mbp.record SET records = records + 1 WHERE seq = 8", "DELETE FROM mbp.record WHERE seq = 12", "DELETE FROM mbp.record WHERE seq = 14")
+	want := []string{
+		"2: the checksum of its row is another; decisions 2 to 4 cannot be read", "6: decisions 6 to 7 are not there",
+		"8: the checksum of its row is another; decisions 8 to 12 cannot be read", "14: decisions 14 to 15 are not there",
+	}
+	if all, out := p.examine(0); !slices.Equal(all, want) || out.Records != 3 {
+		t.Errorf("%q, %+v", all, out)
+	}
+	p.exec("UPDATE mbp.record SET seq = 3 WHERE seq = 13")
+	if all, _ := p.examine(0); len(all) != 4 || all[0] != "2: the checksum of its row is another; decisions 2 to 2 cannot be read" ||
+		!strings.HasPrefix(all[1], "3: the checksum") {
+		t.Errorf("a row elsewhere: %q", all)
 	}
 }
 

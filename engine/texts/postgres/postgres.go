@@ -215,24 +215,65 @@ func (s *Store) Concerning(account engine.AccountID, digests []engine.Digest, mo
 	return s.find(concerns, most, int64(account), bytesOf(digests))
 }
 
+// selectRows names the columns of an entry.
+const selectRows = "SELECT id, kind, salt, coalesce(person, ''), author, account, about, market, decision, at, body FROM mbp.text "
+
+func scan(rows pgx.Rows) (e texts.Entry, err error) {
+	var id, person []byte
+	err = rows.Scan(&id, &e.Kind, &e.Salt, &person, &e.Author, &e.Account, &e.About, &e.Market, &e.Of, &e.At, &e.Text)
+	copy(e.ID[:], id)
+	copy(e.Index[:], person)
+	return e, err
+}
+
+// Each calls fn with everything that the table of a database holds, in the order of
+// writing, beside the servers that use it. Nothing is made or changed; without a table
+// there is nothing.
+func Each(ctx context.Context, url string, fn func(*texts.Entry)) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return errors.New("texts: the database does not answer") // the error may hold a password
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass('mbp.text') IS NOT NULL").Scan(&there); err != nil || !there {
+			return err
+		}
+		rows, err := tx.Query(ctx, selectRows+"ORDER BY n")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			e, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			fn(&e)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("texts: %w", err)
+	}
+	return nil
+}
+
 // find returns the rows that a condition means, in the order of writing.
 func (s *Store) find(condition string, most int, args ...any) (out []texts.Entry, err error) {
 	ctx, cancel := limited()
 	defer cancel()
-	rows, err := s.pool.Query(ctx, "SELECT id, kind, salt, coalesce(person, ''), author, account, about, market, decision, at, body FROM mbp.text WHERE "+
-		condition+fmt.Sprintf(" ORDER BY n LIMIT %d", most), args...)
+	rows, err := s.pool.Query(ctx, selectRows+"WHERE "+condition+fmt.Sprintf(" ORDER BY n LIMIT %d", most), args...)
 	if err != nil {
 		return nil, fmt.Errorf("texts: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var e texts.Entry
-		var id, person []byte
-		if err := rows.Scan(&id, &e.Kind, &e.Salt, &person, &e.Author, &e.Account, &e.About, &e.Market, &e.Of, &e.At, &e.Text); err != nil {
+		e, err := scan(rows)
+		if err != nil {
 			return nil, fmt.Errorf("texts: %w", err)
 		}
-		copy(e.ID[:], id)
-		copy(e.Index[:], person)
 		out = append(out, e)
 	}
 	if err := rows.Err(); err != nil {

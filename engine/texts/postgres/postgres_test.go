@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,38 @@ func two(t *testing.T) (a, b *Store, url string) {
 
 func draft(n int, account engine.AccountID) texts.Draft {
 	return texts.Draft{Kind: texts.Note, Request: engine.Tag{byte(n), 1}, Author: fmt.Sprintf("p%d", account), Account: account, Of: 3, At: 7, Text: fmt.Sprintf("wombat %d of %d", n, account)}
+}
+
+// TestEach: who only looks sees everything, in the order of writing, and makes nothing.
+func TestEach(t *testing.T) {
+	empty := pg.Shared(t).Database(t)
+	for range 2 {
+		if err := Each(t.Context(), empty, func(*texts.Entry) { t.Error("there is nothing") }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b, url := two(t)
+	var want []engine.Digest
+	for n, s := range []*Store{a, b, a} {
+		id, err := s.Put(draft(n, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, id)
+	}
+	var got []engine.Digest
+	err := Each(t.Context(), url, func(e *texts.Entry) {
+		if texts.IDOf(e.Salt, e.Text) != e.ID || e.Author != "p1" || e.Of != 3 {
+			t.Errorf("%+v", e)
+		}
+		got = append(got, e.ID)
+	})
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v: %v, want %v", err, got, want)
+	}
+	if err := Each(t.Context(), "postgres://u:hunter2@127.0.0.1:1/db", nil); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestShared: what one server takes another tells; a retry at either gets the same
