@@ -225,16 +225,12 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if bare {
 		body = []byte("{}")
 	}
-	form, err := wire.ParseBody(body)
+	c.reads(nil)
+	command, err := c.Read(body, c.route.quick, c.route.command)
 	if err != nil {
 		return none, err
 	}
-	c.reads(form)
-	command := c.route.command(c.Request)
-	if err := form.End(); err != nil {
-		return none, err
-	}
-	if err := c.screen(form.Suspects()); err != nil {
+	if err := c.screen(c.Suspects()); err != nil {
 		return none, err
 	}
 	if err := a.mayTell(command); err != nil {

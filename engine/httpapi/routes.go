@@ -29,8 +29,9 @@ type route struct {
 	// as ever.
 	relief admit.Relief
 
-	command func(*wire.Request) engine.Command // of a mutation
-	read    func(*call) (any, error)           // of a read
+	command func(*wire.Request) engine.Command            // of a mutation
+	quick   func([]byte, engine.AccountID) engine.Command // the same of an ordinary body, nil of others; may be nil
+	read    func(*call) (any, error)                      // of a read
 	stream  bool
 	export  bool
 	open    http.HandlerFunc // needs no key
@@ -73,9 +74,9 @@ func (a *API) routes() []route {
 		{method: post, path: "/v1/moderation/undo", roles: moderators, command: wire.UndoModeration},
 		{method: get, path: "/v1/quotes", roles: everyone, read: a.quote},
 		{method: get, path: "/v1/orders", roles: overseers, owner: true, read: a.orders},
-		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: wire.PlaceOrder},
-		{method: post, path: "/v1/orders/batch", roles: engine.RoleTrader, order: true, command: wire.Batch},
-		{method: post, path: "/v1/orders/batches", roles: engine.RoleTrader, order: true, command: wire.Batches, several: true},
+		{method: post, path: "/v1/orders", roles: engine.RoleTrader, order: true, command: wire.PlaceOrder, quick: wire.QuickOrder},
+		{method: post, path: "/v1/orders/batch", roles: engine.RoleTrader, order: true, command: wire.Batch, quick: wire.QuickBatch},
+		{method: post, path: "/v1/orders/batches", roles: engine.RoleTrader, order: true, command: wire.Batches, quick: wire.QuickBatches, several: true},
 		{method: post, path: "/v1/orders/cancel-all", roles: engine.RoleTrader, order: true, relief: true, command: wire.CancelAll},
 		{method: get, path: "/v1/orders/{order}", roles: overseers, owner: true, read: a.order},
 		{method: post, path: "/v1/orders/{order}/amend", roles: engine.RoleTrader, order: true, command: wire.AmendOrder},
