@@ -1,11 +1,9 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -214,7 +212,9 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if c.r.URL.RawQuery != "" {
 		return none, wire.Malformed("a mutation takes no query")
 	}
-	body, err := readAll(http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody), min(c.r.ContentLength, a.cfg.MaxBody))
+	room := wire.Borrow()
+	defer wire.Return(room) // the command has none of it
+	body, err := wire.ReadInto(room, http.MaxBytesReader(w, c.r.Body, a.cfg.MaxBody), min(c.r.ContentLength, a.cfg.MaxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -239,7 +239,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err := a.personal.Hold(command, c.Prose, personal.Author{Principal: c.key.Principal, Account: c.key.Account, Key: key}); err != nil {
 		return none, err
 	}
-	input, err := content(command)
+	input, err := several.Content(command)
 	if err != nil {
 		return none, err
 	}
@@ -253,37 +253,15 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 // mutates reports whether a request asks for a decision.
 func mutates(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
-// readAll is io.ReadAll of what is likely to have so many bytes; -1 says nothing.
-func readAll(r io.Reader, likely int64) ([]byte, error) {
-	b := bytes.NewBuffer(make([]byte, 0, max(0, likely)+bytes.MinRead))
-	_, err := b.ReadFrom(r)
-	return b.Bytes(), err
-}
-
-// content is what has to be equal for a request to be a repetition: the command
-// with everything that path, body and key contribute, whatever the spacing and
-// the order of the members. It is the command's record, that of each item of a batch,
-// or, of what no record holds, its document.
-func content(command engine.Command) (b []byte, err error) {
-	const usual = 64 // bytes of a command
-	if x, is := command.(*engine.Batch); is {
-		b, err = engine.AppendCommands(append(make([]byte, 0, usual*(1+len(x.Items))), command.Type()...), x.Items...)
-	} else {
-		b, err = engine.AppendCommands(make([]byte, 0, usual), command)
-	}
-	if err != nil {
-		b, err = wire.AppendCommand(append(append(b[:0], command.Type()...), ' '), command)
-	}
-	return b, err
-}
-
 // write sends a document. A decision whose answer does not get out is an
 // orchestration error of the stage "answer", except when the client is gone: it
 // can have its answer any time with the same idempotency key. What counts then
 // is a client that is there and gets nothing: a stuck line until the time limit,
 // a document that does not encode, a panic.
 func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind string, doc any) {
-	b, err := several.Encode(doc)
+	room := wire.Borrow()
+	defer wire.Return(room)
+	b, err := several.Append(*room, doc)
 	if err != nil {
 		if mutates(r) {
 			a.seq.CountOrchestrationError("answer")
@@ -291,7 +269,8 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, kind str
 		a.fail(w, r, fmt.Errorf("encode answer: %w", err)) // a problem always encodes
 		return
 	}
-	a.send(w, r, status, kind, append(b, '\n'))
+	*room = append(b, '\n')
+	a.send(w, r, status, kind, *room)
 }
 
 // send is write for a document that is encoded.
@@ -301,7 +280,7 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, status int, kind stri
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, err := w.Write(b) //nolint:gosec // a JSON document, declared as such with nosniff: no browser takes it for a page
+	_, err := w.Write(b)
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
 	}

@@ -38,12 +38,15 @@ func (a *API) answer(w http.ResponseWriter, c *call) {
 		a.fail(w, c.r, err)
 		return
 	}
-	b, err := several.Encode(doc)
+	room := wire.Borrow()
+	defer wire.Return(room)
+	b, err := several.Append(*room, doc)
 	if err != nil {
 		a.fail(w, c.r, fmt.Errorf("encode answer: %w", err))
 		return
 	}
 	b = append(b, '\n')
+	*room = b
 	tag, h := fresh.Tag(b), w.Header()
 	h[fresh.Header] = []string{tag}
 	if fresh.Has(c.r.Header[fresh.Compare], tag) {

@@ -11,6 +11,7 @@ package several
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
@@ -48,21 +49,38 @@ func Divide(req sequencer.Request) []sequencer.Request {
 	return out
 }
 
+// Content is what has to be equal for a request to be a repetition: the command
+// with everything that path, body and key contribute, whatever the spacing and
+// the order of the members. It is the command's record, that of each item of a batch,
+// or, of what no record holds, its document.
+func Content(command engine.Command) (b []byte, err error) {
+	const usual = 64 // bytes of a command
+	if x, is := command.(*engine.Batch); is {
+		b, err = engine.AppendCommands(append(make([]byte, 0, usual*(1+len(x.Items))), command.Type()...), x.Items...)
+	} else {
+		b, err = engine.AppendCommands(make([]byte, 0, usual), command)
+	}
+	if err != nil {
+		b, err = wire.AppendCommand(append(append(b[:0], command.Type()...), ' '), command)
+	}
+	return b, err
+}
+
 // usual is the room in bytes for an event with its share of the rest of an answer.
 const usual = 512
 
-// Encode writes a document. The answer to a mutation is of decisions, which have a
+// Append appends a document. The answer to a mutation is of decisions, which have a
 // short way.
-func Encode(doc any) (b []byte, err error) {
+func Append(b []byte, doc any) (_ []byte, err error) {
 	switch x := doc.(type) {
 	case *engine.Decision:
-		return wire.AppendDecision(make([]byte, 0, usual*(1+len(x.Events))), x)
+		return wire.AppendDecision(slices.Grow(b, usual*(1+len(x.Events))), x)
 	case *Doc:
 		events := 0
 		for _, d := range x.Decisions {
 			events += 1 + len(d.Events)
 		}
-		b = wire.AppendInt(make([]byte, 0, usual*events), `{"seq":`, int64(x.Seq))
+		b = wire.AppendInt(slices.Grow(b, usual*events), `{"seq":`, int64(x.Seq))
 		b = append(b, `,"decisions":`...)
 		for i, d := range x.Decisions {
 			b = append(b, "[,"[min(i, 1)])
@@ -72,5 +90,9 @@ func Encode(doc any) (b []byte, err error) {
 		}
 		return append(b, "]}"...), nil
 	}
-	return json.Marshal(doc)
+	text, err := json.Marshal(doc)
+	if len(b) == 0 {
+		return text, err // which is as good a buffer
+	}
+	return append(b, text...), err
 }

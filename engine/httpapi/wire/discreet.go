@@ -14,6 +14,7 @@ func Discreet(d *engine.Decision) *engine.Decision {
 	out := *d // the decision itself is shared
 	out.Events = make([]engine.Event, 0, len(d.Events))
 	out.Results = slices.Clone(d.Results)
+	var fills []Filled         // in one piece of memory: most events are
 	item, left := 0, uint32(0) // the result that the event belongs to, and how many of its events are to come
 	for _, e := range d.Events {
 		for left == 0 && item < len(d.Results) {
@@ -33,7 +34,11 @@ func Discreet(d *engine.Decision) *engine.Decision {
 				continue
 			}
 		case *engine.OrderFilled:
-			e = &Filled{OrderFilled: x, Pieces: PiecesOf(x)}
+			if fills == nil {
+				fills = make([]Filled, 0, len(d.Events))
+			}
+			fills = append(fills, Filled{OrderFilled: x, Pieces: PiecesOf(x)})
+			e = &fills[len(fills)-1]
 		}
 		out.Events = append(out.Events, e)
 	}
