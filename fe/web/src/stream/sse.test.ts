@@ -5,22 +5,22 @@ const all = (text: string) => new SseParser().feed(text);
 
 describe("SseParser", () => {
   it("reads an event with id, name and data", () => {
-    expect(all('id: 7\nevent: quote\ndata: {"seq":7}\n\n')).toEqual([{ event: "quote", data: '{"seq":7}', id: "7" }]);
+    expect(all('id: 7\nevent: quote\ndata: {"seq":7}\n\n')).toEqual([{ event: "quote", data: '{"seq":7}', id: "7", last: true }]);
   });
 
   it("joins data lines, strips one space, ignores comments and unknown fields", () => {
-    expect(all(": hello\nretry: 5\ndata:a\ndata:  b\ndata\n\n")).toEqual([{ event: "message", data: "a\n b\n", id: "" }]);
+    expect(all(": hello\nretry: 5\ndata:a\ndata:  b\ndata\n\n")).toEqual([{ event: "message", data: "a\n b\n", id: "", last: false }]);
   });
 
   it("gives nothing for an event without data, but keeps its id", () => {
     const p = new SseParser();
     expect(p.feed("id: 9\nevent: quote\n\n")).toEqual([]);
     expect(p.lastId).toBe("9");
-    expect(p.feed("data: x\n\n")).toEqual([{ event: "message", data: "x", id: "9" }]);
+    expect(p.feed("data: x\n\n")).toEqual([{ event: "message", data: "x", id: "9", last: false }]);
   });
 
   it("ignores an id with NUL and drops a byte order mark", () => {
-    expect(all("\uFEFFid: a\0b\ndata: x\n\n")).toEqual([{ event: "message", data: "x", id: "" }]);
+    expect(all("\uFEFFid: a\0b\ndata: x\n\n")).toEqual([{ event: "message", data: "x", id: "", last: false }]);
   });
 
   it("drops an event that the end of the stream cut off", () => {
@@ -32,10 +32,10 @@ describe("SseParser", () => {
 
   it("reads CR LF, CR and LF", () => {
     expect(whole).toEqual([
-      { event: "trade", data: "é1\n2", id: "1" },
-      { event: "message", data: "cr", id: "1" },
-      { event: "message", data: "lf", id: "1" },
-      { event: "message", data: "end", id: "2" },
+      { event: "trade", data: "é1\n2", id: "1", last: true },
+      { event: "message", data: "cr", id: "1", last: false },
+      { event: "message", data: "lf", id: "1", last: false },
+      { event: "message", data: "end", id: "2", last: true },
     ]);
   });
 

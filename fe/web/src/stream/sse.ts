@@ -9,6 +9,8 @@ export interface SseEvent {
   readonly event: string;
   readonly data: string;
   readonly id: string;
+  /** It came with an id of its own: on our streams, the last event of a decision. */
+  readonly last: boolean;
 }
 
 /** Longest event in characters: a snapshot of thousands of markets fits twice. */
@@ -21,6 +23,7 @@ export class SseParser {
   private data: string[] = [];
   private size = 0;
   private event = "";
+  private own = false;
   private afterCR = false;
   private started = false;
 
@@ -58,11 +61,12 @@ export class SseParser {
   private take(line: string, events: SseEvent[]): void {
     if (line === "") {
       if (this.data.length > 0) {
-        events.push({ event: this.event || "message", data: this.data.join("\n"), id: this.lastId });
+        events.push({ event: this.event || "message", data: this.data.join("\n"), id: this.lastId, last: this.own });
       }
       this.data = [];
       this.size = 0;
       this.event = "";
+      this.own = false;
       return;
     }
     const colon = line.indexOf(":");
@@ -76,6 +80,7 @@ export class SseParser {
       this.event = value;
     } else if (field === "id" && !value.includes("\0")) {
       this.lastId = value;
+      this.own = true;
     }
   }
 }

@@ -77,6 +77,19 @@ describe("runStream", () => {
     await r.finished;
   });
 
+  it("hands a decision over whole: what a cut left of it comes again, and is seen once", async () => {
+    const trade = "event: trade\ndata: {}\n\n";
+    const s = server(ended(`id: 4\nevent: snapshot\ndata: {}\n\n${trade}${trade}id: 5\nevent: qu`), open(`${trade}${trade}id: 5\nevent: quote\ndata: {}\n\n${trade}`));
+    const r = run(s.fetch);
+    await settle();
+    expect(r.events).toEqual(["4:snapshot"]);
+    await vi.advanceTimersByTimeAsync(FIRST_PAUSE_MS);
+    expect(r.events).toEqual(["4:snapshot", "4:trade", "4:trade", "5:quote"]);
+    expect(s.requests.map((h) => h.get("last-event-id"))).toEqual([null, "4"]);
+    r.stop.abort();
+    await r.finished;
+  });
+
   it("takes silence for a broken line", async () => {
     const s = server(open("id: 1\nevent: heartbeat\ndata: {}\n\n"));
     const r = run(s.fetch);

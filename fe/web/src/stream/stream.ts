@@ -1,9 +1,10 @@
 /**
  * Keeps an event stream alive: reads it over fetch, resumes after the last id
  * seen, reconnects with growing pauses, and treats silence beyond the heartbeat
- * as a broken line.
+ * as a broken line. The events of a decision are handed over together, once the last
+ * one has come, which has the id: those of a decision that was cut come again.
  */
-import { SseParser, type SseEvent } from "./sse";
+import { MAX_EVENT, SseParser, type SseEvent } from "./sse";
 
 export type LiveState = "connecting" | "live" | "reconnecting";
 
@@ -52,11 +53,18 @@ export async function runStream(options: StreamOptions): Promise<void> {
   while (!signal.aborted) {
     let floor = 0;
     try {
+      const held: SseEvent[] = []; // of a decision that goes on
+      let size = 0;
       await readOnce(options, lastId, (event) => {
         failures = 0;
-        lastId = event.id;
         onState("live");
-        options.onEvent(event);
+        held.push(event);
+        size += event.data.length;
+        if (size > MAX_EVENT) throw new Error("event stream: decision too long");
+        if (!event.last) return;
+        lastId = event.id;
+        size = 0;
+        for (const whole of held.splice(0)) options.onEvent(whole);
       });
     } catch (err) {
       if (signal.aborted) return;
