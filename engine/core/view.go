@@ -42,6 +42,14 @@ func (s *State) Look(id engine.MarketID, now engine.Time) (Look, bool) { return 
 // first held anything of them.
 func (s *State) Account(id engine.AccountID) (engine.Account, bool) { return look.Account(s.f, id) }
 
+// Standing returns what an account holds, of its positions those in some markets.
+func (s *State) Standing(id engine.AccountID, in ...engine.MarketID) (engine.Account, bool) {
+	return look.Standing(s.f, id, in)
+}
+
+// Holder reports whether an account holds anything of a market, or ever did.
+func (s *State) Holder(id engine.AccountID, m engine.MarketID) bool { return look.Holder(s.f, id, m) }
+
 // Order returns an order that waits in the book.
 func (s *State) Order(id engine.OrderID) (engine.OpenOrder, bool) { return look.Order(s.f, id) }
 

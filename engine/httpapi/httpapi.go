@@ -1,4 +1,4 @@
-// Package httpapi is the edge: REST under /v1, the live stream, the panel's
+// Package httpapi is the edge: REST under /v1, the live streams, the panel's
 // files, health and metrics, on one http.Handler.
 //
 // It promises: nobody without a valid API key, token of the identity provider or
@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/httpapi/stream"
 	"github.com/mbp-market/mbp/engine/httpapi/tally"
+	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -223,11 +225,27 @@ func (a *API) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// listen answers with a live stream.
+// listen answers with a live stream, of all markets, of the one in the path, or of the
+// account there: to its holder, and to who may read it.
 func (a *API) listen(w http.ResponseWriter, c *call) {
-	err := a.streams.Serve(w, c.r, stream.Listener{
-		Key: c.key.SHA256, Holds: func(now time.Time) bool { return a.door.Holds(c.key, now) },
-	})
+	l := stream.Listener{Key: c.key.SHA256, Holds: func(now time.Time) bool { return a.door.Holds(c.key, now) }}
+	form, err := wire.ParseQuery("")
+	if err == nil {
+		c.reads(form)
+		if strings.Contains(c.route.path, "{market}") {
+			c.ID("market", &l.Topic.Market)
+		}
+		if strings.Contains(c.route.path, "{account}") {
+			c.ID("account", &l.Topic.Account)
+		}
+		err = c.End()
+	}
+	if err == nil && !c.privileged() && l.Topic.Account != c.key.Account {
+		err = &problem.Refusal{Code: problem.Forbidden, Detail: "the account is not the API key's own"}
+	}
+	if err == nil {
+		err = a.streams.Serve(w, c.r, l)
+	}
 	if err != nil {
 		a.fail(w, c.r, err)
 	}

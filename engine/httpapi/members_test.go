@@ -14,6 +14,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/own"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
@@ -96,6 +97,24 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"StreamQuote", news.Quote{}, "", false},
 		{"StreamQuote", client.PriceEvent{}, "", false},
 		{"StreamSnapshot", client.Snapshot{}, "", false},
+		{"StreamGap", client.Gap{}, "", false},
+		{"AccountSnapshot", own.Snapshot{}, "", false},
+		{"AccountSnapshot", client.AccountSnapshot{}, "", false},
+		{"AccountSnapshot.properties.account", engine.Account{}, "", false},
+		{"StreamFill", own.Fill{}, "", false},
+		{"StreamFill", client.FillEvent{}, "", false},
+		{"StreamOrder", own.Order{}, "", false},
+		{"StreamOrder", client.OrderEvent{}, "", false},
+		{"StreamGrant", own.Grant{}, "", false},
+		{"StreamGrant", client.GrantEvent{}, "", false},
+		{"StreamPayout", own.Payout{}, "", false},
+		{"StreamPayout", client.PayoutEvent{}, "", false},
+		{"StreamHolding", own.Holding{}, "", false},
+		{"StreamHolding", client.HoldingEvent{}, "", false},
+		{"StreamSettled", own.Settled{}, "", false},
+		{"StreamSettled", client.SettledEvent{}, "", false},
+		{"StreamStanding", own.Standing{}, "", false},
+		{"StreamStanding", client.StandingEvent{}, "", false},
 		{"Decision", client.Decision{}, "", false},
 		{"Decisions", client.DecisionPage{}, "", false},
 		{"BatchesDecided", several.Doc{}, "", false},

@@ -85,6 +85,8 @@ func (a *API) routes() []route {
 		{method: get, path: "/v1/decisions/{seq}", roles: auditors, owner: true, read: a.decision},
 		{method: get, path: "/v1/exports/{table}", roles: overseers, export: true},
 		{method: get, path: "/v1/stream", roles: everyone, stream: true},
+		{method: get, path: "/v1/markets/{market}/stream", roles: everyone, stream: true},
+		{method: get, path: "/v1/accounts/{account}/stream", roles: overseers, owner: true, stream: true},
 		{method: get, path: "/healthz", open: a.healthz},
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},

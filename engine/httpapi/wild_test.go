@@ -225,7 +225,7 @@ func FuzzEdge(f *testing.F) {
 		path := strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_9", "{seq}", "1", "{sha256}", strings.Repeat("ab", 32)).Replace(r.path)
 		for _, b := range [][]byte{raw, fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nIdempotency-Key: f\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 			r.method, path, kind, len(text), text)} {
-			if r.stream || bytes.Contains(b, []byte("/v1/stream")) {
+			if r.stream || bytes.Contains(b, []byte("/stream")) {
 				continue // it never ends; its own tests have it
 			}
 			b = bytes.ReplaceAll(b, []byte("KEY"), []byte(e.admin))

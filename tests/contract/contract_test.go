@@ -31,7 +31,7 @@ func TestJudge(t *testing.T) {
 }
 
 // TestOperations: what is counted is what the contract describes, each with an
-// operationId of its own.
+// operationId of its own, and the streams are not.
 func TestOperations(t *testing.T) {
 	b, err := os.ReadFile(filepath.Join("..", "..", contract))
 	if err != nil {
@@ -42,6 +42,8 @@ func TestOperations(t *testing.T) {
 		switch line {
 		case "    get:\n", "    post:\n", "    put:\n", "    patch:\n", "    delete:\n":
 			want++
+		case "      tags: [stream]\n":
+			want--
 		}
 	}
 	if n := operations(b); n != want || n < 50 {

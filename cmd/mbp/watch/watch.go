@@ -1,10 +1,10 @@
-// Package watch follows what happens on the markets of a server, for people and for
-// programs.
+// Package watch follows what happens on the markets of a server, on one of them, or to an
+// account, for people and for programs.
 //
 // It promises that nothing is missed and nothing comes twice over however many broken
 // lines, as long as the server remembers; and it says where to go on when it ends. It
-// refuses to guess what it missed: where the server remembers no more, the markets
-// come as they are. It follows the WHATWG definition of server-sent events.
+// refuses to guess what it missed: where the server remembers no more, it says so, and
+// things come as they are. It follows the WHATWG definition of server-sent events.
 package watch
 
 import (
@@ -35,6 +35,9 @@ type watching struct {
 	most    int
 	span    time.Duration
 	markets []engine.MarketID // none: all
+	market  string            // as the flag says
+	account string            // as the flag says
+	of      engine.AccountID  // 0: of markets
 	seen    int               // lines written
 	last    engine.Seq        // where it resumes
 }
@@ -51,28 +54,27 @@ func Command() *cobra.Command {
 	c, w := &remote.Connection{}, &watching{}
 	cmd := &cobra.Command{
 		Use:   "watch [MARKET…]",
-		Short: "Follow trades, prices and markets as they happen",
+		Short: "Follow trades, prices and markets, or an account, as they happen",
 		Long: `Follow trades, prices and states of all markets, or of some, as they happen, until
-Ctrl-C. A connection that breaks is made again from the last event, so that nothing
+Ctrl-C; with --account what happens to an account: its fills, orders, grants, payouts,
+and where it stands after each. A connection that breaks is made again from the last event, so that nothing
 is missed and nothing comes twice; --after goes on where an earlier watch ended, as
 long as the server remembers.
 
 With --json each line is an event as the server sent it, with its kind.`,
-		Example: "  mbp watch\n  mbp watch mkt_1 mkt_2 --for 1m\n  mbp watch --json --after 1200 | jq .data",
+		Example: "  mbp watch\n  mbp watch --market mkt_1\n  mbp watch --account me\n  mbp watch mkt_1 mkt_2 --for 1m\n  mbp watch --json --after 1200 | jq .data",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for _, a := range args {
-				var id engine.MarketID
-				if err := id.UnmarshalText([]byte(a)); err != nil {
-					return exit.BadUsage(err)
-				}
-				w.markets = append(w.markets, id)
-			}
-			if w.most < 0 || w.span < 0 {
-				return exit.BadUsage(errors.New("--count and --for are not negative"))
+			if err := w.parse(args); err != nil {
+				return exit.BadUsage(err)
 			}
 			cl, err := c.Open()
 			if err != nil {
 				return err
+			}
+			if w.account == "me" {
+				if err := w.self(cmd.Context(), cl); err != nil {
+					return err
+				}
 			}
 			return w.run(cmd.Context(), cl.With(patience), c.JSON(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -81,9 +83,73 @@ With --json each line is an event as the server sent it, with its kind.`,
 	c.CompleteMarkets(cmd)
 	f := cmd.Flags()
 	f.Uint64Var(&w.after, "after", 0, "go on after this `sequence`; 0: from now on, with the markets as they are first")
+	f.StringVar(&w.market, "market", "", "the one `market` to follow, by its own stream; as naming it alone")
+	f.StringVar(&w.account, "account", "", "follow what happens to this `account`; me: the key's own")
 	f.IntVar(&w.most, "count", 0, "end after so many `events`; 0: never")
 	f.DurationVar(&w.span, "for", 0, "end after this time; 0: never")
 	return cmd
+}
+
+// parse reads what to follow.
+func (w *watching) parse(args []string) error {
+	if w.market != "" {
+		args = append(args, w.market)
+	}
+	for _, a := range args {
+		var id engine.MarketID
+		if err := id.UnmarshalText([]byte(a)); err != nil {
+			return err
+		}
+		w.markets = append(w.markets, id)
+	}
+	if w.account != "" && w.account != "me" {
+		if err := w.of.UnmarshalText([]byte(w.account)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case w.market != "" && len(args) > 1, w.account != "" && len(args) > 0:
+		return errors.New("name markets, or say --market, or --account")
+	case w.most < 0 || w.span < 0:
+		return errors.New("--count and --for are not negative")
+	}
+	return nil
+}
+
+// self asks whose account the key is.
+func (w *watching) self(ctx context.Context, cl *client.Client) error {
+	me, err := cl.Me(ctx)
+	if err != nil {
+		return err
+	}
+	if w.of = me.Account; w.of == 0 {
+		return errors.New("the API key has no account of its own: say which one")
+	}
+	return nil
+}
+
+// follow is the stream that was asked for: one market has its own.
+func (w *watching) follow(ctx context.Context, cl *client.Client, see func(client.Event) error) error {
+	after := engine.Seq(w.after)
+	switch {
+	case w.of != 0:
+		return cl.StreamAccount(ctx, w.of, after, see)
+	case len(w.markets) == 1:
+		return cl.StreamMarket(ctx, w.markets[0], after, see)
+	}
+	return cl.Stream(ctx, after, see)
+}
+
+// again is the command that goes on.
+func (w *watching) again() string {
+	words := []string{"mbp watch"}
+	if w.of != 0 {
+		words = append(words, "--account", w.of.String())
+	}
+	for _, m := range w.markets {
+		words = append(words, m.String())
+	}
+	return fmt.Sprintf("%s --after %d", strings.Join(words, " "), w.last)
 }
 
 func (w *watching) run(ctx context.Context, cl *client.Client, asJSON bool, stdout, stderr io.Writer) error {
@@ -94,12 +160,12 @@ func (w *watching) run(ctx context.Context, cl *client.Client, asJSON bool, stdo
 		ctx, cancel = context.WithTimeout(ctx, w.span)
 		defer cancel()
 	}
-	err := cl.Stream(ctx, engine.Seq(w.after), func(e client.Event) error {
+	err := w.follow(ctx, cl, func(e client.Event) error {
 		w.last = max(w.last, e.Seq)
 		return w.see(e, asJSON, stdout)
 	})
 	if w.last > 0 {
-		fmt.Fprintf(stderr, "the last event was at %d: mbp watch --after %d goes on\n", w.last, w.last)
+		fmt.Fprintf(stderr, "the last event was at %d: %s goes on\n", w.last, w.again())
 	}
 	if errors.Is(err, errSeen) || ctx.Err() != nil {
 		return nil // it was asked to end
@@ -118,7 +184,7 @@ func (w *watching) see(e client.Event, asJSON bool, out io.Writer) error {
 	if err := e.Decode(&head); err != nil {
 		return err
 	}
-	if head.Market != 0 && len(w.markets) > 0 && !slices.Contains(w.markets, head.Market) {
+	if w.of == 0 && head.Market != 0 && len(w.markets) > 0 && !slices.Contains(w.markets, head.Market) {
 		return nil
 	}
 	var err error
@@ -128,6 +194,8 @@ func (w *watching) see(e client.Event, asJSON bool, out io.Writer) error {
 			Seq   engine.Seq      `json:"seq"`
 			Data  json.RawMessage `json:"data"`
 		}{e.Kind, e.Seq, e.Data})
+	} else if w.of != 0 {
+		err = tellAccount(e, out)
 	} else {
 		err = w.tell(e, out)
 	}
@@ -140,6 +208,8 @@ func (w *watching) see(e client.Event, asJSON bool, out io.Writer) error {
 // tell writes an event as a person reads it.
 func (w *watching) tell(e client.Event, out io.Writer) error {
 	switch e.Kind {
+	case "gap":
+		return tellGap(e, out)
 	case "snapshot":
 		var s client.Snapshot
 		if err := e.Decode(&s); err != nil {

@@ -16,11 +16,13 @@ import (
 	"github.com/mbp-market/mbp/engine"
 )
 
-// Event is one event of the live stream. Data is the JSON document of its kind:
-// Snapshot, PriceEvent, TradeEvent, Market, or just a seq for a heartbeat.
+// Event is one event of a live stream. Data is the JSON document of its kind: Gap; just a
+// seq for a heartbeat; of markets Snapshot, PriceEvent, TradeEvent, Market; of an account
+// AccountSnapshot, FillEvent, OrderEvent, GrantEvent, PayoutEvent, HoldingEvent (sets,
+// liquidity), SettledEvent, StandingEvent (account).
 type Event struct {
 	Seq  engine.Seq // where a stream that breaks after this event resumes
-	Kind string     // snapshot, quote, trade, market, heartbeat
+	Kind string     // snapshot, gap, heartbeat; quote, trade, market; fill, order, grant, payout, sets, liquidity, settled, account
 	Data json.RawMessage
 
 	last bool // of its decision: it came with an id
@@ -38,16 +40,33 @@ func (e Event) Decode(v any) error {
 // three heartbeats.
 const StreamSilence = 15 * time.Second
 
-// Stream calls see with every event from after the sequence on (0: from now,
+// Stream calls see with every event of all markets from after the sequence on (0: from now,
 // with a snapshot first), each once, until ctx ends or see returns an error, which it
 // returns. The events of a decision are handed over together, when the last one of them
 // has come: a connection that breaks in between leaves none to come twice. A broken connection is made again from the last event seen, as often
 // as the client's retry allows without any event in between. A heartbeat is one:
 // a market where nothing happens does not wear out who watches it through a proxy
-// that cuts connections.
+// that cuts connections. What the server cannot tell any more is a Gap, and a snapshot
+// after it.
 func (c *Client) Stream(ctx context.Context, after engine.Seq, see func(Event) error) error {
+	return c.stream(ctx, "/v1/stream", after, see)
+}
+
+// StreamMarket is Stream for the events of one market, which the snapshot has alone.
+func (c *Client) StreamMarket(ctx context.Context, market engine.MarketID, after engine.Seq, see func(Event) error) error {
+	return c.stream(ctx, "/v1/markets/"+market.String()+"/stream", after, see)
+}
+
+// StreamAccount is Stream for what an account is told: its fills, orders, grants,
+// payouts, and where it stands after each. It needs the account's own key, or a role that
+// may read accounts.
+func (c *Client) StreamAccount(ctx context.Context, account engine.AccountID, after engine.Seq, see func(Event) error) error {
+	return c.stream(ctx, "/v1/accounts/"+account.String()+"/stream", after, see)
+}
+
+func (c *Client) stream(ctx context.Context, path string, after engine.Seq, see func(Event) error) error {
 	for broken := 1; ; broken++ {
-		last, heard, err := c.listen(ctx, after, see)
+		last, heard, err := c.listen(ctx, path, after, see)
 		after = last
 		if heard {
 			broken = 1
@@ -61,7 +80,7 @@ func (c *Client) Stream(ctx context.Context, after engine.Seq, see func(Event) e
 		}
 		wait, repeat := c.wait(broken, err)
 		if !repeat {
-			return fmt.Errorf("GET /v1/stream: %w", err)
+			return fmt.Errorf("GET %s: %w", path, err)
 		}
 		if err := c.pause(ctx, wait); err != nil {
 			return err
@@ -76,11 +95,11 @@ func (s *stopped) Error() string { return s.err.Error() }
 
 // listen reads one connection to its end; it returns the last sequence seen, and
 // whether there was any event.
-func (c *Client) listen(ctx context.Context, after engine.Seq, see func(Event) error) (last engine.Seq, heard bool, err error) {
+func (c *Client) listen(ctx context.Context, path string, after engine.Seq, see func(Event) error) (last engine.Seq, heard bool, err error) {
 	last = after
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := c.request(ctx, &call{method: http.MethodGet, path: "/v1/stream"}, nil)
+	req, err := c.request(ctx, &call{method: http.MethodGet, path: path}, nil)
 	if err != nil {
 		return last, false, err
 	}

@@ -165,6 +165,32 @@ func Of(d *engine.Decision) (n News) {
 // None reports that it tells nothing of any market.
 func (n *News) None() bool { return len(n.Trades)+len(n.Quotes)+len(n.Markets) == 0 }
 
+// About returns the markets that it tells of, each once.
+func (n *News) About() (ids []engine.MarketID) {
+	for _, x := range n.Trades {
+		ids = append(ids, x.Market)
+	}
+	ids = slices.Concat(ids, n.Quotes, n.Markets)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// Only returns what it tells of one market.
+func (n *News) Only(id engine.MarketID) (of News) {
+	for _, x := range n.Trades {
+		if x.Market == id {
+			of.Trades = append(of.Trades, x)
+		}
+	}
+	if slices.Contains(n.Quotes, id) {
+		of.Quotes = []engine.MarketID{id}
+	}
+	if slices.Contains(n.Markets, id) {
+		of.Markets = []engine.MarketID{id}
+	}
+	return of
+}
+
 // usual is the room in bytes for the news of most decisions: a trade and a quote of
 // two outcomes.
 const usual = 1024
@@ -210,6 +236,13 @@ func end(text []byte) []byte { return append(text, "\n\n"...) }
 // Heartbeat tells a stream the last sequence.
 func Heartbeat(at engine.Seq) hub.Frame {
 	return hub.Frame{Seq: at, Beat: true, Text: fmt.Appendf(nil, "id: %d\nevent: heartbeat\ndata: {\"seq\":%d}\n\n", at, at)}
+}
+
+// Gap says that what was decided after one sequence and up to another one was not told,
+// and will not be: the server does not remember it. A snapshot follows, which carries the
+// id.
+func Gap(after, seq engine.Seq) []byte {
+	return fmt.Appendf(nil, "event: gap\ndata: {\"after\":%d,\"seq\":%d}\n\n", after, seq)
 }
 
 // After reads where a client wants to go on; 0 is the beginning.

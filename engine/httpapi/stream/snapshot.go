@@ -39,7 +39,7 @@ func (s *Server) snapshot() (hub.Frame, error) {
 	defer s.snapshots.mu.Unlock()
 	if k := &s.snapshots; k.last.Text == nil || time.Since(k.taken) > snapshotAge || !s.hub.Remembers(k.last.Seq) {
 		begin := time.Now()
-		next, err := s.encodeSnapshot()
+		next, err := s.encodeSnapshot(0)
 		if err != nil {
 			return hub.Frame{}, err
 		}
@@ -50,12 +50,17 @@ func (s *Server) snapshot() (hub.Frame, error) {
 
 // encodeSnapshot looks at markets in chunks, so some may be newer than its
 // sequence, which is that of the first look: the events that follow tell where a
-// market stands, not by how much it moved, and tell it once more.
-func (s *Server) encodeSnapshot() (hub.Frame, error) {
+// market stands, not by how much it moved, and tell it once more. Of one market it is
+// that one.
+func (s *Server) encodeSnapshot(of engine.MarketID) (hub.Frame, error) {
 	seq, _, next := roster.Look(s.src, 1, 1, 0)
+	most := roster.LookOutcomes
+	if of != 0 {
+		next, most = of, 1
+	}
 	var markets [][]byte // the newest first
 	for size := 0; next > 0 && size < snapshotBytes; {
-		_, looks, _ := roster.Look(s.src, next, -1, roster.LookOutcomes)
+		_, looks, _ := roster.Look(s.src, next, -1, most)
 		next -= engine.MarketID(len(looks))
 		for i := range looks {
 			b, err := json.Marshal(looks[i].Market())
@@ -65,6 +70,9 @@ func (s *Server) encodeSnapshot() (hub.Frame, error) {
 			if markets, size = append(markets, b), size+len(b); size >= snapshotBytes {
 				break
 			}
+		}
+		if of != 0 {
+			break
 		}
 	}
 	slices.Reverse(markets)

@@ -1,8 +1,10 @@
-// Package stream serves the live streams: it follows the durable decisions, has each
-// one's news written once, and brings every client to where its stream goes on.
+// Package stream serves the live streams, of all markets, of one, and of an account: it
+// follows the durable decisions, has each one's news written once, and brings every
+// client to where its stream goes on.
 //
 // It promises: after a snapshot, or after the decision that a client names, every
-// decision that is news, in order and each once; a heartbeat with the last sequence
+// decision that is news to it, in order and each once; where that cannot be, an event
+// that says so, and a snapshot; a heartbeat with the last sequence that was looked at
 // when nothing else is said; that nobody waits for a slow client, which is cut off and
 // can resume. It refuses to say who may listen, which is the edge's table, and to write
 // anything before it knows that there is a stream.
@@ -16,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +28,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
+	"github.com/mbp-market/mbp/engine/httpapi/own"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
@@ -44,6 +48,7 @@ type Source interface {
 	Durable() engine.Seq
 	Wait(ctx context.Context, seq engine.Seq) error
 	Follow(ctx context.Context, from engine.Seq, fn func(sequencer.Committed) error) error
+	Decision(seq engine.Seq) (sequencer.Committed, error)
 }
 
 // Config of the streams. Everything is required.
@@ -65,12 +70,15 @@ type Server struct {
 	hub       *hub.Hub
 	thinner   thinner
 	snapshots snapshots
+	reading   chan struct{} // holds one for each client for which the journal is read
+	deepest   engine.Seq    // how many decisions are read for one; maxRead but in tests
 }
 
 // New makes a server. It starts nothing.
 func New(c Config) *Server {
 	return &Server{
 		Every: news.BeatEvery, src: c.Source, metrics: c.Metrics, log: c.Log, hub: hub.New(c.Most, c.MostOfOne), thinner: newThinner(),
+		reading: make(chan struct{}, maxReaders), deepest: maxRead,
 	}
 }
 
@@ -133,8 +141,11 @@ func (s *Server) broadcast(f hub.Frame) { s.metrics.Dropped.Add(float64(s.hub.Br
 // publish hands a decision to the streams.
 func (s *Server) publish(ctx context.Context, d *engine.Decision) error {
 	n := news.Of(d)
-	if n.None() && !n.Degrades {
-		s.broadcast(hub.Frame{Seq: d.Seq})
+	f := hub.Frame{Seq: d.Seq}
+	f.Accounts, f.Ends = own.Touched(d)
+	defer s.dismiss(d)
+	if n.None() && !n.Degrades && len(f.Accounts) == 0 && !f.Ends {
+		s.broadcast(f)
 		return nil
 	}
 	if err := s.src.Wait(ctx, d.Seq); err != nil {
@@ -143,14 +154,50 @@ func (s *Server) publish(ctx context.Context, d *engine.Decision) error {
 	s.thinner.mu.Lock()
 	defer s.thinner.mu.Unlock()
 	s.thin(d, &n)
-	text, err := n.Encode(d,
-		func(id engine.MarketID) news.Quote { return s.quoteOf(id, d.Seq, d.At) },
-		func(id engine.MarketID) news.Market { return s.marketAt(id, d.Seq) })
-	if err != nil {
+	var err error
+	if f.Text, err = s.encode(d, &n); err != nil {
 		return err
 	}
-	s.broadcast(hub.Frame{Seq: d.Seq, Text: text})
+	about := n.About()
+	for _, id := range about {
+		text := f.Text
+		if len(about) > 1 {
+			only := n.Only(id)
+			if text, err = s.encode(d, &only); err != nil {
+				return err
+			}
+		}
+		f.Markets = append(f.Markets, hub.Part{Market: id, Text: text})
+	}
+	s.broadcast(f)
 	return nil
+}
+
+// encode writes the news of a decision.
+func (s *Server) encode(d *engine.Decision, n *news.News) ([]byte, error) {
+	return n.Encode(d,
+		func(id engine.MarketID) news.Quote { return s.quoteOf(id, d.Seq, d.At) },
+		func(id engine.MarketID) news.Market { return s.marketAt(id, d.Seq) })
+}
+
+// dismiss ends the streams of those who lose the right to them by a decision. Who is
+// frozen may read on, and comes back for it.
+func (s *Server) dismiss(d *engine.Decision) {
+	for _, e := range d.Events {
+		switch x := e.(type) {
+		case *engine.KeyRevoked:
+			s.hub.End(x.SHA256, 0)
+		case *engine.PersonErased:
+			s.hub.End(engine.Digest{}, x.Account)
+			for _, k := range x.Keys {
+				s.hub.End(k, 0)
+			}
+		case *engine.Moderated:
+			if x.Action == engine.Freeze {
+				s.hub.End(engine.Digest{}, x.Account)
+			}
+		}
+	}
 }
 
 func (s *Server) quoteOf(id engine.MarketID, seq engine.Seq, at engine.Time) news.Quote {
@@ -165,8 +212,9 @@ func (s *Server) marketAt(id engine.MarketID, seq engine.Seq) news.Market {
 	return doc
 }
 
-// Listener is who asks for a stream.
+// Listener is who asks for a stream, and of what.
 type Listener struct {
+	Topic hub.Topic
 	Key   engine.Digest            // of which only so many streams are open
 	Holds func(now time.Time) bool // it still may listen
 }
@@ -181,7 +229,10 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, l Listener) error
 	if r.URL.RawQuery != "" {
 		return wire.Malformed("the stream takes no query; resume with the header Last-Event-ID")
 	}
-	to, err := s.hub.Enter(l.Key)
+	if err := s.exists(l.Topic); err != nil {
+		return err
+	}
+	to, err := s.hub.Enter(l.Key, l.Topic)
 	if err != nil {
 		return refusal(err)
 	}
@@ -214,59 +265,63 @@ func refusal(err error) error {
 	return &problem.Refusal{Code: problem.NotLeader, Detail: "the server is shutting down"}
 }
 
-// begin brings a client to where its stream goes on: with what it missed, if that
-// is remembered, else with a snapshot. The stream joins when the snapshot is out,
-// because no buffer would hold what is decided meanwhile; the ring does. It returns
-// the last decision that the client has, and what is still to be sent.
-func (s *Server) begin(ctx context.Context, w http.ResponseWriter, to *hub.Stream, after engine.Seq) (last engine.Seq, missed []*hub.Frame, ok bool) {
-	if after != 0 && after <= s.hub.Position() {
-		if missed, ok := s.hub.Join(to, after); ok {
-			last := after
-			if n := len(missed); n > 0 {
-				last = missed[n-1].Seq
-			}
-			beat := news.Heartbeat(last)
-			return after, append(missed, &beat), true
+// exists says that there is no such market or account.
+func (s *Server) exists(t hub.Topic) (err error) {
+	s.src.View(func(st *core.State) {
+		switch {
+		case int(t.Market) > st.MarketCount():
+			err = &problem.Refusal{Code: engine.MarketNotFound.String(), Seq: st.Seq()}
+		case int(t.Account) > st.AccountCount():
+			err = &problem.Refusal{Code: engine.AccountNotFound.String(), Seq: st.Seq()}
 		}
-	}
-	for range snapshotTries {
-		first, err := s.snapshot()
-		if err != nil {
-			s.log.ErrorContext(ctx, "encode snapshot", "err", err)
-			return 0, nil, false
-		}
-		if !news.Send(w, first.Text) {
-			return 0, nil, false
-		}
-		if missed, ok := s.hub.Join(to, first.Seq); ok {
-			return first.Seq, missed, true
-		}
-	}
-	s.metrics.Dropped.Inc()
-	return 0, nil, false
+	})
+	return err
 }
 
 // pump writes the frames after a decision until the client goes, its key is
 // revoked, or the hub ends the stream.
 func (s *Server) pump(ctx context.Context, w http.ResponseWriter, l Listener, from *hub.Stream, last engine.Seq, waiting []*hub.Frame) {
 	for {
-		beat, next := false, waiting[:0]
-		for _, f := range waiting {
-			if f.Seq > last || (f.Beat || f.Again) && f.Seq == last {
-				next, last = append(next, f), f.Seq
+		for some := range slices.Chunk(waiting, hub.Gather) {
+			beat, next := false, some[:0]
+			for _, f := range some {
+				if f.Seq > last || (f.Beat || f.Again) && f.Seq == last {
+					last = f.Seq
+					f, err := s.filled(f, from.Topic())
+					if err != nil {
+						s.log.ErrorContext(ctx, "tell an account of a decision", "seq", last, "err", err)
+						return
+					}
+					if len(f.Text) > 0 {
+						next = append(next, f)
+					}
+				}
+				beat = beat || f.Beat
 			}
-			beat = beat || f.Beat
+			if !news.SendAll(w, next) {
+				return
+			}
+			if beat && !l.Holds(time.Now()) {
+				return
+			}
+			clear(some) // their texts go when the last stream has sent them
 		}
-		if !news.SendAll(w, next) {
-			return
-		}
-		if beat && !l.Holds(time.Now()) {
-			return
-		}
-		clear(waiting) // their texts go when the last stream has sent them
 		var open bool
 		if waiting, open = from.Next(ctx, waiting[:0]); !open {
 			return
 		}
 	}
+}
+
+// filled returns a frame with its text: what an account is told is written for itself.
+func (s *Server) filled(f *hub.Frame, t hub.Topic) (*hub.Frame, error) {
+	if t.Account == 0 || f.Beat {
+		return f, nil
+	}
+	c, err := s.src.Decision(f.Seq)
+	if err != nil {
+		return nil, err
+	}
+	text, err := own.Encode(c.Decision, t.Account, world{s.src})
+	return &hub.Frame{Seq: f.Seq, Text: text}, err
 }

@@ -113,9 +113,9 @@ func (f *feed) reach() engine.Seq {
 }
 
 // enter opens a stream that gets nothing yet.
-func (f *feed) enter() *hub.Stream {
+func (f *feed) enter(topic hub.Topic) *hub.Stream {
 	f.t.Helper()
-	to, err := f.hub.Enter(engine.Digest{1})
+	to, err := f.hub.Enter(engine.Digest{1}, topic)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 		return f.submit(&engine.PlaceOrder{Account: owner, Market: 1, Side: engine.Buy, TIF: engine.IOC, Amount: engine.One}).Seq
 	}
 	var seq engine.Seq
-	s := f.enter()
+	s := f.enter(hub.Topic{})
 	f.reach() // the streams look at the read model no more
 	between := func() {
 		seq = order()
@@ -200,7 +200,7 @@ func TestSnapshotOutlastsTheBuffer(t *testing.T) {
 	f.reach()
 	at := f.hub.Position()
 	const n = 3 * hub.Buffer
-	s := f.enter()
+	s := f.enter(hub.Topic{})
 	w := httptest.NewRecorder()
 	done := false
 	last, missed, ok := f.begin(t.Context(), slowLine{deadlines{w}, func() {
@@ -226,7 +226,7 @@ func TestSnapshotBeginsAnew(t *testing.T) {
 	f.market(f.funded(100_000))
 	f.reach()
 	at := f.hub.Position()
-	s := f.enter()
+	s := f.enter(hub.Topic{})
 	w := httptest.NewRecorder()
 	_, _, ok := f.begin(t.Context(), slowLine{deadlines{w}, func() {
 		for range 2 * hub.Remembered {

@@ -94,12 +94,14 @@ func (s *Server) flush() {
 	ids := slices.Sorted(maps.Keys(s.thinner.held))
 	at := s.hub.Position()
 	for chunk := range slices.Chunk(ids, quotesPerFrame) {
-		var text []byte
+		f := hub.Frame{Seq: at, Again: true}
 		for _, id := range chunk {
 			was := s.thinner.held[id]
-			text = news.Append(text, at, id == ids[len(ids)-1], s.quoteOf(id, was.seq, was.at))
+			q := s.quoteOf(id, was.seq, was.at)
+			f.Text = news.Append(f.Text, at, id == ids[len(ids)-1], q)
+			f.Markets = append(f.Markets, hub.Part{Market: id, Text: news.Append(nil, at, true, q)})
 		}
-		s.broadcast(hub.Frame{Seq: at, Text: text, Again: true})
+		s.broadcast(f)
 	}
 	clear(s.thinner.held)
 }

@@ -129,6 +129,17 @@ func outcomesOf(m *fold.Market, now engine.Time) []engine.OutcomeState {
 // Account returns what an account holds; its markets in the order in which it
 // first held anything of them.
 func Account(s *fold.State, id engine.AccountID) (engine.Account, bool) {
+	markets := s.Ledger.MarketsOf(uint32(id))
+	ids := make([]engine.MarketID, len(markets))
+	for i, m := range markets {
+		ids[i] = engine.MarketID(m)
+	}
+	return Standing(s, id, ids)
+}
+
+// Standing returns what an account holds, of its positions those in some markets. It
+// takes no longer for an account that has many others.
+func Standing(s *fold.State, id engine.AccountID, markets []engine.MarketID) (engine.Account, bool) {
 	a := s.Account(id)
 	if a == nil {
 		return engine.Account{}, false
@@ -139,8 +150,11 @@ func Account(s *fold.State, id engine.AccountID) (engine.Account, bool) {
 	if s.At < a.Limited {
 		v.Limited = when(a.Limited)
 	}
-	for _, mid := range s.Ledger.MarketsOf(uint32(id)) {
-		m := s.Market(engine.MarketID(mid))
+	for _, mid := range markets {
+		m := s.Market(mid)
+		if m == nil {
+			continue
+		}
 		for o := range m.Outcomes() {
 			if free, held := m.Held(id, o); free+held != 0 {
 				v.Positions = append(v.Positions, engine.Position{Market: m.ID, Outcome: m.Kind.Of(o), Shares: free + held, Reserved: held})
@@ -148,6 +162,16 @@ func Account(s *fold.State, id engine.AccountID) (engine.Account, bool) {
 		}
 	}
 	return v, true
+}
+
+// Holder reports whether an account holds anything of a market, or ever did.
+func Holder(s *fold.State, id engine.AccountID, market engine.MarketID) bool {
+	m := s.Market(market)
+	if m == nil {
+		return false
+	}
+	_, is := m.Balance.Index(uint32(id))
+	return is
 }
 
 // Order returns an order that waits in the book.

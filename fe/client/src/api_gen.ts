@@ -1221,6 +1221,143 @@ export type StreamHeartbeat = {
   seq: Seq;
 };
 
+/**
+ * what was decided after one sequence and up to another one was not told and will not be; a snapshot
+ * follows. Where the client names a sequence that this server has not reached, after is above seq
+ */
+export type StreamGap = {
+  /** the client was told everything up to here */
+  after: Seq;
+  /** of the snapshot that follows */
+  seq: Seq;
+};
+
+export type AccountSnapshot = {
+  seq: Seq;
+  account: {
+    account: AccountID;
+    available_micros: Micros;
+    /** for open orders */
+    reserved_micros: Micros;
+    /** a moderator lets it place no orders before */
+    limited_until?: Time;
+    positions: {
+      market: MarketID;
+      outcome: Outcome;
+      shares_micros: Size;
+      /** of them, for open sales */
+      reserved_micros?: Size;
+    }[];
+  };
+  /** that wait */
+  orders: OpenOrder[];
+};
+
+/** what an order of the account traded */
+export type StreamFill = {
+  seq: Seq;
+  order: OrderID;
+  market: MarketID;
+  /** left out where the order of a maker is from before what the server can read */
+  outcome?: Outcome;
+  /** likewise */
+  side?: Side;
+  role: "taker" | "maker";
+  /** paid or received, without the fee */
+  amount_micros: Micros;
+  shares_micros: Size;
+  fee_micros: Micros;
+  decided_at: Time;
+};
+
+/** what became of an order that waits or waited */
+export type StreamOrder = {
+  seq: Seq;
+  order: OrderID;
+  market: MarketID;
+  /** met_own: self-trade prevention took shares off it */
+  change: "rested" | "reduced" | "closed" | "met_own";
+  /** rested */
+  outcome?: Outcome;
+  /** rested */
+  side?: Side;
+  /** rested */
+  tif?: TIF;
+  /** rested */
+  limit_price_micros?: Price;
+  /** that wait from now on; closed: that waited; met_own: that were taken off */
+  shares_micros: Size;
+  /** rested */
+  expires_at?: Time;
+  /** closed */
+  reason?: "owner" | "expiry" | "pause" | "end" | "amendment" | "self_trade" | "groups";
+  decided_at: Time;
+};
+
+/** credits that were issued to the account */
+export type StreamGrant = {
+  seq: Seq;
+  amount_micros: Micros;
+  /** by which they came */
+  schedule?: string;
+  decided_at: Time;
+};
+
+/** what a settlement paid */
+export type StreamPayout = {
+  seq: Seq;
+  market: MarketID;
+  /** below zero if it was recovered */
+  credits_micros: number;
+  decided_at: Time;
+};
+
+/** complete sets or liquidity that the account made of credits, or the way back */
+export type StreamHolding = {
+  seq: Seq;
+  market: MarketID;
+  change: "split" | "merged" | "added" | "removed";
+  /** credits */
+  amount_micros: Micros;
+  /** of liquidity */
+  units_micros?: Size;
+  decided_at: Time;
+};
+
+/** a market has ended in which the account ever held anything; nothing of it is left */
+export type StreamSettled = {
+  seq: Seq;
+  market: MarketID;
+  state: "resolved" | "canceled";
+  decided_at: Time;
+};
+
+/**
+ * where a decision left the account, as the read model has it; the positions are those in the markets
+ * that it names, and none of an outcome is 0 shares
+ */
+export type StreamStanding = {
+  seq: Seq;
+  /** of the read model; it may be decisions ahead */
+  as_of: Seq;
+  account: AccountID;
+  available_micros: Micros;
+  /** for open orders */
+  reserved_micros: Micros;
+  /** a moderator lets it place no orders before */
+  limited_until?: Time;
+  positions: {
+    market: MarketID;
+    outcome: Outcome;
+    shares_micros: Size;
+    /** of them, for open sales */
+    reserved_micros?: Size;
+  }[];
+  /** that the decision was about */
+  markets: MarketID[];
+  decided_at: Time;
+};
+
 export type Health = {
   status: "ok";
 };

@@ -137,6 +137,29 @@ describe("the stream", () => {
     expect(asked.map((a) => a.headers["last-event-id"])).toEqual([undefined, "5", "6"]);
   });
 
+  it("follows a market, and an account with its own kinds of events", async () => {
+    const { asked, url } = await desk((n, res) => {
+      res.writeHead(200, { "Content-Type": "text/event-stream" });
+      if (n === 0) res.end(`event: gap\ndata: {"after":3,"seq":9}\n\n${event("snapshot", 9)}`);
+      else res.end(`event: fill\ndata: {"seq":12,"role":"maker","shares_micros":5}\n\n${event("account", 12)}`);
+    });
+    const client = new Client({ url, key: "mbp_x", retry: quick });
+    const seen: string[] = [];
+    for await (const e of client.streamMarket("mkt_7", 3)) {
+      seen.push(e.kind === "gap" ? `gap ${e.data.after}..${e.data.seq} at ${e.seq}` : e.kind);
+      if (e.kind === "snapshot") break;
+    }
+    for await (const e of client.streamAccount("acc_2", 11)) {
+      seen.push(e.kind === "fill" ? `fill ${e.data.role}` : `${e.kind} ${e.seq}`);
+      if (e.kind === "account") break;
+    }
+    expect(seen).toEqual(["gap 3..9 at 3", "snapshot", "fill maker", "account 12"]);
+    expect(asked.map((a) => [a.line, a.headers["last-event-id"]])).toEqual([
+      ["GET /v1/markets/mkt_7/stream", "3"],
+      ["GET /v1/accounts/acc_2/stream", "11"],
+    ]);
+  });
+
   it("gives up where the server refuses for good", async () => {
     const { asked, url } = await desk((_, res) => refuse(res, 401, { code: "unauthenticated" }));
     const all = new Client({ url, key: "", retry: quick }).stream();

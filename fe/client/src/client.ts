@@ -7,7 +7,7 @@
  */
 import { routes, type Operations } from "./api_gen.js";
 import { Problem, problemOf } from "./problem.js";
-import { follow, type StreamEvent } from "./stream.js";
+import { follow, type AccountEvent, type StreamEvent } from "./stream.js";
 
 /** When a call is repeated: without an answer, after 502, 503 and 504, and after 429. */
 export interface Retry {
@@ -91,12 +91,29 @@ export class Client {
   }
 
   /**
-   * Follows the live stream from after a sequence on (0: from now, with a snapshot
+   * Follows the live stream of all markets from after a sequence on (0: from now, with a snapshot
    * first), until the signal ends it. A line that breaks is made again from the last
    * event, without a gap and without anything twice.
    */
   stream(after = 0, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
-    return follow({ url: `${this.base}/v1/stream`, headers: this.headers(), retry: this.retry, after, signal });
+    return follow<StreamEvent>(this.following("/v1/stream", after, signal));
+  }
+
+  /** {@link stream} of one market, which the snapshot has alone. */
+  streamMarket(market: string, after = 0, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
+    return follow<StreamEvent>(this.following(`/v1/markets/${encodeURIComponent(market)}/stream`, after, signal));
+  }
+
+  /**
+   * {@link stream} of what an account is told: its fills, orders, grants, payouts, and where
+   * it stands after each. It needs the account's own key, or a role that may read accounts.
+   */
+  streamAccount(account: string, after = 0, signal?: AbortSignal): AsyncGenerator<AccountEvent, void, undefined> {
+    return follow<AccountEvent>(this.following(`/v1/accounts/${encodeURIComponent(account)}/stream`, after, signal));
+  }
+
+  private following(path: string, after: number, signal: AbortSignal | undefined) {
+    return { url: this.base + path, headers: this.headers(), retry: this.retry, after, signal };
   }
 
   private headers(): Record<string, string> {

@@ -1,15 +1,42 @@
 /** Server-sent events over fetch, with resume (WHATWG HTML, section 9.2). */
-import type { MarketAt, StreamHeartbeat, StreamQuote, StreamSnapshot, StreamTrade } from "./api_gen.js";
+import type {
+  AccountSnapshot, MarketAt, StreamFill, StreamGap, StreamGrant, StreamHeartbeat, StreamHolding, StreamOrder, StreamPayout, StreamQuote, StreamSettled,
+  StreamSnapshot, StreamStanding, StreamTrade,
+} from "./api_gen.js";
 import { pause, waitMs, type Retry } from "./client.js";
 import { problemOf } from "./problem.js";
 
-/** An event of the live stream; `seq` is where a stream that breaks after it goes on. */
-export type StreamEvent =
-  | { readonly seq: number; readonly kind: "snapshot"; readonly data: StreamSnapshot }
-  | { readonly seq: number; readonly kind: "trade"; readonly data: StreamTrade }
-  | { readonly seq: number; readonly kind: "quote"; readonly data: StreamQuote }
-  | { readonly seq: number; readonly kind: "market"; readonly data: MarketAt }
-  | { readonly seq: number; readonly kind: "heartbeat"; readonly data: StreamHeartbeat };
+/** An event of some kind; `seq` is where a stream that breaks after it goes on. */
+interface Of<K extends string, D> {
+  readonly seq: number;
+  readonly kind: K;
+  readonly data: D;
+}
+
+/**
+ * What every stream says: it is alive, or, where the server cannot tell any more what was
+ * missed, that there is a gap; a snapshot follows it.
+ */
+type AnyStream = Of<"heartbeat", StreamHeartbeat> | Of<"gap", StreamGap>;
+
+/** An event of the live stream of all markets, or of one. */
+export type StreamEvent = AnyStream | Of<"snapshot", StreamSnapshot> | Of<"trade", StreamTrade> | Of<"quote", StreamQuote> | Of<"market", MarketAt>;
+
+/** An event of the live stream of an account. */
+export type AccountEvent =
+  | AnyStream
+  | Of<"snapshot", AccountSnapshot>
+  | Of<"fill", StreamFill>
+  | Of<"order", StreamOrder>
+  | Of<"grant", StreamGrant>
+  | Of<"payout", StreamPayout>
+  | Of<"sets", StreamHolding>
+  | Of<"liquidity", StreamHolding>
+  | Of<"settled", StreamSettled>
+  | Of<"account", StreamStanding>;
+
+/** An event of whichever stream. */
+type AnyEvent = StreamEvent | AccountEvent;
 
 /** Silence after which a line counts as broken, in milliseconds: three heartbeats. */
 export const SILENCE_MS = 15_000;
@@ -25,12 +52,12 @@ interface Following {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Follows the stream over as many connections as it takes. */
-export async function* follow(f: Following): AsyncGenerator<StreamEvent, void, undefined> {
+/** Follows a stream over as many connections as it takes. */
+export async function* follow<E extends AnyEvent>(f: Following): AsyncGenerator<E, void, undefined> {
   let last = f.after;
   for (let broken = 1; ; broken++) {
     try {
-      for await (const event of listen(f, last)) {
+      for await (const event of listen<E>(f, last)) {
         broken = 1; // a heartbeat counts, too: an idle market wears nobody out
         last = event.seq;
         yield event;
@@ -47,7 +74,7 @@ export async function* follow(f: Following): AsyncGenerator<StreamEvent, void, u
 }
 
 /** Reads one connection to its end. */
-async function* listen(f: Following, after: number): AsyncGenerator<StreamEvent, void, undefined> {
+async function* listen<E extends AnyEvent>(f: Following, after: number): AsyncGenerator<E, void, undefined> {
   const silent = new AbortController();
   let timer = setTimeout(() => silent.abort(), SILENCE_MS);
   try {
@@ -56,7 +83,7 @@ async function* listen(f: Following, after: number): AsyncGenerator<StreamEvent,
     const signal = f.signal ? AbortSignal.any([f.signal, silent.signal]) : silent.signal;
     const answer = await fetch(f.url, { headers, signal, redirect: "manual" });
     if (!answer.ok || answer.body === null) throw problemOf(answer.status, answer.headers, await answer.text(), Date.now());
-    const parser = new EventParser(after);
+    const parser = new EventParser<E>(after);
     const decoder = new TextDecoder();
     for await (const chunk of answer.body) {
       clearTimeout(timer);
@@ -74,18 +101,18 @@ async function* listen(f: Following, after: number): AsyncGenerator<StreamEvent,
  * with an id that ends their decision: a line that breaks in between leaves none that
  * comes twice.
  */
-export class EventParser {
+export class EventParser<E extends AnyEvent> {
   private rest = "";
   private kind = "";
   private data: string[] = [];
   private ends = false;
-  private held: StreamEvent[] = [];
+  private held: E[] = [];
   private size = 0;
 
   constructor(private seq: number) {}
 
   /** Takes the next piece of text and returns the events that it completes. */
-  *feed(text: string): Generator<StreamEvent, void, undefined> {
+  *feed(text: string): Generator<E, void, undefined> {
     const lines = (this.rest + text).split("\n");
     this.rest = lines.pop() ?? "";
     if (this.rest.length > MAX_EVENT) throw new Error(`an event is longer than ${MAX_EVENT} characters`);
@@ -105,13 +132,13 @@ export class EventParser {
     }
   }
 
-  private line(line: string): StreamEvent | undefined {
+  private line(line: string): E | undefined {
     if (line === "") {
       const { kind, data } = this;
       this.kind = "";
       this.data = [];
       if (data.length === 0) return undefined;
-      return { seq: this.seq, kind, data: JSON.parse(data.join("\n")) as unknown } as StreamEvent;
+      return { seq: this.seq, kind, data: JSON.parse(data.join("\n")) as unknown } as unknown as E;
     }
     const colon = line.indexOf(":");
     const field = colon < 0 ? line : line.slice(0, colon);
