@@ -53,9 +53,9 @@ const (
 	// are the orders and holders that its fold touches. It leaves room for the
 	// largest record after the limit is seen.
 	maxBatchBytes = 256 << 10
-	// earlyBytes is what a batch holds before it can be early: some sixty orders, whose
-	// work is about that of an append.
-	earlyBytes = 6 << 10
+	// earlyBytes is what a batch holds before it can be early: some thirty orders, whose
+	// work is about a third of an append's time.
+	earlyBytes = 3 << 10
 	// maxDue bounds the pieces of bulk work in one batch, and a piece begins only
 	// when the one before is durable and shown. WorkLimit holders take each stage
 	// some hundred µs, for which the orders of other markets wait; and while one
