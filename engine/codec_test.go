@@ -134,7 +134,7 @@ func TestReread(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := d.Reread(b)
+		got, err := new(Coder).Reread(d, b)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s comes back as\n%+v (%v), want\n%+v", d.Command.Type(), got, err, want)
 		}
@@ -145,18 +145,18 @@ func TestReread(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := d.Reread(c); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := new(Coder).Reread(d, c); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s rereads %s as\n%+v (%v), want\n%+v", d.Command.Type(), other.Command.Type(), got, err, want)
 		}
 		for n := range b {
-			if _, err := d.Reread(b[:n]); !errors.Is(err, ErrEncoding) {
+			if _, err := new(Coder).Reread(d, b[:n]); !errors.Is(err, ErrEncoding) {
 				t.Errorf("%s cut to %d of %d bytes: %v", d.Command.Type(), n, len(b), err)
 			}
 		}
 	}
 	for _, d := range traded() {
 		b := d.Append(nil)
-		got, err := d.Reread(b)
+		got, err := new(Coder).Reread(d, b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,16 +180,17 @@ func BenchmarkRecord(b *testing.B) {
 	f := d.Events[0].(*OrderFilled)
 	f.Fills, f.Met, f.Own = nil, nil, false
 	var room []byte
+	var k Coder
 	b.Run("append", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			room = d.Append(room[:0])
+			room = k.Append(room[:0], d)
 		}
 	})
 	b.Run("reread", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := d.Reread(room); err != nil {
+			if _, err := k.Reread(d, room); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -197,7 +198,7 @@ func BenchmarkRecord(b *testing.B) {
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := Decode(d.Seq, room); err != nil {
+			if _, err := k.Decode(d.Seq, room); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -134,7 +134,10 @@ var errQuit = errors.New("nobody folds")
 
 // read decodes records into batches.
 func read(log Log, next, last uint64, full chan<- batch, empty <-chan batch, quit <-chan struct{}) error {
-	var b batch
+	var (
+		b batch
+		k engine.Coder
+	)
 	send := func() error {
 		if len(b.decisions) == 0 {
 			return nil
@@ -159,7 +162,7 @@ func read(log Log, next, last uint64, full chan<- batch, empty <-chan batch, qui
 		if r.Seq != next {
 			return fmt.Errorf("%w: record %d comes where %d belongs", core.ErrFold, r.Seq, next)
 		}
-		d, err := engine.Decode(engine.Seq(r.Seq), r.Payload)
+		d, err := k.Decode(engine.Seq(r.Seq), r.Payload)
 		if err != nil {
 			return err
 		}

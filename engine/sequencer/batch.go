@@ -104,7 +104,8 @@ func tag(b []byte) engine.Tag {
 type batch struct {
 	first     engine.Seq
 	decisions []*engine.Decision // in order, as read back from buf
-	buf       []byte             // their records, one after the other
+	coder     engine.Coder       // of their records
+	buf       []byte             // the records, one after the other
 	ends      []int              // where each record ends in buf
 	payloads  [][]byte           // for Append; parts of buf
 	acks      []ack
@@ -156,8 +157,8 @@ func (b *batch) reset() {
 // make the largest decision on each command). It keeps nothing of d.
 func (b *batch) add(d *engine.Decision) (*engine.Decision, error) {
 	start := len(b.buf)
-	b.buf = d.Append(b.buf)
-	read, err := d.Reread(b.buf[start:])
+	b.buf = b.coder.Append(b.buf, d)
+	read, err := b.coder.Reread(d, b.buf[start:])
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (c *Codec) Text(v *string, limit uint64) {
 		c.B = append(c.B, *v...)
 		return
 	}
-	if string(c.B[:n]) != *v { // else it is there already: see Decision.Reread
+	if string(c.B[:n]) != *v { // else it is there already: see Coder.Reread
 		*v = string(c.B[:n])
 	}
 	c.B = c.B[n:]
