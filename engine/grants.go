@@ -58,7 +58,7 @@ type PayGrants struct {
 // that may wait for orders.
 func Bulk(c Command) bool {
 	switch c.(type) {
-	case *SettleMarket, *PayGrants:
+	case *SettleMarket, *PayGrants, *CountSeason:
 		return true
 	}
 	return false

@@ -845,6 +845,43 @@ func (x *ChangeWebhook) fields(c *wire.Codec) {
 	wire.Num(c, &x.Placed)
 }
 
+// Type implements Command.
+func (*OpenSeason) Type() string { return "open_season" }
+
+func (*OpenSeason) commandKind() uint8 { return 90 }
+
+func (x *OpenSeason) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+	wire.Signed(c, &x.Start)
+	wire.Signed(c, &x.End)
+}
+
+// Type implements Command.
+func (*EndSeason) Type() string { return "end_season" }
+
+func (*EndSeason) commandKind() uint8 { return 91 }
+
+func (x *EndSeason) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+}
+
+// Type implements Command.
+func (*CountSeason) Type() string { return "count_season" }
+
+func (*CountSeason) commandKind() uint8 { return 92 }
+
+func (*CountSeason) fields(*wire.Codec) {}
+
+// Type implements Command.
+func (*SetRanking) Type() string { return "set_ranking" }
+
+func (*SetRanking) commandKind() uint8 { return 93 }
+
+func (x *SetRanking) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+	c.Flag(&x.Ranked)
+}
+
 // newCommand returns an empty command of a kind, nil if there is no such kind.
 func newCommand(kind uint8) Command {
 	switch kind {
@@ -950,6 +987,14 @@ func newCommand(kind uint8) Command {
 		return &AddWebhook{}
 	case 81:
 		return &ChangeWebhook{}
+	case 90:
+		return &OpenSeason{}
+	case 91:
+		return &EndSeason{}
+	case 92:
+		return &CountSeason{}
+	case 93:
+		return &SetRanking{}
 	}
 	return nil
 }
@@ -1008,6 +1053,10 @@ func commandTypes() []string {
 		"erase_person",
 		"add_webhook",
 		"change_webhook",
+		"open_season",
+		"end_season",
+		"count_season",
+		"set_ranking",
 	}
 }
 
@@ -2033,6 +2082,109 @@ func (x *WebhookSet) fields(c *wire.Codec) {
 	x.Webhook.fields(c)
 }
 
+// Type implements Event.
+func (*SeasonOpened) Type() string { return "season_opened" }
+
+func (*SeasonOpened) eventKind() uint8 { return 90 }
+
+func (x *SeasonOpened) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+	wire.Signed(c, &x.Start)
+	wire.Signed(c, &x.End)
+}
+
+// Type implements Event.
+func (*SeasonStopped) Type() string { return "season_stopped" }
+
+func (*SeasonStopped) eventKind() uint8 { return 91 }
+
+func (x *SeasonStopped) fields(c *wire.Codec) {
+	c.Text(&x.Name, 64)
+}
+
+// Type implements Event.
+func (*SeasonTurned) Type() string { return "season_turned" }
+
+func (*SeasonTurned) eventKind() uint8 { return 92 }
+
+func (x *SeasonTurned) fields(c *wire.Codec) {
+	c.Text(&x.Ends, 64)
+	c.Text(&x.Begins, 64)
+	wire.Num(c, &x.Last)
+}
+
+// Type implements Event.
+func (*SeasonCounted) Type() string { return "season_counted" }
+
+func (*SeasonCounted) eventKind() uint8 { return 93 }
+
+func (x *SeasonCounted) fields(c *wire.Codec) {
+	wire.Num(c, &x.From)
+	for i := range wire.List(c, &x.Values, 1000) {
+		wire.Signed(c, &x.Values[i])
+	}
+	for i := range wire.List(c, &x.Unranked, 1000) {
+		wire.Num(c, &x.Unranked[i])
+	}
+	if b := c.B; c.Decoding {
+		var u, bad uint64
+		i := 0
+		u, i = wire.Next(b, i)
+		x.Next = AccountID(u)
+		bad |= uint64(x.Next) ^ u
+		var m uint64
+		m, i = wire.Next(b, i)
+		bad |= m >> 2
+		if m>>0&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Markets = uint32(u)
+			bad |= uint64(x.Markets) ^ u
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Markets = 0
+		}
+		if m>>1&1 == 1 {
+			u, i = wire.Next(b, i)
+			x.Part = Micros(wire.Zagzig(u))
+			if u == 0 { // it would have a second encoding
+				bad = 1
+			}
+		} else {
+			x.Part = 0
+		}
+		c.Read(i, bad)
+	} else {
+		b = wire.Put(b, uint64(x.Next))
+		m := uint64(0)
+		if x.Markets != 0 {
+			m |= 1 << 0
+		}
+		if x.Part != 0 {
+			m |= 1 << 1
+		}
+		b = wire.Put(b, m)
+		if m>>0&1 == 1 {
+			b = wire.Put(b, uint64(x.Markets))
+		}
+		if m>>1&1 == 1 {
+			b = wire.Put(b, wire.Zigzag(int64(x.Part)))
+		}
+		c.B = b
+	}
+}
+
+// Type implements Event.
+func (*RankingSet) Type() string { return "ranking_set" }
+
+func (*RankingSet) eventKind() uint8 { return 94 }
+
+func (x *RankingSet) fields(c *wire.Codec) {
+	wire.Num(c, &x.Account)
+	c.Flag(&x.Ranked)
+}
+
 // newEvent returns an empty event of a kind, nil if there is no such kind.
 func newEvent(kind uint8) Event {
 	switch kind {
@@ -2126,6 +2278,16 @@ func newEvent(kind uint8) Event {
 		return &PersonErased{}
 	case 80:
 		return &WebhookSet{}
+	case 90:
+		return &SeasonOpened{}
+	case 91:
+		return &SeasonStopped{}
+	case 92:
+		return &SeasonTurned{}
+	case 93:
+		return &SeasonCounted{}
+	case 94:
+		return &RankingSet{}
 	}
 	return nil
 }
@@ -2178,6 +2340,11 @@ func eventTypes() []string {
 		"decision_noted",
 		"person_erased",
 		"webhook_set",
+		"season_opened",
+		"season_stopped",
+		"season_turned",
+		"season_counted",
+		"ranking_set",
 	}
 }
 

@@ -115,7 +115,8 @@ func (f *fold) event(t *touched, e engine.Event) error {
 	switch x := e.(type) {
 	case *engine.PolicySet, *engine.TemplateAdded, *engine.KeyAdded, *engine.KeyRevoked, *engine.AccountOpened, *engine.CreditsGranted,
 		*engine.GrantScheduleSet, *engine.GrantScheduleEnded, *engine.GrantsBegun, *engine.GrantsPaid, *engine.MarketGroupsSet, *engine.MarketSifted, *engine.AccountGroupsSet, *engine.ModeSet, *engine.DeadlinesSet, *engine.Moderated, *engine.ModerationUndone, *engine.EngineUpgraded,
-		*engine.TextsAllowed, *engine.MarketClarified, *engine.DecisionNoted, *engine.PersonErased, *engine.WebhookSet:
+		*engine.TextsAllowed, *engine.MarketClarified, *engine.DecisionNoted, *engine.PersonErased, *engine.WebhookSet,
+		*engine.SeasonOpened, *engine.SeasonStopped, *engine.SeasonTurned, *engine.SeasonCounted, *engine.RankingSet:
 		return nil // no hot table is about them
 	case *engine.OrderRested, *engine.OrdersClosed, *engine.OrderReduced, *engine.SetsSplit, *engine.SetsMerged:
 		return nil // they move no price

@@ -344,7 +344,7 @@ func (w *world) life(r dice, m engine.MarketID) engine.Command {
 // house is a command about the engine itself.
 func (w *world) house(r dice, a engine.AccountID, m engine.MarketID) engine.Command {
 	uri, sum := "https://example.org/e", digest(1)
-	switch r.pick(13) {
+	switch r.pick(15) {
 	case 0:
 		return &engine.GrantCredits{Account: a, Amount: engine.Micros(size(r))}
 	case 1:
@@ -373,6 +373,24 @@ func (w *world) house(r dice, a engine.AccountID, m engine.MarketID) engine.Comm
 		return &engine.RevokeKey{SHA256: digest(r.pick(9))}
 	case 11:
 		return &engine.SetDeadlines{Held: r.pick(2) == 0, Reason: "so"}
+	case 12:
+		return &engine.SetRanking{Account: a, Ranked: r.pick(2) == 0}
+	case 13:
+		return w.season(r)
 	}
-	return among[engine.Command](r, &engine.Tick{}, &engine.Malformed{}, &engine.AddTemplate{Template: templates()[r.pick(4)]}, &engine.SettleMarket{Market: m})
+	return among[engine.Command](r, &engine.CountSeason{}, &engine.Tick{}, &engine.Malformed{}, &engine.AddTemplate{Template: templates()[r.pick(4)]}, &engine.SettleMarket{Market: m})
+}
+
+// season opens or ends one of some seasons.
+func (w *world) season(r dice) engine.Command {
+	name := among(r, "a", "b", "c")
+	if r.pick(4) == 0 {
+		return &engine.EndSeason{Name: name}
+	}
+	x := &engine.OpenSeason{Name: name, Start: w.now + among(r, 0, 0, 10*sec, 400*sec, -1)}
+	if r.pick(2) == 0 {
+		x.Start = 0
+	}
+	x.End = max(x.Start, w.now) + among(r, 30*sec, 300*sec, 2000*sec, 0)
+	return x
 }

@@ -42,7 +42,7 @@ func formOf[T any, P interface {
 var rules = map[string]rule{
 	"fold.State": {
 		same: []string{"Seq", "At", "Init", "Version", "Policy", "Before", "Mode", "DueHeld", "Ruled", "Templates", "Keys", "Added", "Accounts", "Roster", "Schedules", "Webhooks", "Markets", "Ledger", "Held", "Orders",
-			"Due", "Work", "Moderations", "Abuses", "Repeats", "Told"},
+			"Due", "Work", "Moderations", "Abuses", "Repeats", "Told", "Seasons"},
 		skipped: []string{"entry", "pools"},
 	},
 	"recent.Set[github.com/mbp-market/mbp/engine/internal/ident.Seq,*github.com/mbp-market/mbp/engine.Moderated]": {same: []string{"most", "each", "kept", "of"}, skipped: []string{"order"}},

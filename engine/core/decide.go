@@ -128,6 +128,8 @@ func (s *State) dispatch(d *engine.Decision, c engine.Command) {
 		s.settle(d, x)
 	case *engine.PayGrants:
 		steward.PayGrants(s.f, d, x)
+	case *engine.CountSeason:
+		steward.CountSeason(s.f, d)
 	case *engine.Tick:
 		s.tick(d)
 	case *engine.Batch:
@@ -192,6 +194,12 @@ func (s *State) dispatchHouse(d *engine.Decision, c engine.Command) {
 		steward.SetSchedule(s.f, d, x)
 	case *engine.EndGrantSchedule:
 		steward.EndSchedule(s.f, d, x)
+	case *engine.OpenSeason:
+		steward.OpenSeason(s.f, d, x)
+	case *engine.EndSeason:
+		steward.EndSeason(s.f, d, x)
+	case *engine.SetRanking:
+		steward.SetRanking(s.f, d, x)
 	case *engine.SetAccountGroups:
 		steward.SetAccountGroups(s.f, d, x)
 	case *engine.GrantCredits:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/fold"
+	"github.com/mbp-market/mbp/engine/internal/steward"
 )
 
 func dumpOf(t failer, s *State) []byte {
@@ -98,6 +99,10 @@ func rarities(t *testing.T, look func(*world, dice)) {
 	w.ok("ops", &engine.RevokeKey{SHA256: person.SHA256})
 	w.ok("ops", &engine.AddKey{Key: person}) // it is let in again
 	look(w, nil)
+	w.ok("ops", &engine.OpenSeason{Name: "first", Start: w.now + 5*sec, End: w.now + 50*sec})
+	w.ok("ops", &engine.OpenSeason{Name: "second", Start: w.now + 50*sec, End: w.now + 2_000_000*sec})
+	w.ok("ops", &engine.SetRanking{Account: 5})
+	look(w, nil)
 	hook := engine.WebhookID(w.ok("ops", &engine.AddWebhook{URL: "https://a.example", Events: []string{"trade"}, Markets: []engine.MarketID{1}}).Seq)
 	w.ok("ops", &engine.ChangeWebhook{Webhook: hook, Change: engine.WebhookPause, Reason: "drill"})
 	look(w, nil)
@@ -109,6 +114,7 @@ func rarities(t *testing.T, look func(*world, dice)) {
 			look(w, nil)
 		}
 	}
+	seasonal(t, w, look)
 	w.now += 100 * sec
 	w.ok("ops", buy(2, 4, engine.Long, 500*one)) // a spike
 	look(w, nil)
@@ -170,6 +176,30 @@ func rarities(t *testing.T, look func(*world, dice)) {
 	}
 }
 
+// seasonal plays a count of which something of every kind has to be kept.
+func seasonal(t *testing.T, w *world, look func(*world, dice)) {
+	w.now += 10 * sec
+	w.ticks()
+	w.settle()
+	w.ok("ops", buy(2, 1, engine.Yes, 20*one))
+	w.now += 45 * sec
+	w.ticks()
+	if w.s.f.Seasons.Counting() == nil {
+		t.Fatal("nothing is counted")
+	}
+	w.ok("ops", buy(2, 1, engine.Yes, 20*one))
+	w.ok("ops", &engine.GrantCredits{Account: 4, Amount: one})
+	w.ok("ops", &engine.SetRanking{Account: 3})
+	look(w, nil)
+	w.fold(&engine.CountSeason{}, steward.Count(w.s.f, 1, 1)) // in the midst of an account
+	look(w, nil)
+	w.settle()
+	if x := w.s.Seasons(); len(x) != 2 || x[0].State != engine.SeasonEnded || x[0].Accounts == 0 || x[1].State != engine.SeasonRunning {
+		t.Fatalf("%+v", x)
+	}
+	look(w, nil)
+}
+
 // A state that was read decides and folds on as the one that was dumped: equal
 // commands give equal bytes, for long.
 func TestLoadedStateGoesOn(t *testing.T) {
@@ -211,11 +241,11 @@ func TestLoadedStateGoesOn(t *testing.T) {
 // Where this one fails, the form has changed: raise fold.DumpVersion, and put a
 // dump of it beside this with MBP_REWRITE=1.
 func TestDumpsOfEveryVersion(t *testing.T) {
-	name := filepath.Join("testdata", "dump", "v6")
-	if fold.DumpVersion != 6 {
+	name := filepath.Join("testdata", "dump", "v7")
+	if fold.DumpVersion != 7 {
 		t.Fatal("name the dump of this version")
 	}
-	for _, was := range []string{"v1", "v2", "v3", "v4", "v5"} {
+	for _, was := range []string{"v1", "v2", "v3", "v4", "v5", "v6"} {
 		former, err := os.ReadFile(filepath.Join("testdata", "dump", was))
 		if err != nil {
 			t.Fatal(err)

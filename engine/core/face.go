@@ -165,6 +165,9 @@ func (s *State) Due(now engine.Time) engine.Command {
 	if at, ok := s.Deadline(); ok && at <= now {
 		return &engine.Tick{}
 	}
+	if s.f.Seasons.Counting() != nil { // before all else: what changes until it is done has to be kept
+		return &engine.CountSeason{}
+	}
 	if len(s.f.Work) != 0 {
 		return &engine.SettleMarket{Market: s.f.Work[0]}
 	}

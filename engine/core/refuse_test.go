@@ -49,6 +49,10 @@ func sound(now engine.Time, order engine.OrderID) []engine.Command {
 		&engine.NoteDecision{Decision: 3, Text: sum},
 		&engine.ErasePerson{Account: 2},
 		&engine.AddWebhook{URL: "https://example.org/h", Events: []string{"trade"}, Markets: []engine.MarketID{1}},
+		&engine.OpenSeason{Name: "spring", Start: now + sec, End: now + 100*sec},
+		&engine.EndSeason{Name: "spring"},
+		&engine.CountSeason{},
+		&engine.SetRanking{Account: 2},
 		&engine.NoteRefusals{From: now, Until: now, Refusals: []engine.Refusal{{Principal: "ana", Reason: "malformed", Count: 3}}},
 	)
 }

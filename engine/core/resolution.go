@@ -19,7 +19,7 @@ func (s *State) propose(d *engine.Decision, x *engine.ProposeResolution) {
 	if m == nil {
 		return
 	}
-	if why := m.Truth(x.Outcome, x.Value); why != "" {
+	if why := fault.Truth(m.Kind, m.Outcomes(), x.Outcome, x.Value); why != "" {
 		d.Reject(engine.InvalidCommand, why)
 		return
 	}
@@ -135,7 +135,7 @@ func (s *State) reportFact(d *engine.Decision, x *engine.ReportFact) {
 	for _, r := range t.Reporters {
 		reporter = reporter || r == d.Principal
 	}
-	why := m.Said(x.Outcome, x.Value, x.Cancel)
+	why := fault.Said(m.Kind, m.Outcomes(), x.Outcome, x.Value, x.Cancel)
 	switch {
 	case !reporter:
 		d.Reject(engine.NotFound, "the market's template does not name this reporter")
@@ -201,6 +201,9 @@ func (s *State) tick(d *engine.Decision) {
 	}
 	if first := entries[0]; first.Kind == fold.DueGrant {
 		steward.Begun(s.f, d, s.f.Scheduled(first.ID))
+		return
+	} else if first.Kind == fold.DueSeason {
+		steward.Turned(s.f, d)
 		return
 	} else if first.Kind != fold.DueExpiry {
 		s.deadline(d, s.f.Market(engine.MarketID(first.ID)), first.Kind, engine.Time(first.At))

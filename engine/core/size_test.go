@@ -68,6 +68,14 @@ func carries(c engine.Command) []event {
 		return of(&engine.GrantScheduleEnded{})
 	case *engine.PayGrants:
 		return of(&engine.GrantsPaid{})
+	case *engine.OpenSeason:
+		return of(&engine.SeasonOpened{})
+	case *engine.EndSeason:
+		return of(&engine.SeasonStopped{})
+	case *engine.CountSeason:
+		return of(&engine.SeasonCounted{})
+	case *engine.SetRanking:
+		return of(&engine.RankingSet{})
 	case *engine.OpenMarketFor:
 		return of(&engine.MarketOpened{}, &engine.MarketGroupsSet{})
 	case *engine.SetMarketGroups:
@@ -93,7 +101,7 @@ func carries(c engine.Command) []event {
 	case *engine.RemoveLiquidity:
 		return append(trip, of(&engine.LiquidityRemoved{})...)
 	case *engine.Tick:
-		return append(end, of(&engine.OrdersClosed{}, &engine.MarketStateChanged{}, &engine.SLABreached{}, &engine.GrantsBegun{})...)
+		return append(end, of(&engine.OrdersClosed{}, &engine.MarketStateChanged{}, &engine.SLABreached{}, &engine.GrantsBegun{}, &engine.SeasonTurned{})...)
 	case *engine.SettleMarket:
 		return of(&engine.OrdersClosed{}, &engine.SettlementStepped{}, &engine.MarketStateChanged{}, &engine.MarketSifted{})
 	case *engine.ReportFact:

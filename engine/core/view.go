@@ -132,3 +132,29 @@ func (s *State) House() engine.House {
 
 // Schedules returns the schedules of grants that are in force.
 func (s *State) Schedules() []engine.ScheduleState { return steward.Schedules(s.f) }
+
+// Seasons returns the seasons in the order of their starts.
+func (s *State) Seasons() []engine.Season { return look.Seasons(s.f) }
+
+// Standings returns the next standings of a season that ended, at most n from a place
+// on, and the place to go on at, 0: there are no more. False if none of that name ended.
+func (s *State) Standings(name string, from, n int) (lines []engine.Standing, next int, ok bool) {
+	return look.Standings(s.f, name, from, n)
+}
+
+// RankIn returns the standing of an account in a season that ended, whether or not it
+// is shown to others; false if it has none.
+func (s *State) RankIn(name string, id engine.AccountID) (engine.Standing, bool) {
+	return look.RankIn(s.f, name, id)
+}
+
+// Profits appends what accounts from one on have won or lost in the season that runs, as
+// far as one short look goes, without ranks and in the order of the accounts, and returns
+// the account to go on at, 0: there are no more. False where no season runs whose begin
+// is counted.
+func (s *State) Profits(from engine.AccountID, dst []engine.Standing) (lines []engine.Standing, next engine.AccountID, ok bool) {
+	return look.Profits(s.f, from, dst)
+}
+
+// Ranked reports whether an account may stand in standings.
+func (s *State) Ranked(id engine.AccountID) bool { return s.f.Ranked(id) }

@@ -96,7 +96,7 @@ func (w *world) rejected(prefix string, code engine.Code, detail string) {
 
 func (w *world) events(d *engine.Decision, events []engine.Event) {
 	for _, e := range events {
-		if !w.traded(e) && !w.grouped(e) && !w.scheduled(e) && !w.lived(d, e) {
+		if !w.traded(e) && !w.grouped(e) && !w.scheduled(e) && !w.compared(e) && !w.lived(d, e) {
 			w.ended(d, e)
 		}
 	}
@@ -416,7 +416,7 @@ func (w *world) show(a *args, _ []string) error {
 	}
 	id, ok := w.accounts[name]
 	if !ok {
-		return fmt.Errorf("%q is nothing to show", name)
+		return w.standings(name)
 	}
 	v, _ := w.state.Account(id)
 	held := ""

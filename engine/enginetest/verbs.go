@@ -347,6 +347,12 @@ func (w *world) operation(verb string, a *args) (engine.Command, string) {
 		return x, a.text("by", "operator")
 	case "end-schedule":
 		return &engine.EndGrantSchedule{Name: a.next()}, a.text("by", "operator")
+	case "season":
+		return &engine.OpenSeason{Name: a.next(), Start: a.at("start"), End: a.at("end")}, a.text("by", "operator")
+	case "end-season":
+		return &engine.EndSeason{Name: a.next()}, a.text("by", "operator")
+	case "ranked", "unranked":
+		return &engine.SetRanking{Account: a.account("of"), Ranked: verb == "ranked"}, a.text("by", "operator")
 	case "market-groups":
 		return &engine.SetMarketGroups{Market: a.market(), Allow: a.words("allow"), Deny: a.words("deny")}, a.text("by", "operator")
 	case "close":

@@ -106,6 +106,8 @@ func touched(e engine.Event, fn func(engine.AccountID, engine.MarketID)) {
 		for i := range x.Grants {
 			fn(x.Grants[i].Account, 0)
 		}
+	case *engine.RankingSet:
+		fn(x.Account, 0)
 	case *engine.MarketStateChanged:
 		fn(0, x.Market)
 	case *engine.SettlementStepped:

@@ -162,5 +162,47 @@ func Schedule(x *engine.GrantSchedule) string {
 	return ""
 }
 
+// Season returns what is wrong with a season that is opened at a time.
+func Season(x *engine.OpenSeason, now engine.Time) string {
+	switch {
+	case !form.Slug(x.Name):
+		return "name has 1..64 characters a-z, 0-9, -"
+	case x.Start < 0 || x.Start != 0 && x.Start < now:
+		return "start is in the past"
+	case x.End <= max(x.Start, now) || x.End > farthest:
+		return "end comes after start, and before the year 10000"
+	}
+	return ""
+}
+
+// Said returns what is wrong with a report for a market of a kind, with so many
+// outcomes: an outcome or a value, or a way to cancel.
+func Said(k engine.MarketKind, outcomes int, o engine.Outcome, value int64, cancel engine.CancelKind) string {
+	switch {
+	case cancel == 0:
+		return Truth(k, outcomes, o, value)
+	case cancel > engine.CancelRefund:
+		return "cancel is price or refund"
+	case o != engine.None || value != 0:
+		return "a report that cancels has the outcome NONE and no value"
+	}
+	return ""
+}
+
+// Truth returns what is wrong with an outcome or a value for such a market.
+func Truth(k engine.MarketKind, outcomes int, o engine.Outcome, value int64) string {
+	switch {
+	case k == engine.Scalar && o != engine.Long:
+		return "a scalar market resolves to a value; its outcome is LONG"
+	case k == engine.Scalar && (value < -1<<53 || value > 1<<53):
+		return "value lies within ±2^53"
+	case k != engine.Scalar && value != 0:
+		return "value is of scalar markets"
+	case !k.Has(o, outcomes):
+		return "the market has no such outcome"
+	}
+	return ""
+}
+
 // farthest is the last time that every reader of RFC 3339 knows.
 const farthest engine.Time = 253_402_300_799_000_000

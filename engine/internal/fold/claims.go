@@ -131,7 +131,7 @@ func (m *Market) Due(i int) engine.Micros {
 		if past != nil {
 			shares[o] = past.Shares(i, o)
 		} else {
-			shares[o] = m.Balance.Shares(i, o)
+			shares[o] = m.Balance.Shares(i, o) + m.Balance.Held(i, o) // nothing waits any more when it pays
 		}
 	}
 	account := engine.AccountID(m.Balance.Holder(i))

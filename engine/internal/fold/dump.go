@@ -15,7 +15,7 @@ import (
 
 // DumpVersion is the version of the form of a dump. Another one is not read: what
 // it is of is folded from the journal again.
-const DumpVersion = 6
+const DumpVersion = 7
 
 // maxEvent bounds the record form of what stands in the state as it came in an
 // event, in bytes.
@@ -115,6 +115,11 @@ func (c coder) state() {
 	c.keys()
 	c.webhooks()
 	dump.List(c.Codec, &s.Accounts, math.MaxInt32, c.account)
+	if c.Decoding {
+		for _, d := range s.Added {
+			s.employs(s.Keys[d], 1)
+		}
+	}
 	s.Roster.Code(c.Codec)
 	c.schedules()
 	s.Ledger.Code(c.Codec)
@@ -136,6 +141,7 @@ func (c coder) state() {
 	s.Due.Code(c.Codec)
 	c.recent()
 	s.Repeats.Code(c.Codec)
+	s.Seasons.Code(c.Codec, len(s.Accounts), len(s.Markets))
 	s.Told.Code(c.Codec, len(s.Markets), len(s.Accounts), engine.MaxClarifications, uint64(s.Seq))
 }
 
@@ -184,6 +190,7 @@ func (c coder) keys() {
 func (c coder) account(a *Account) {
 	signed(c, &a.Orders, &a.Trades)
 	num(c, &a.Flags)
+	c.Flag(&a.Unranked)
 	signed(c, &a.Limited)
 	num(c, &a.by)
 	optional(c, &a.Wash)

@@ -188,8 +188,7 @@ func (s *State) event(d *engine.Decision, e engine.Event) error {
 		s.Accounts = append(s.Accounts, Account{})
 		return nil
 	case *engine.CreditsGranted:
-		s.entry.Grant(x.Account, x.Amount)
-		return s.Ledger.Apply(int64(d.At), 0, s.entry.P)
+		return s.grants(d, []engine.Payout{{Account: x.Account, Credits: x.Amount}})
 	case *engine.MarketOpened:
 		return s.opened(d, x)
 	}
@@ -219,8 +218,11 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 		if _, known := s.Keys[x.Key.SHA256]; !known { // else it was revoked, and is let in again
 			s.Added = append(s.Added, x.Key.SHA256)
 		}
+		s.employs(s.Keys[x.Key.SHA256], -1)
 		s.Keys[x.Key.SHA256] = new(x.Key)
+		s.employs(&x.Key, 1)
 	case *engine.KeyRevoked:
+		s.employs(s.Keys[x.SHA256], -1)
 		s.Keys[x.SHA256] = nil
 	case *engine.WebhookSet:
 		s.setWebhook(x)
@@ -233,6 +235,7 @@ func (s *State) houseEvent(d *engine.Decision, e engine.Event) (done bool, err e
 	case *engine.Moderated:
 		c := *x
 		s.Moderations.Add(d.Seq, 0, &c)
+		s.ranking(x.Account)
 		if a := s.Account(x.Account); x.Action != engine.DismissAbuse && a != nil {
 			a.Limited, a.by = x.Until, d.Seq
 		} else if x.Action == engine.DismissAbuse {
@@ -255,6 +258,7 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 		return fmt.Errorf("there is no moderation at sequence %d", x.Decision)
 	}
 	s.Moderations.Drop(x.Decision)
+	s.ranking(m.Account)
 	if a := s.Account(m.Account); m.Action != engine.DismissAbuse && a != nil && a.by == x.Decision {
 		a.Limited, a.by = s.limited(m.Account)
 	} else if m.Action == engine.DismissAbuse {
@@ -263,10 +267,11 @@ func (s *State) undone(x *engine.ModerationUndone) error {
 	return nil
 }
 
-// personErased revokes the keys of an account and limits it for good: no act of
-// moderation that is taken back lets it trade again.
+// personErased revokes the keys of an account, forgets its groups and its standings, and
+// limits it for good: no act of moderation that is taken back lets it trade again.
 func (s *State) personErased(d *engine.Decision, x *engine.PersonErased) error {
 	a := s.Account(x.Account)
+	s.ranking(x.Account)
 	if a == nil || !s.Told.Erase(uint32(x.Account)) {
 		return fmt.Errorf("account %s cannot be erased", x.Account)
 	}
@@ -274,9 +279,12 @@ func (s *State) personErased(d *engine.Decision, x *engine.PersonErased) error {
 		if s.Keys[k] == nil {
 			return fmt.Errorf("account %s has no key %s", x.Account, k)
 		}
+		s.employs(s.Keys[k], -1)
 		s.Keys[k] = nil
 	}
 	a.Limited, a.by = engine.Forever, d.Seq
+	s.Roster.Forget(uint32(x.Account))
+	s.Seasons.Forget(uint32(x.Account))
 	return nil
 }
 
@@ -361,6 +369,7 @@ func (s *State) stateChanged(d *engine.Decision, m *Market, x *engine.MarketStat
 	if m.State != x.From || x.To < engine.Open || x.To > engine.Canceled {
 		return fmt.Errorf("market %s cannot go from %s to %s", x.Market, x.From, x.To)
 	}
+	s.marked(m)
 	if m.State == engine.Open {
 		m.open = m.OpenTime(d.At)
 	}

@@ -356,6 +356,9 @@ func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.Settl
 		return s.pooled(d, m)
 	}
 	sum := s.entry.Payments(x, m.Balance, e.next)
+	if err := s.post(d, m); err != nil {
+		return err
+	}
 	e.next += int(x.Work)
 	if x.Phase == engine.PhaseCollect {
 		e.due, e.recovered = e.due+x.Due, e.recovered-sum
@@ -363,5 +366,5 @@ func (s *State) settlementStepped(d *engine.Decision, m *Market, x *engine.Settl
 			e.Phase, e.next = engine.PhasePay, 0
 		}
 	}
-	return s.post(d, m)
+	return nil
 }

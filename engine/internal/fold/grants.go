@@ -97,9 +97,21 @@ func (s *State) grantEvent(d *engine.Decision, e engine.Event) (done bool, err e
 	case *engine.GrantsPaid:
 		return true, s.grantsPaid(d, x)
 	default:
-		return false, nil
+		return s.seasonEvent(d, e)
 	}
 	return true, nil
+}
+
+// grants posts an entry of grants, which are no profit of a season.
+func (s *State) grants(d *engine.Decision, to []engine.Payout) error {
+	s.entry.Grants(to)
+	if s.Seasons.Counting() != nil {
+		s.before(nil)
+	}
+	for _, p := range to {
+		s.Seasons.Grant(uint32(p.Account), p.Credits)
+	}
+	return s.Ledger.Apply(int64(d.At), 0, s.entry.P)
 }
 
 func (s *State) grantsPaid(d *engine.Decision, x *engine.GrantsPaid) error {
@@ -114,8 +126,7 @@ func (s *State) grantsPaid(d *engine.Decision, x *engine.GrantsPaid) error {
 		}
 		before = p.Account
 	}
-	s.entry.Grants(x.Grants)
-	if err := s.Ledger.Apply(int64(d.At), 0, s.entry.P); err != nil {
+	if err := s.grants(d, x.Grants); err != nil {
 		return err
 	}
 	if of.From = x.Next; x.Next == 0 {

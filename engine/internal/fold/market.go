@@ -195,20 +195,6 @@ func (m *Market) LastPrices(now engine.Time) []engine.Price {
 	return settle.Normalise(means)
 }
 
-// Said returns what is wrong with a report for the market: an outcome or a value,
-// or a way to cancel.
-func (m *Market) Said(o engine.Outcome, value int64, cancel engine.CancelKind) string {
-	switch {
-	case cancel == 0:
-		return m.Truth(o, value)
-	case cancel > engine.CancelRefund:
-		return "cancel is price or refund"
-	case o != engine.None || value != 0:
-		return "a report that cancels has the outcome NONE and no value"
-	}
-	return ""
-}
-
 // Cancelled returns how a market that is cancelled now ends, and what its shares
 // pay.
 func (m *Market) Cancelled(kind engine.CancelKind, now engine.Time) (engine.Ending, []engine.Price) {
@@ -216,21 +202,6 @@ func (m *Market) Cancelled(kind engine.CancelKind, now engine.Time) (engine.Endi
 		return engine.EndByRefund, []engine.Price{}
 	}
 	return engine.EndByPrice, m.LastPrices(now)
-}
-
-// Truth returns what is wrong with an outcome or a value for the market.
-func (m *Market) Truth(o engine.Outcome, value int64) string {
-	switch {
-	case m.Kind == engine.Scalar && o != engine.Long:
-		return "a scalar market resolves to a value; its outcome is LONG"
-	case m.Kind == engine.Scalar && (value < -1<<53 || value > 1<<53):
-		return "value lies within ±2^53"
-	case m.Kind != engine.Scalar && value != 0:
-		return "value is of scalar markets"
-	case !m.Kind.Has(o, m.Outcomes()):
-		return "the market has no such outcome"
-	}
-	return ""
 }
 
 // Best returns the best resting bid and ask of an outcome, 0 for none.

@@ -20,6 +20,7 @@ import (
 	"github.com/mbp-market/mbp/engine/internal/quorum"
 	"github.com/mbp-market/mbp/engine/internal/recent"
 	"github.com/mbp-market/mbp/engine/internal/repeat"
+	"github.com/mbp-market/mbp/engine/internal/season"
 	"github.com/mbp-market/mbp/engine/internal/told"
 	"github.com/mbp-market/mbp/engine/internal/twap"
 )
@@ -53,6 +54,7 @@ type State struct {
 	Moderations *recent.Set[engine.Seq, *engine.Moderated]
 	Abuses      *recent.Set[engine.Seq, bool] // decisions that raised abuse; true: dismissed
 	Repeats     *repeat.Set
+	Seasons     season.Set
 	Told        told.Set // texts of markets, and accounts that were erased
 
 	entry posting.Entry // of the event being folded
@@ -68,6 +70,8 @@ type Account struct {
 	Orders   int64 // theoretical arrival time of its order rate, µs
 	Trades   int64 // the same of its trades
 	Flags    flags // abuse episodes that are on
+	Unranked bool  // it stands in no standings, by its own will or an operator's
+	staff    int32 // its keys that open more than trading
 	Limited  engine.Time
 	by       engine.Seq   // the decision that limited it
 	Wash     *guard.Wash  // nil until a fill with another account
@@ -183,6 +187,9 @@ func (f *Funds) Add(b *ledger.Market, sign engine.Micros) {
 
 // post applies the entry of a market's event, and keeps the sums over all markets.
 func (s *State) post(d *engine.Decision, m *Market) error {
+	if s.Seasons.Counting() != nil {
+		s.before(m)
+	}
 	s.Held.Add(m.Balance, -1)
 	err := s.Ledger.Apply(int64(d.At), uint32(m.ID), s.entry.P)
 	s.Held.Add(m.Balance, 1)
@@ -208,6 +215,7 @@ const (
 	DueFinal  uint8 = 4
 	DueSLA    uint8 = 5
 	DueGrant  uint8 = 6 // of a schedule of grants
+	DueSeason uint8 = 7 // of the next turn of seasons
 )
 
 // Account returns an account, nil if there is none of that id.

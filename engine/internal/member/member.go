@@ -106,6 +106,9 @@ func (r *Roster) Set(account uint32, groups []string, toldAt int64) {
 	r.of[account] = &g
 }
 
+// Forget takes an account out of all groups, for good.
+func (r *Roster) Forget(account uint32) { delete(r.of, account) }
+
 // Code writes or reads the roster, in the order of the accounts.
 func (r *Roster) Code(c *dump.Codec) {
 	accounts := slices.Sorted(maps.Keys(r.of))

@@ -58,12 +58,6 @@ func (e *Entry) move(asset ledger.Asset, from, to ledger.Account, amount int64) 
 	e.P = append(e.P, ledger.Posting{Account: from, Asset: asset, Amount: -amount}, ledger.Posting{Account: to, Asset: asset, Amount: amount})
 }
 
-// Grant issues credits to an account.
-func (e *Entry) Grant(a engine.AccountID, amount engine.Micros) {
-	e.begin()
-	e.move(credits, issuance, holds(a), int64(amount))
-}
-
 // Grants issues credits to several accounts.
 func (e *Entry) Grants(to []engine.Payout) {
 	e.begin()
