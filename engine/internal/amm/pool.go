@@ -13,6 +13,10 @@ import (
 // are exact, with more they are known to one part in 2^30 of a ppm.
 func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
 	dst = dst[:0]
+	if len(pools) == 2 {
+		a, b := pair(uint64(pools[0]), uint64(pools[1]))
+		return append(dst, a, b)
+	}
 	var weights, rests [MaxOutcomes]uint64
 	sum := weigh(pools, weights[:len(pools)])
 	left := fixed.Price(fixed.One)
@@ -37,12 +41,20 @@ func Prices(pools []fixed.Shares, dst []fixed.Price) []fixed.Price {
 	return dst
 }
 
+// pair is Prices of two pools, which is most of them, in one division: what is left of
+// both prices is no more than the one ppm that rounding down took.
+func pair(a, b uint64) (ofA, ofB fixed.Price) {
+	q, rest := fixed.Mul(b, fixed.One).QuoRem(a + b)
+	ofA = fixed.Price(q.Lo)
+	if 2*rest >= a+b { // its remainder is the larger one, or they are the same
+		ofA++
+	}
+	ofA = min(max(ofA, 1), fixed.One-1)
+	return ofA, fixed.One - ofA
+}
+
 // weigh sets weights proportional to 1/xᵢ and returns their sum, below 2^63.
 func weigh(pools []fixed.Shares, weights []uint64) (sum uint64) {
-	if len(pools) == 2 {
-		weights[0], weights[1] = uint64(pools[1]), uint64(pools[0])
-		return weights[0] + weights[1]
-	}
 	least := pools[0]
 	for _, x := range pools {
 		least = min(least, x)

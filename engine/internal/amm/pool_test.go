@@ -60,6 +60,26 @@ func TestPricesSumToOne(t *testing.T) {
 	})
 }
 
+// Of two pools: rounded down, and what is left goes to the larger remainder, to the first
+// one if they are the same; none is below one.
+func TestPricesOfTwo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.SampledFrom([]int64{3, 2_000_000, 1 << 52}).Draw(t, "most")
+		a, b := rapid.Int64Range(1, most).Draw(t, "a"), rapid.Int64Range(1, most).Draw(t, "b")
+		sum := big.NewInt(a + b)
+		first, rest := new(big.Int).QuoRem(new(big.Int).Mul(big.NewInt(b), big.NewInt(fixed.One)), sum, new(big.Int))
+		_, other := new(big.Int).QuoRem(new(big.Int).Mul(big.NewInt(a), big.NewInt(fixed.One)), sum, new(big.Int))
+		want := fixed.Price(first.Int64())
+		if rest.Sign() > 0 && rest.Cmp(other) >= 0 {
+			want++
+		}
+		want = min(max(want, 1), fixed.One-1)
+		if got := amm.Prices([]fixed.Shares{fixed.Shares(a), fixed.Shares(b)}, nil); len(got) != 2 || got[0] != want || got[1] != fixed.One-want {
+			t.Fatalf("%d and %d: %v, want %d", a, b, got, want)
+		}
+	})
+}
+
 // Largest remainders, ties to the lower index: by hand.
 func TestPricesByHand(t *testing.T) {
 	for _, c := range []struct {
