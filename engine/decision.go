@@ -44,9 +44,11 @@ const (
 
 // Reset prepares d for a new request; the room of its events is used again.
 func (d *Decision) Reset(seq Seq, req Request) {
-	results := d.Results[:0]
-	*d = Decision{Seq: seq, Request: req, Results: results}
-	d.Events = d.room[:0]
+	results, events := d.Results[:0], d.Events[:0]
+	*d = Decision{Seq: seq, Request: req, Results: results, Events: events}
+	if cap(events) <= len(d.room) {
+		d.Events = d.room[:0]
+	}
 }
 
 // Add appends an event.

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/internal/form"
 	"github.com/mbp-market/mbp/engine/internal/hook"
@@ -71,6 +73,11 @@ func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
 	}
 	item := engine.Decision{}
 	defer func() { s.item, s.worked = 0, 0 }()
+	if s.kept == nil {
+		s.kept = make([]engine.OrderFilled, 0, engine.BatchLimit)
+	}
+	s.kept = s.kept[:0] // of the batch before
+	folded := 0         // events
 	for i, x := range b.Items {
 		item.Reset(d.Seq, d.Request)
 		s.item, s.walk.count = i, 0
@@ -81,29 +88,41 @@ func (s *State) batch(b *engine.Batch, d *engine.Decision) error {
 			if c, is := e.(*engine.OrdersClosed); is {
 				s.worked += len(c.Orders)
 			}
-			d.Add(keep(e))
+			d.Add(s.keep(e))
 		}
 		d.Results = append(d.Results, result)
-		if err := s.f.FoldItem(d, i); err != nil {
+		var err error
+		if folded, err = s.f.FoldItem(d, i, folded); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// keep copies the events whose memory the next item uses again.
-func keep(e engine.Event) engine.Event {
+// keep copies the events whose memory the next item uses again. Fills are copied to
+// memory that the next batch uses again.
+func (s *State) keep(e engine.Event) engine.Event {
 	switch x := e.(type) {
 	case *engine.OrderFilled:
-		c := *x
-		c.Fills = append([]engine.Fill(nil), x.Fills...)
-		c.Met = append([]engine.Met(nil), x.Met...)
-		return &c
+		if len(s.kept) == cap(s.kept) {
+			return copied(x)
+		}
+		s.kept = append(s.kept, *x)
+		c := &s.kept[len(s.kept)-1]
+		c.Fills, c.Met = slices.Clone(x.Fills), slices.Clone(x.Met)
+		return c
 	case *engine.OrderRested:
 		c := *x
 		return &c
 	}
 	return e
+}
+
+// copied is a fill that shares no memory with x.
+func copied(x *engine.OrderFilled) *engine.OrderFilled {
+	c := *x
+	c.Fills, c.Met = slices.Clone(x.Fills), slices.Clone(x.Met)
+	return &c
 }
 
 func (s *State) dispatch(d *engine.Decision, c engine.Command) {

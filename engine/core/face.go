@@ -21,6 +21,7 @@ type State struct {
 	walk   walk // of the order being decided
 	filled engine.OrderFilled
 	rested engine.OrderRested
+	kept   []engine.OrderFilled // of the batch being decided
 	pools  [engine.MaxOutcomes]engine.Shares
 	ahead  *ahead.Look // nil until it is asked for
 

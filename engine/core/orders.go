@@ -108,8 +108,7 @@ func (s *State) Quote(x *engine.PlaceOrder, now engine.Time) (engine.OrderFilled
 		return engine.OrderFilled{}, engine.OrderRested{}, code, detail
 	}
 	s.report(x, 0)
-	f := *keep(&s.filled).(*engine.OrderFilled) //nolint:forcetypeassert // keep copies what it gets
-	return f, waiting(x, 0, s.resting(x)), code, detail
+	return *copied(&s.filled), waiting(x, 0, s.resting(x)), code, detail
 }
 
 // fill checks the order against the market and walks. funded says that the

@@ -46,8 +46,10 @@ func (s *State) Change(d *engine.Decision) error {
 	if want := len(b.Items); len(d.Results) != want && (d.Code == engine.OK || len(d.Results) != 0) {
 		return fmt.Errorf("%w: sequence %d: %d results of %d items", ErrFold, d.Seq, len(d.Results), want)
 	}
+	first := 0
 	for i := range d.Results {
-		if err := s.FoldItem(d, i); err != nil {
+		var err error
+		if first, err = s.FoldItem(d, i, first); err != nil {
 			return err
 		}
 	}
@@ -81,18 +83,15 @@ func (s *State) advance(d *engine.Decision) error {
 	return nil
 }
 
-// FoldItem folds the result of one item of a batch.
-func (s *State) FoldItem(d *engine.Decision, i int) error {
-	first := 0
-	for _, r := range d.Results[:i] {
-		first += int(r.Events)
-	}
-	last := first + int(d.Results[i].Events)
+// FoldItem folds the result of one item of a batch, whose events begin at first, and
+// returns where they end.
+func (s *State) FoldItem(d *engine.Decision, i, first int) (last int, err error) {
+	last = first + int(d.Results[i].Events)
 	if last > len(d.Events) {
-		return fmt.Errorf("%w: sequence %d: item %d has more events than there are", ErrFold, d.Seq, i)
+		return 0, fmt.Errorf("%w: sequence %d: item %d has more events than there are", ErrFold, d.Seq, i)
 	}
 	s.charge(d.At, d.Command.(*engine.Batch).Items[i], d.Results[i].Code) //nolint:forcetypeassert // the caller looked
-	return s.events(d, d.Events[first:last])
+	return last, s.events(d, d.Events[first:last])
 }
 
 func (s *State) events(d *engine.Decision, events []engine.Event) error {
