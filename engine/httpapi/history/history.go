@@ -49,6 +49,7 @@ type History struct {
 	accounts []account
 	waiting  map[engine.OrderID]*order // orders in the books
 	begun    []*order                  // of the decision being folded
+	spare    []*order                  // memory for those of the next one
 	replaced *order                    // that ended last in it
 	candles  [intervals]ring[candle]
 	trades   ring[trade]

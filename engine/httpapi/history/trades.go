@@ -57,6 +57,17 @@ func word(r engine.Reason) string {
 	return string(b)
 }
 
+// order returns the memory of an order that never waited, if there is any.
+func (h *History) order() *order {
+	n := len(h.spare)
+	if n == 0 {
+		return &order{}
+	}
+	o := h.spare[n-1]
+	h.spare = h.spare[:n-1]
+	return o
+}
+
 // begin returns the order that the decision takes under an id.
 func (h *History) begin(d *engine.Decision, id engine.OrderID, of engine.AccountID, m engine.MarketID) *order {
 	for _, o := range h.begun {
@@ -64,7 +75,8 @@ func (h *History) begin(d *engine.Decision, id engine.OrderID, of engine.Account
 			return o
 		}
 	}
-	o := &order{id: id, placed: d.At, account: of, market: m}
+	o := h.order()
+	*o = order{id: id, placed: d.At, account: of, market: m}
 	c := d.Command
 	if b, batch := c.(*engine.Batch); batch && id.Item() < len(b.Items) {
 		c = b.Items[id.Item()]
@@ -172,6 +184,9 @@ func (h *History) settleBegun() {
 		h.begun[i] = nil
 		if h.waiting[o.id] != nil || o.end != "" {
 			continue
+		}
+		if len(h.spare) < engine.BatchLimit {
+			h.spare = append(h.spare, o) // nobody else has it
 		}
 		o.end = endDone
 		if o.asked != 0 && o.filled >= o.asked || o.tif == engine.FOK {

@@ -10,6 +10,7 @@
 package news
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -61,17 +62,17 @@ type Quote struct {
 	At       engine.Time           `json:"decided_at"`
 }
 
-// appendJSON appends what json.Marshal writes.
-func (t *Trade) appendJSON(b []byte) []byte {
+// appendJSON appends what json.Marshal writes; at is the text form of the trade's time.
+func (t *Trade) appendJSON(b, at []byte) []byte {
 	b = wire.AppendInt(b, `{"seq":`, int64(t.Seq))
 	b = wire.AppendMarket(append(b, `,"market":`...), t.Market)
-	b = wire.AppendText(append(b, `,"outcome":`...), t.Outcome.String())
-	b = wire.AppendText(append(b, `,"side":`...), t.Side.String())
+	b = wire.AppendWord(append(b, `,"outcome":`...), t.Outcome.String())
+	b = wire.AppendWord(append(b, `,"side":`...), t.Side.String())
 	b = wire.AppendInt(b, `,"amount_micros":`, int64(t.Amount))
 	b = wire.AppendInt(b, `,"shares_micros":`, int64(t.Shares))
 	b = wire.AppendInt(b, `,"average_price_micros":`, int64(t.Average))
 	b = wire.AppendInt(b, `,"fee_micros":`, int64(t.Fee))
-	return append(wire.AppendTime(append(b, `,"decided_at":`...), t.At), '}')
+	return append(append(append(b, `,"decided_at":`...), at...), '}')
 }
 
 // appendJSON appends what json.Marshal writes.
@@ -84,7 +85,7 @@ func (q *Quote) appendJSON(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = wire.AppendText(append(b, `{"outcome":`...), o.Outcome.String())
+		b = wire.AppendWord(append(b, `{"outcome":`...), o.Outcome.String())
 		if o.Label != "" {
 			b = wire.AppendText(append(b, `,"label":`...), o.Label)
 		}
@@ -191,18 +192,18 @@ func (n *News) Only(id engine.MarketID) (of News) {
 	return of
 }
 
-// usual is the room in bytes for the news of most decisions: a trade and a quote of
-// two outcomes.
-const usual = 1024
-
 // Encode writes the events of a decision. quote and market say where a market stands.
 func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, market func(engine.MarketID) Market) ([]byte, error) {
-	text := make([]byte, 0, usual*max(1, len(n.Trades)/2))
+	room := wire.Borrow()
+	defer wire.Return(room)
+	text := *room
+	var word [32]byte
+	at := wire.AppendTime(word[:0], d.At)
 	left := len(n.Trades) + len(n.Quotes) + len(n.Markets)
 	for _, x := range n.Trades {
 		left--
 		t := TradeOf(d, x)
-		text = end(t.appendJSON(begin(text, d.Seq, left == 0, "trade")))
+		text = end(t.appendJSON(begin(text, d.Seq, left == 0, "trade"), at))
 	}
 	for _, id := range n.Quotes {
 		left--
@@ -216,7 +217,8 @@ func (n *News) Encode(d *engine.Decision, quote func(engine.MarketID) Quote, mar
 		}
 		text = end(append(begin(text, d.Seq, left == 0, "market"), b...))
 	}
-	return text, nil
+	*room = text
+	return bytes.Clone(text), nil // as large as it is: it is remembered
 }
 
 // Append encodes a quote; the last event of a frame carries the id.

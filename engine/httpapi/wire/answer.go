@@ -29,7 +29,7 @@ type Piece struct {
 func AppendDecision(b []byte, d *engine.Decision) (_ []byte, err error) {
 	b = strconv.AppendUint(append(b, `{"seq":`...), uint64(d.Seq), 10)
 	b = AppendTime(append(b, `,"decided_at":`...), d.At)
-	b = appendWord(append(b, `,"code":`...), d.Code.String())
+	b = AppendWord(append(b, `,"code":`...), d.Code.String())
 	if d.Detail != "" {
 		b = AppendText(append(b, `,"detail":`...), d.Detail)
 	}
@@ -54,7 +54,7 @@ func AppendDecision(b []byte, d *engine.Decision) (_ []byte, err error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendWord(append(b, `{"code":`...), r.Code.String())
+			b = AppendWord(append(b, `{"code":`...), r.Code.String())
 			if r.Detail != "" {
 				b = AppendText(append(b, `,"detail":`...), r.Detail)
 			}
@@ -82,7 +82,7 @@ type typed interface{ Type() string }
 
 // appendTyped appends an object whose first member is its type.
 func appendTyped(b []byte, v typed) ([]byte, error) {
-	b = appendWord(append(b, `{"type":`...), v.Type())
+	b = AppendWord(append(b, `{"type":`...), v.Type())
 	switch x := v.(type) {
 	case *engine.PlaceOrder:
 		return appendOrder(append(b, ','), x), nil
@@ -121,9 +121,9 @@ func appendBatch(b []byte, x *engine.Batch) (_ []byte, err error) {
 func appendOrder(b []byte, x *engine.PlaceOrder) []byte {
 	b = appendAccount(append(b, `"account":`...), x.Account)
 	b = AppendMarket(append(b, `,"market":`...), x.Market)
-	b = appendWord(append(b, `,"outcome":`...), x.Outcome.String())
-	b = appendWord(append(b, `,"side":`...), x.Side.String())
-	b = appendWord(append(b, `,"tif":`...), x.TIF.String())
+	b = AppendWord(append(b, `,"outcome":`...), x.Outcome.String())
+	b = AppendWord(append(b, `,"side":`...), x.Side.String())
+	b = AppendWord(append(b, `,"tif":`...), x.TIF.String())
 	b = AppendOptional(b, `,"amount_micros":`, int64(x.Amount))
 	b = AppendOptional(b, `,"shares_micros":`, int64(x.Shares))
 	b = AppendOptional(b, `,"limit_price_micros":`, int64(x.Limit))
@@ -134,7 +134,7 @@ func appendOrder(b []byte, x *engine.PlaceOrder) []byte {
 		b = append(b, `,"post_only":true`...)
 	}
 	if x.SelfTrade != 0 {
-		b = appendWord(append(b, `,"self_trade":`...), x.SelfTrade.String())
+		b = AppendWord(append(b, `,"self_trade":`...), x.SelfTrade.String())
 	}
 	if x.IfSeq != 0 {
 		b = strconv.AppendUint(append(b, `,"if_seq":`...), uint64(x.IfSeq), 10)
@@ -147,8 +147,8 @@ func appendFilled(b []byte, x *engine.OrderFilled, own *Filled) []byte {
 	b = appendOrderID(append(b, `"order":`...), x.Order)
 	b = appendAccount(append(b, `,"account":`...), x.Account)
 	b = AppendMarket(append(b, `,"market":`...), x.Market)
-	b = appendWord(append(b, `,"outcome":`...), x.Outcome.String())
-	b = appendWord(append(b, `,"side":`...), x.Side.String())
+	b = AppendWord(append(b, `,"outcome":`...), x.Outcome.String())
+	b = AppendWord(append(b, `,"side":`...), x.Side.String())
 	b = AppendInt(b, `,"amount_micros":`, int64(x.Amount))
 	b = AppendInt(b, `,"shares_micros":`, int64(x.Shares))
 	b = AppendInt(b, `,"fee_micros":`, int64(x.Fee))
@@ -222,9 +222,9 @@ func appendRested(b []byte, x *engine.OrderRested) []byte {
 	b = appendOrderID(append(b, `"order":`...), x.Order)
 	b = appendAccount(append(b, `,"account":`...), x.Account)
 	b = AppendMarket(append(b, `,"market":`...), x.Market)
-	b = appendWord(append(b, `,"outcome":`...), x.Outcome.String())
-	b = appendWord(append(b, `,"side":`...), x.Side.String())
-	b = appendWord(append(b, `,"tif":`...), x.TIF.String())
+	b = AppendWord(append(b, `,"outcome":`...), x.Outcome.String())
+	b = AppendWord(append(b, `,"side":`...), x.Side.String())
+	b = AppendWord(append(b, `,"tif":`...), x.TIF.String())
 	b = AppendInt(b, `,"limit_price_micros":`, int64(x.Limit))
 	b = AppendInt(b, `,"shares_micros":`, int64(x.Shares))
 	if x.Expires != 0 {
@@ -337,8 +337,8 @@ func AppendTime(b []byte, t engine.Time) []byte {
 // appendPair appends two digits.
 func appendPair(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
-// appendWord appends a word of ours, which needs no more than quotes.
-func appendWord(b []byte, s string) []byte { return append(append(append(b, '"'), s...), '"') }
+// AppendWord appends a word of ours, which needs no more than quotes.
+func AppendWord(b []byte, s string) []byte { return append(append(append(b, '"'), s...), '"') }
 
 // AppendText appends a text as json.Marshal writes it. Ours rarely need more
 // than quotes.
