@@ -166,12 +166,15 @@ func Of(d *engine.Decision) (n News) {
 // None reports that it tells nothing of any market.
 func (n *News) None() bool { return len(n.Trades)+len(n.Quotes)+len(n.Markets) == 0 }
 
-// About returns the markets that it tells of, each once.
-func (n *News) About() (ids []engine.MarketID) {
-	for _, x := range n.Trades {
-		ids = append(ids, x.Market)
+// About returns the markets that it tells of, each once. Where there was a trade its quote
+// may be held back.
+func (n *News) About() []engine.MarketID {
+	ids := slices.Concat(n.Quotes, n.Markets)
+	for i, x := range n.Trades {
+		if i == 0 || x.Market != n.Trades[i-1].Market { // most of a batch are of one
+			ids = append(ids, x.Market)
+		}
 	}
-	ids = slices.Concat(ids, n.Quotes, n.Markets)
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }

@@ -43,3 +43,12 @@ func TestEncode(t *testing.T) {
 		t.Errorf("a quote alone is\n%s", got)
 	}
 }
+
+// TestAbout: each market once, also where its quotes are held back.
+func TestAbout(t *testing.T) {
+	trade := func(id engine.MarketID) *engine.OrderFilled { return &engine.OrderFilled{Market: id} }
+	n := News{Trades: []*engine.OrderFilled{trade(7), trade(7), trade(2), trade(7)}, Quotes: []engine.MarketID{9, 2}, Markets: []engine.MarketID{3, 9}}
+	if got := fmt.Sprint(n.About()); got != "[mkt_2 mkt_3 mkt_7 mkt_9]" {
+		t.Errorf("it is about %s", got)
+	}
+}

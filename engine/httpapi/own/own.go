@@ -114,18 +114,23 @@ type World interface {
 // Touched returns the accounts whose holdings or orders a decision changed, each once,
 // and whether it ends a market: then those are concerned, too, that held anything there.
 func Touched(d *engine.Decision) (accounts []engine.AccountID, ends bool) {
+	add := func(id engine.AccountID) {
+		if n := len(accounts); n == 0 || accounts[n-1] != id { // most of a batch are of one
+			accounts = append(accounts, id)
+		}
+	}
 	for _, e := range d.Events {
 		switch x := e.(type) {
 		case *engine.OrderFilled:
-			accounts = append(accounts, x.Account)
+			add(x.Account)
 			for i := range x.Fills {
 				if x.Fills[i].Maker != 0 {
-					accounts = append(accounts, x.Fills[i].Account)
+					add(x.Fills[i].Account)
 				}
 			}
 		case *engine.OrdersClosed:
 			for i := range x.Orders {
-				accounts = append(accounts, x.Orders[i].Account)
+				add(x.Orders[i].Account)
 			}
 		case *engine.GrantsPaid:
 			accounts = append(accounts, paid(x.Grants)...)
@@ -135,7 +140,7 @@ func Touched(d *engine.Decision) (accounts []engine.AccountID, ends bool) {
 			ends = ends || ended(x)
 		default:
 			if id := holder(e); id != 0 {
-				accounts = append(accounts, id)
+				add(id)
 			}
 		}
 	}
