@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,10 +133,16 @@ func TestBatchesOfTheClient(t *testing.T) {
 	}
 }
 
-// hasty gives up early on what is submitted together.
-type hasty struct{ Sequencer }
+// hasty gives up early on what is submitted together, while the log is stuck.
+type hasty struct {
+	Sequencer
+	stuck *atomic.Bool
+}
 
 func (h hasty) SubmitAll(ctx context.Context, rs []sequencer.Request) ([]sequencer.Answer, error) {
+	if !h.stuck.Load() {
+		return h.Sequencer.SubmitAll(ctx, rs)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
 	return h.Sequencer.SubmitAll(ctx, rs)
@@ -144,16 +151,18 @@ func (h hasty) SubmitAll(ctx context.Context, rs []sequencer.Request) ([]sequenc
 // TestBatchesAreAnsweredTogether: an edge that gives up counts each decision that
 // has no answer; a writer that fails leaves the outcome open.
 func TestBatchesAreAnsweredTogether(t *testing.T) {
-	log := &stuckLog{}
+	log, stuck := &stuckLog{}, atomic.Bool{}
 	e := start(t, options{
 		log: func(l journal.Log) journal.Log { log.Log = l; return log },
-		seq: func(q Sequencer) Sequencer { return hasty{q} },
+		seq: func(q Sequencer) Sequencer { return hasty{q, &stuck} },
 	})
 	unlimited(e)
 	e.market(e.funded(10_000))
 	ana := e.key("ana", engine.RoleTrader, e.funded(100_000))
 	log.held.Lock()
+	stuck.Store(true)
 	r := e.post("/v1/orders/batches", ana, bids(120), "Idempotency-Key", "k")
+	stuck.Store(false)
 	log.held.Unlock()
 	e.quiet()
 	if r.code(t) != problem.Failed || e.value("dec_orchestration_errors_total", "stage", "answer") != 3 {
