@@ -226,7 +226,7 @@ func TestBuildPassesOnARealLake(t *testing.T) {
 	}
 	var catalog struct{ Nodes map[string]any }
 	readJSON(t, filepath.Join(p.target, "catalog.json"), &catalog)
-	if len(catalog.Nodes) != 9 {
+	if len(catalog.Nodes) != 14 {
 		t.Errorf("the catalog has %d relations", len(catalog.Nodes))
 	}
 	for _, name := range []string{"index.html", "static_index.html", "manifest.json"} {
@@ -251,17 +251,45 @@ func TestLakeWithoutATableIsRefused(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	p.fill(t, 0)
-	for _, name := range []string{"mbp_resolutions", filepath.Join("_manifest", "checkpoint.json")} {
+	for _, name := range []string{"mbp_resolutions", "mbp_groups", filepath.Join("_manifest", "checkpoint.json")} {
 		if err := os.RemoveAll(filepath.Join(p.lake, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ok, out := p.run(t, "build")
-	if ok || !strings.Contains(out, "has no _manifest/checkpoint.json, no mbp_resolutions/") {
+	if ok || !strings.Contains(out, "has no _manifest/checkpoint.json, no mbp_groups/") || !strings.Contains(out, "no mbp_resolutions/") {
 		t.Errorf("built from half a lake: %v\n%s", ok, out)
 	}
 	if _, err := os.Stat(filepath.Join(p.target, "run_results.json")); err == nil && len(failed(p.results(t))) == 0 {
 		t.Error("the results of a refused run read as a pass")
+	}
+}
+
+// A house that has no groups and granted nothing is built with both tables empty; rows
+// that the checkpoint counts and nobody finds are missing.
+func TestTablesThatMayBeEmpty(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two runs of dbt")
+	}
+	t.Parallel()
+	p := newPlace(t)
+	rows := newPlanter(t, p.lake)
+	rows.open("mkt_1").state("mkt_1", "proposed", values{"op": "c"}).next().put("mbp_abuse_events", nil)
+	rows.commit()
+	if ok, out := p.run(t, "run"); !ok {
+		t.Fatalf("a house without groups and grants does not build:\n%s", out)
+	}
+	if got := p.results(t); got["stg_mbp__groups"].status != "success" || got["mbp_grant_schedules"].status != "success" {
+		t.Errorf("%v", got)
+	}
+	clear(rows.rows)
+	rows.next().put("mbp_groups", nil)
+	rows.commit()
+	if err := os.RemoveAll(filepath.Join(p.lake, "mbp_groups")); err != nil {
+		t.Fatal(err)
+	}
+	if ok, out := p.run(t, "run"); ok || !strings.Contains(out, "has no mbp_groups/") || strings.Contains(out, "no mbp_grants/") {
+		t.Errorf("built without rows that were committed: %v\n%s", ok, out)
 	}
 }
 
@@ -279,6 +307,9 @@ var mutants = []struct {
 	{"mbp_resolutions", "where attempt = attempts", "", []string{"resolution_tells_its_latest_attempt"}},
 	{"mbp_abuse_events", "from {{ ref('stg_mbp__abuse_events') }}", "from {{ ref('stg_mbp__abuse_events') }} where seq > 300",
 		[]string{"abuse_counts_repeats_of_an_account_under_a_rule", "marts_agree_with_staging"}},
+	{"mbp_grants", "where step = 'granted'", "", []string{"grants_add_up_by_account_and_schedule"}},
+	{"mbp_grant_schedules", "coalesce(ended_seq > set_seq, false)", "ended_seq is not null", []string{"schedule_tells_its_last_terms"}},
+	{"mbp_groups", "where nth_last = 1 and step = 'joined'", "where nth_last = 1", []string{"groups_are_those_that_joined_last", "marts_agree_with_staging"}},
 }
 
 func TestMutatedModelsFailTheirTests(t *testing.T) {

@@ -30,6 +30,12 @@ var defaults = map[string]values{
 	"mbp_abuse_events": {
 		"account": "acc_1", "rule": "order_rate", "severity": "low", "action": "limit", "observed": int64(31), "bound": int64(30), "events": int64(1), "op": "c",
 	},
+	"mbp_grants": {
+		"place": int64(0), "step": "granted", "account": "acc_1", "amount_micros": int64(5), "principal": "ops", "op": "c",
+	},
+	"mbp_groups": {
+		"subject": "acc_1", "role": "given", "group_id": "grp_00000000000000aa", "step": "joined", "principal": "ops", "op": "c",
+	},
 }
 
 // put adds a row of the current decision.
@@ -215,6 +221,35 @@ var faults = []struct {
 			put("mbp_resolutions", values{"market": "mkt_219", "phase": "settled", "outcome": "NONE", "ending": "refund", "step": "pay"})
 	}, map[string]int{
 		"resolutions_agree_with_their_market": 1,
+	}},
+	{"A87-19", "a group that is left before it was joined", func(p *planter) {
+		p.next().put("mbp_groups", values{"step": "left", "group_id": "grp_00000000000000bb"})
+	}, map[string]int{
+		"groups_join_before_they_leave": 1, "marts_agree_with_staging": 1,
+	}},
+	{"A87-19", "a market that is given a group", func(p *planter) {
+		p.open("mkt_220").next().put("mbp_groups", values{"subject": "mkt_220"})
+	}, map[string]int{
+		"mbp_groups_roles_fit_their_subject": 1,
+	}},
+	{"A87-20", "a period that is granted twice", func(p *planter) {
+		period := p.next().at
+		p.put("mbp_grants", values{"step": "begun", "schedule": "twice", "account": nil, "amount_micros": nil, "period_at": period, "accounts": int64(1)})
+		for range 2 {
+			p.next().put("mbp_grants", values{"schedule": "twice", "period_at": period})
+		}
+	}, map[string]int{
+		"grants_come_once_per_period": 1,
+	}},
+	{"A87-20", "a grant of a round that never began", func(p *planter) {
+		p.next().put("mbp_grants", values{"schedule": "never", "period_at": p.at})
+	}, map[string]int{
+		"grants_come_once_per_period": 1,
+	}},
+	{"A87-20", "an end with an amount", func(p *planter) {
+		p.next().put("mbp_grants", values{"step": "ended", "schedule": "never", "account": nil, "op": "u"})
+	}, map[string]int{
+		"grants_say_what_their_step_says": 1,
 	}},
 	{"A87-15", "an abuse event within its bound", func(p *planter) { p.next().put("mbp_abuse_events", values{"observed": int64(30)}) }, map[string]int{
 		"mbp_abuse_events_cross_their_bound": 1,

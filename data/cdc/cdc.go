@@ -1,18 +1,19 @@
 // Package cdc turns the journal into the hot tables of the lake.
 //
 // It promises that every change which a durable decision made to a market, a
-// quote, a resolution or an abuse record becomes one row of the lake, in
-// journal order, exactly once over any number of crashes; that a row which
-// violates its registered schema goes to the dead-letter folder and raises
-// data_contract_break instead of being dropped; and that the lag from the
+// quote, a resolution, an abuse record, a grant of credits or a group becomes one
+// row of the lake, in journal order, exactly once over any number of crashes; that
+// a row which violates its registered schema goes to the dead-letter folder and
+// raises data_contract_break instead of being dropped; and that the lag from the
 // durable decision to the durable row is measured for each table, by heartbeats
 // when there are no rows, so that a stuck pipeline shows a growing lag.
 //
-// It refuses to start on a broken registry or on a lake of another journal. It
-// never writes to the journal and never holds up a decision: when the lake
-// fails it keeps its place and tries again. Where the journal does not reach back to
-// where the lake ends, it stands still and says what the lake lacks: it never leaves
-// a hole.
+// It refuses to start on a broken registry or on a lake of another journal, and to
+// let the name of a group into the lake, because that may say more of a person than
+// a pseudonym does (see GroupID). It never writes to the journal and never holds up
+// a decision: when the lake fails it keeps its place and tries again. Where the
+// journal does not reach back to where the lake ends, it stands still and says what
+// the lake lacks: it never leaves a hole.
 //
 // Change envelopes have the shape of Debezium's (before, after, op, ts_ms,
 // source). before is null, as from a source without a full replica identity:
@@ -179,11 +180,13 @@ func (p *Pipeline) setRunning(yes bool) {
 
 // Tables returns the hot tables in alphabetical order.
 func Tables() []string {
-	return []string{tableAbuse, tableMarkets, tableQuotes, tableResolutions}
+	return []string{tableAbuse, tableGrants, tableGroups, tableMarkets, tableQuotes, tableResolutions}
 }
 
 const (
 	tableAbuse       = "mbp_abuse_events"
+	tableGrants      = "mbp_grants"
+	tableGroups      = "mbp_groups"
 	tableMarkets     = "mbp_markets"
 	tableQuotes      = "mbp_quotes"
 	tableResolutions = "mbp_resolutions"

@@ -51,6 +51,8 @@ type touched struct {
 	markets []touch
 	prices  []touch
 	rest    []change
+	grants  int                 // rows of mbp_grants so far
+	was     map[string][]string // by role and subject: the groups that the decision replaces
 }
 
 type touch struct {
@@ -72,10 +74,11 @@ func note(list *[]touch, m engine.MarketID, op string, e engine.Event) {
 func (f *fold) take(c Committed) (decided, error) {
 	d := c.Decision
 	out := decided{seq: uint64(d.Seq), decided: int64(d.At), committed: c.At}
+	t := touched{d: d}
+	f.before(&t)
 	if err := f.state.Evolve(d); err != nil {
 		return out, err
 	}
-	t := touched{d: d}
 	for _, e := range d.Events {
 		if err := f.event(&t, e); err != nil {
 			return out, fmt.Errorf("decision %d: %w", d.Seq, err)
@@ -113,8 +116,7 @@ func (f *fold) rows(t *touched) ([]change, error) {
 // instead of missing in the lake.
 func (f *fold) event(t *touched, e engine.Event) error {
 	switch x := e.(type) {
-	case *engine.PolicySet, *engine.TemplateAdded, *engine.KeyAdded, *engine.KeyRevoked, *engine.AccountOpened, *engine.CreditsGranted,
-		*engine.GrantScheduleSet, *engine.GrantScheduleEnded, *engine.GrantsBegun, *engine.GrantsPaid, *engine.MarketGroupsSet, *engine.MarketSifted, *engine.AccountGroupsSet, *engine.ModeSet, *engine.DeadlinesSet, *engine.Moderated, *engine.ModerationUndone, *engine.EngineUpgraded,
+	case *engine.PolicySet, *engine.TemplateAdded, *engine.KeyAdded, *engine.KeyRevoked, *engine.AccountOpened, *engine.MarketSifted, *engine.ModeSet, *engine.DeadlinesSet, *engine.Moderated, *engine.ModerationUndone, *engine.EngineUpgraded,
 		*engine.TextsAllowed, *engine.MarketClarified, *engine.DecisionNoted, *engine.PersonErased, *engine.WebhookSet,
 		*engine.SeasonOpened, *engine.SeasonStopped, *engine.SeasonTurned, *engine.SeasonCounted, *engine.RankingSet:
 		return nil // no hot table is about them
@@ -139,6 +141,9 @@ func (f *fold) event(t *touched, e engine.Event) error {
 	case *engine.AbuseRaised:
 		f.abuse(t, x)
 	default:
+		if f.granted(t, e) || f.grouped(t, e) {
+			return nil
+		}
 		return f.resolution(t, e)
 	}
 	return nil

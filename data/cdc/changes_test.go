@@ -171,7 +171,7 @@ func TestHistoryTouchesEveryPhase(t *testing.T) {
 	for table, rows := range tell(t, newHistory(t, 1, 200)) {
 		for _, r := range rows {
 			seen[table+" "+r["op"].(string)]++
-			for _, c := range []string{"phase", "state", "kind", "ending", "step", "rule"} {
+			for _, c := range []string{"phase", "state", "kind", "ending", "step", "rule", "role", "every"} {
 				if v, ok := r[c].(string); ok {
 					seen[c+" "+v]++
 				}
@@ -201,6 +201,8 @@ func TestHistoryTouchesEveryPhase(t *testing.T) {
 		"phase reported", "phase proposed", "phase rejected", "phase approved", "phase disputed", "phase started", "phase canceled", "phase settled",
 		"step rewind", "step collect", "step pay", "mbp_quotes of SHORT", "mbp_quotes of O64", "mbp_resolutions of NONE", "mbp_resolutions of LONG", "mbp_resolutions of O3",
 		"abuse on mkt_1", "abuse on <nil>", "abuse with true, events 1", "abuse with false, events 2", "recovered",
+		"mbp_grants c", "mbp_grants u", "mbp_groups c", "mbp_groups u", "step set", "step ended", "step begun", "step granted", "every daily", "every monthly",
+		"role given", "role told", "role allow", "role deny", "step joined", "step left",
 	) {
 		if seen[what] == 0 {
 			t.Errorf("the history has no %q", what)

@@ -278,6 +278,8 @@ func TestInvalidRowBecomesADeadLetter(t *testing.T) {
 	want := `# HELP cdc_dead_letters_total Rows that violated their schema.
 # TYPE cdc_dead_letters_total counter
 cdc_dead_letters_total{table="mbp_abuse_events"} 0
+cdc_dead_letters_total{table="mbp_grants"} 0
+cdc_dead_letters_total{table="mbp_groups"} 0
 cdc_dead_letters_total{table="mbp_markets"} 1
 cdc_dead_letters_total{table="mbp_quotes"} 1
 cdc_dead_letters_total{table="mbp_resolutions"} 0

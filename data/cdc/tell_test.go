@@ -1,10 +1,14 @@
 package cdc
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
@@ -14,7 +18,7 @@ import (
 // line is a row as the API tells the decision.
 type line map[string]any
 
-// teller accounts for the four tables: it reads the public JSON of decisions,
+// teller accounts for the hot tables: it reads the public JSON of decisions,
 // keeps the pools of each market itself, prices them with exact fractions, and
 // knows nothing of changes.go. Only the average, the depth and the best orders,
 // which no event says, come from a state folded beside.
@@ -23,6 +27,9 @@ type teller struct {
 	out       map[string][]line
 	markets   map[string]*toldMarket
 	state     *core.State
+	first     engine.Digest   // of the first key
+	groups    map[string]bool // subject, role and name
+	place     float64         // in mbp_grants
 	seq       float64
 	at        engine.Time
 	atText    string
@@ -43,7 +50,7 @@ type toldMarket struct {
 // tell returns the rows of each table, in any order.
 func tell(t *testing.T, log []*engine.Decision) map[string][]line {
 	t.Helper()
-	w := &teller{t: t, out: map[string][]line{}, markets: map[string]*toldMarket{}, state: core.New()}
+	w := &teller{t: t, out: map[string][]line{}, markets: map[string]*toldMarket{}, groups: map[string]bool{}, state: core.New(), first: log[0].Command.(*engine.Initialise).Admin.SHA256}
 	for _, d := range log {
 		if err := w.state.Evolve(d); err != nil {
 			t.Fatal(err)
@@ -75,6 +82,7 @@ func (w *teller) emit(table, op string, row line) {
 // decision tells the events of one decision: markets and prices once each, as
 // it left them.
 func (w *teller) decision(events []line) {
+	w.place = 0
 	moved, priced, abuse := map[string]line{}, map[string]line{}, map[string]line{}
 	for _, e := range events {
 		name, _ := e["market"].(string)
@@ -105,6 +113,10 @@ func (w *teller) decision(events []line) {
 				}
 			}
 			abuse[key]["events"] = abuse[key]["events"].(float64) + 1
+		case "account_groups_set", "market_groups_set":
+			w.grouped(e)
+		case "grant_schedule_set", "grant_schedule_ended", "grants_begun", "grants_paid", "credits_granted":
+			w.granted(e)
 		default:
 			w.end(e, m)
 		}
@@ -317,4 +329,77 @@ func (w *teller) step(op, phase string, e, named line, evidence any) line {
 	}
 	w.emit(tableResolutions, op, row)
 	return row
+}
+
+// granted tells an event about credits that are given.
+func (w *teller) granted(e line) {
+	emit := func(op, step string, row line) {
+		for _, c := range []string{"schedule", "account", "amount_micros", "cap_micros", "every", "groups", "period_at", "starts_at", "ends_at", "accounts"} {
+			if _, has := row[c]; !has {
+				row[c] = nil
+			}
+		}
+		row["step"], row["place"], row["principal"] = step, w.place, w.principal
+		w.place++
+		w.emit(tableGrants, op, row)
+	}
+	switch e["type"] {
+	case "grant_schedule_set":
+		s := line(e["schedule"].(map[string]any))
+		groups, _ := s["groups"].([]any)
+		emit("c", "set", line{
+			"schedule": s["name"], "amount_micros": s["amount_micros"], "cap_micros": s["cap_micros"], "every": s["period"], "groups": float64(len(groups)),
+			"period_at": e["next"], "starts_at": s["start"], "ends_at": s["end"],
+		})
+	case "grant_schedule_ended":
+		emit("u", "ended", line{"schedule": e["name"]})
+	case "grants_begun":
+		last, _ := e["last"].(string)
+		n, _ := strconv.ParseFloat(strings.TrimPrefix(last, "acc_"), 64) // 0 if there was none
+		emit("c", "begun", line{"schedule": e["name"], "period_at": e["period"], "accounts": n})
+	case "grants_paid":
+		for _, p := range e["grants"].([]any) {
+			p := p.(map[string]any)
+			emit("c", "granted", line{"schedule": e["name"], "period_at": e["period"], "account": p["account"], "amount_micros": p["credits_micros"]})
+		}
+	case "credits_granted":
+		emit("c", "granted", line{"account": e["account"], "amount_micros": e["amount_micros"]})
+	}
+}
+
+// grouped tells who joined and who left, by what was true before.
+func (w *teller) grouped(e line) {
+	subject, roles := e["account"], map[string]any{"given": e["groups"]}
+	if e["told_at"] != nil {
+		roles = map[string]any{"told": e["groups"]}
+	}
+	if e["type"] == "market_groups_set" {
+		subject, roles = e["market"], map[string]any{"allow": e["allow_groups"], "deny": e["deny_groups"]}
+	}
+	for role, v := range roles {
+		place, now := subject.(string)+" "+role+" ", map[string]bool{}
+		list, _ := v.([]any)
+		for _, name := range list {
+			now[place+name.(string)] = true
+		}
+		tell := func(op, step, key string) {
+			h := hmac.New(sha256.New, w.first[:])
+			h.Write([]byte("group " + strings.TrimPrefix(key, place)))
+			w.emit(tableGroups, op, line{
+				"subject": subject, "role": role, "step": step, "principal": w.principal, "group_id": fmt.Sprintf("grp_%x", h.Sum(nil))[:len("grp_")+16],
+			})
+		}
+		for key := range w.groups {
+			if strings.HasPrefix(key, place) && !now[key] {
+				delete(w.groups, key)
+				tell("u", "left", key)
+			}
+		}
+		for key := range now {
+			if !w.groups[key] {
+				w.groups[key] = true
+				tell("c", "joined", key)
+			}
+		}
+	}
 }

@@ -113,6 +113,15 @@ func (s *State) Keys(after, places int) (keys []engine.Key, next int) {
 	return keys, next
 }
 
+// FirstKey returns the digest of the key that the journal began with, whether it is still
+// valid or not; zero before the first decision.
+func (s *State) FirstKey() (first engine.Digest) {
+	if len(s.f.Added) > 0 {
+		first = s.f.Added[0]
+	}
+	return first
+}
+
 // Issued returns all credits ever granted. At any time they equal what accounts,
 // markets and the platform hold.
 func (s *State) Issued() engine.Micros { return s.f.Ledger.Issued() }

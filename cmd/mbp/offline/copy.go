@@ -27,8 +27,8 @@ const copyBatch = 1 << 20
 
 // JournalCommand moves journals.
 func JournalCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "journal", Short: "Copy a journal between a folder and a database"}
-	cmd.AddCommand(copyCommand())
+	cmd := &cobra.Command{Use: "journal", Short: "Copy a journal between a folder and a database, and name groups as the lake does"}
+	cmd.AddCommand(copyCommand(), groupsCommand())
 	return cmd
 }
 

@@ -56,9 +56,27 @@ func (w *world) open() {
 		w.act("ops", &engine.OpenAccount{})
 		w.act("ops", &engine.GrantCredits{Account: i + 1, Amount: 20_000 * engine.One})
 	}
+	w.grants()
 	for id := Plain; id <= lastOne; id++ {
 		w.act("ops", w.market(id))
 	}
+	w.act("ops", &engine.SetMarketGroups{Market: Unopened, Allow: []string{"guests", "staff"}, Deny: []string{"board"}})
+	w.act("ops", &engine.SetMarketGroups{Market: Unopened, Allow: []string{"staff"}, Deny: []string{"audit", "board"}})
+}
+
+// grants puts accounts into groups and grants them credits, over the midnight before the
+// markets open.
+func (w *world) grants() {
+	w.act("ops", &engine.SetAccountGroups{Account: 1, Groups: []string{"board", "staff"}})
+	w.act("ops", &engine.SetAccountGroups{Account: 2, Groups: []string{"staff"}})
+	w.act(engine.System, &engine.SetAccountGroups{Account: 2, Groups: []string{"guests"}, ToldAt: w.now})
+	w.act("ops", &engine.SetAccountGroups{Account: 1, Groups: []string{"staff"}}) // leaves the board
+	w.act("ops", &engine.SetGrantSchedule{Schedule: engine.GrantSchedule{
+		Name: "allowance", Period: engine.Daily, Amount: 10 * engine.One, Cap: 20_005 * engine.One, Groups: []string{"staff"}, End: w.now + 30*24*hour,
+	}})
+	w.act("ops", &engine.SetGrantSchedule{Schedule: engine.GrantSchedule{Name: "bonus", Period: engine.Monthly, Amount: engine.One, Start: w.now + 24*hour}})
+	w.now += 24 * hour
+	w.act("ops", &engine.EndGrantSchedule{Name: "bonus"})
 }
 
 // market is the command that opens one of the cast.

@@ -29,6 +29,21 @@ with totals as (
         'abuse events' as what,
         (select count(*) from {{ ref('stg_mbp__abuse_events') }}) as in_lake,
         (select count(*) from {{ ref('mbp_abuse_events') }}) as in_mart
+    union all
+    select
+        'grants' as what,
+        (select coalesce(sum(amount_micros), 0) from {{ ref('stg_mbp__grants') }} where step = 'granted') as in_lake,
+        (select coalesce(sum(granted_micros), 0) from {{ ref('mbp_grants') }}) as in_mart
+    union all
+    select
+        'grants of schedules' as what,
+        (select count(*) from {{ ref('stg_mbp__grants') }} where step = 'granted' and schedule is not null) as in_lake,
+        (select coalesce(sum(grants), 0) from {{ ref('mbp_grant_schedules') }}) as in_mart
+    union all
+    select
+        'groups' as what,
+        (select coalesce(sum(case step when 'joined' then 1 else -1 end), 0) from {{ ref('stg_mbp__groups') }}) as in_lake,
+        (select count(*) from {{ ref('mbp_groups') }}) as in_mart
 )
 
 select *
