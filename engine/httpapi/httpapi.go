@@ -158,6 +158,7 @@ type API struct {
 	door     *identity.Door
 	signin   *signin.Handlers
 	mux      *http.ServeMux
+	nowhere  http.Handler // answers 404
 	draining atomic.Bool
 
 	gate      *admit.Gate
@@ -252,7 +253,13 @@ func (a *API) listen(w http.ResponseWriter, c *call) {
 }
 
 // ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/") { // as for a proxy, of which the mux would say it in plain words
+		a.nowhere.ServeHTTP(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
 
 // Drain makes /readyz fail, refuses new mutations and streams with 503, and ends
 // the streams that are open. Requests that were admitted are answered.

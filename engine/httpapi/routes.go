@@ -168,9 +168,10 @@ func (a *API) mount(routes []route) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	a.mux.Handle("/v1/", a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
+	a.nowhere = a.measured(labelOther, func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, &problem.Refusal{Code: problem.NotFound})
-	}))
+	})
+	a.mux.Handle("/v1/", a.nowhere)
 	a.mux.Handle("/", a.measured(labelPanel, a.panel()))
 }
 
