@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +103,52 @@ func TestWebhookSurvivesKill(t *testing.T) {
 	if out := must("webhook", "list"); out != "" {
 		t.Errorf("after its end: %s", out)
 	}
+}
+
+// TestAttemptsSurviveKill: what came of each attempt is known after a kill, and the server
+// that comes goes on with it; with the webhook it is gone.
+func TestAttemptsSurviveKill(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	admin := filepath.Join(data, adminKeyFile)
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer busy.Close()
+	p := serveProcess(t, data, "--webhook-networks", "127.0.0.0/8")
+	attempts := func() (all []client.Attempt) {
+		t.Helper()
+		out, err := p.mbp(t, admin, "webhook", "show", "whk_2", "--json")
+		var w client.WebhookAt
+		if err = errors.Join(err, json.Unmarshal([]byte(out), &w)); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		if w.Delivery != nil {
+			all = w.Delivery.Attempts
+		}
+		return all
+	}
+	for _, args := range [][]string{{"webhook", "add", busy.URL, "--events", "mode_set"}, {"mode", "lite", "--reason", "drill"}} {
+		if out, err := p.mbp(t, admin, args...); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	waitFor(t, "two attempts", func() bool { return len(attempts()) >= 2 })
+	before := attempts()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.cmd.Wait() // it was killed
+	p = serveProcess(t, data, "--webhook-networks", "127.0.0.0/8")
+	waitFor(t, "another attempt", func() bool { return len(attempts()) > len(before) })
+	if after := attempts(); !slices.Equal(after[len(after)-len(before):], before) || before[0].Status != http.StatusServiceUnavailable {
+		t.Errorf("after the kill: %+v, before: %+v", after, before)
+	}
+	name := filepath.Join(data, "webhooks", "whk_2.attempts")
+	if _, err := os.Stat(name); err != nil {
+		t.Error(err)
+	}
+	if out, err := p.mbp(t, admin, "webhook", "delete", "whk_2"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	waitFor(t, "the end of the attempts", func() bool { _, err := os.Stat(name); return errors.Is(err, os.ErrNotExist) })
 }
 
 func body(m told) string { return m.raw[strings.Index(m.raw, "\r\n\r\n"):] }

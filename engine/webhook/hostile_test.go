@@ -65,7 +65,7 @@ func TestHostile(t *testing.T) {
 		t.Error("a redirect was followed")
 	}
 	for _, id := range ids {
-		for _, here := x.Status(id); here; _, here = x.Status(id) {
+		for sends(x, id) {
 			runtime.Gosched() // it is told a moment after it is decided
 		}
 	}

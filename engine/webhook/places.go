@@ -87,6 +87,13 @@ func (p *places) placed(id engine.WebhookID) engine.Seq {
 	return p.of_[id].Placed
 }
 
+// after returns up to where an endpoint has everything.
+func (p *places) after(id engine.WebhookID) engine.Seq {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of_[id].After
+}
+
 func (p *places) move(id engine.WebhookID, to place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,9 +102,6 @@ func (p *places) move(id engine.WebhookID, to place) {
 
 // keep forgets the endpoints that are no more.
 func (p *places) keep(now []engine.Webhook) {
-	if now == nil {
-		return // the end of the process, not that of the webhooks
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := make(map[engine.WebhookID]place, len(now))

@@ -29,8 +29,6 @@ const (
 	maxLater = time.Hour
 	// maxWhy bounds what is kept of an error, in bytes.
 	maxWhy = 160
-	// keptAttempts are those of an endpoint that are remembered.
-	keptAttempts = 100
 )
 
 // newClient makes the client of all endpoints: each address is looked at when it is
@@ -147,28 +145,4 @@ func printable(s string) string {
 		return r
 	}, s)
 	return strings.TrimSpace(s[:min(len(s), maxWhy)])
-}
-
-// attempts are the last ones.
-type attempts struct {
-	ring []Attempt
-	next int // where the next one goes, once the ring is full
-}
-
-func (l *attempts) add(a Attempt) {
-	if len(l.ring) < keptAttempts {
-		l.ring = append(l.ring, a)
-		return
-	}
-	l.ring[l.next] = a
-	l.next = (l.next + 1) % keptAttempts
-}
-
-// newest returns them, the newest first.
-func (l *attempts) newest() []Attempt {
-	out := make([]Attempt, 0, len(l.ring))
-	for i := range l.ring {
-		out = append(out, l.ring[(l.next+len(l.ring)-1-i)%len(l.ring)])
-	}
-	return out
 }

@@ -103,13 +103,14 @@ type Dispatcher struct {
 	cfg     Config
 	client  *http.Client
 	places  *places
+	logs    *logs
 	metrics *metrics
 
 	mu      sync.Mutex
 	workers map[engine.WebhookID]*worker // guarded by mu
 }
 
-// New checks the configuration, reads the places and registers the metrics. It starts
+// New checks the configuration, reads places and attempts and registers the metrics. It starts
 // nothing.
 func New(cfg Config) (*Dispatcher, error) {
 	if cfg.Writer == nil || cfg.Dir == "" || cfg.Registerer == nil || cfg.Logger == nil {
@@ -123,7 +124,11 @@ func New(cfg Config) (*Dispatcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
-	x := &Dispatcher{cfg: cfg, places: p, workers: map[engine.WebhookID]*worker{}}
+	l, err := openLogs(cfg.Dir, cfg.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	x := &Dispatcher{cfg: cfg, places: p, logs: l, workers: map[engine.WebhookID]*worker{}}
 	x.client = newClient(cfg)
 	if x.metrics, err = newMetrics(cfg.Registerer, x); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
@@ -171,6 +176,7 @@ func (x *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { x.places.run(ctx, x.cfg.Pace.Save); return nil })
 	g.Go(func() error { return x.lead(ctx) })
 	err := g.Wait()
+	x.logs.close()
 	if late := x.places.save(); late != nil {
 		x.cfg.Logger.Warn("the places of webhooks are not saved; something is sent again after the next start", "err", late)
 	}
@@ -184,7 +190,7 @@ func (x *Dispatcher) lead(ctx context.Context) error {
 	at := engine.Seq(0)
 	look := func() {
 		x.cfg.Writer.View(func(s *core.State) { now, at = s.Webhooks(), s.Seq() })
-		x.reconcile(ctx, now)
+		x.reconcile(ctx, append([]engine.Webhook{}, now...)) // nil is the end
 	}
 	look()
 	err := x.cfg.Writer.Follow(ctx, at+1, func(c sequencer.Committed) error {
@@ -224,7 +230,10 @@ func (x *Dispatcher) reconcile(ctx context.Context, now []engine.Webhook) {
 	for _, old := range ended {
 		<-old.done
 	}
-	x.places.keep(now)
+	if now != nil { // else it is the end of the process, not that of the webhooks
+		x.places.keep(now)
+		x.logs.keep(now)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for id, w := range want {
@@ -238,18 +247,25 @@ func (x *Dispatcher) reconcile(ctx context.Context, now []engine.Webhook) {
 type Status struct {
 	After    engine.Seq `json:"delivered_seq"` // it has everything up to this decision
 	Failures int        `json:"failures"`      // of the message that is being sent, one after the other
-	Attempts []Attempt  `json:"attempts"`      // the last ones since the process started, the newest first
+	Attempts []Attempt  `json:"attempts"`      // the last ones, the newest first
 }
 
-// Status returns how an endpoint does; false if this process sends it nothing.
+// Status returns how an endpoint does, or did when it was sent something last; false if
+// this process sends nothing, or never sent it anything.
 func (x *Dispatcher) Status(id engine.WebhookID) (Status, bool) {
 	x.mu.Lock()
 	w := x.workers[id]
 	x.mu.Unlock()
-	if w == nil {
-		return Status{}, false
+	if w != nil {
+		return w.status(), true
 	}
-	return w.status(), true
+	select {
+	case <-x.cfg.Writer.Leading():
+	default:
+		return Status{}, false // what another process sends is not known here
+	}
+	past := x.logs.newest(id)
+	return Status{After: x.places.after(id), Attempts: past}, past != nil
 }
 
 // all returns the workers of now.

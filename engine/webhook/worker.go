@@ -36,7 +36,6 @@ type worker struct {
 	after    engine.Seq
 	since    time.Time // when the message that is being sent was tried first; zero: none is
 	failures int
-	log      attempts
 }
 
 // start runs a worker from where its endpoint is.
@@ -127,9 +126,7 @@ func (k *worker) deliver(ctx context.Context) error {
 			return ctx.Err()
 		}
 		a.First, a.Last, a.Attempt = first.Seq, last.Seq, n
-		k.mu.Lock()
-		k.log.add(a)
-		k.mu.Unlock()
+		k.x.logs.add(k.w.ID, a)
 		if a.ok() {
 			k.x.metrics.delivered.Inc()
 			k.set(time.Time{}, 0)
@@ -208,5 +205,5 @@ func (k *worker) decide(ctx context.Context, x engine.ChangeWebhook) (*engine.De
 func (k *worker) status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Status{After: k.after, Failures: k.failures, Attempts: k.log.newest()}
+	return Status{After: k.after, Failures: k.failures, Attempts: k.x.logs.newest(k.w.ID)}
 }

@@ -1504,7 +1504,7 @@ export interface Operations {
   addWebhook: { path: Record<never, never>; query: Record<never, never>; body: NewWebhook; answer: Decision };
   /**
    * A webhook, with its last attempts. Roles: operator, auditor, admin. At most 100 attempts are
-   * remembered, since the process started.
+   * remembered; they survive a restart of the server, and go with the webhook.
    */
   getWebhook: { path: { webhook: WebhookID }; query: { min_seq?: Seq }; body: undefined; answer: WebhookAt };
   /**
