@@ -229,7 +229,10 @@ func (a *API) Run(ctx context.Context) error {
 // listen answers with a live stream, of all markets, of the one in the path, or of the
 // account there: to its holder, and to who may read it.
 func (a *API) listen(w http.ResponseWriter, c *call) {
-	l := stream.Listener{Key: c.key.SHA256, Holds: func(now time.Time) bool { return a.door.Holds(c.key, now) }}
+	l := stream.Listener{
+		Key: c.key.SHA256, Holds: func(now time.Time) bool { return a.door.Holds(c.key, now) },
+		Read: func(decisions int) { a.charge(c, decisions/decisionsPerToken) },
+	}
 	form, err := wire.ParseQuery("")
 	if err == nil {
 		c.reads(form)

@@ -47,6 +47,8 @@ const (
 	outcomesPerToken = engine.MaxOutcomes
 	// stepsPerToken are those of quotes: an order met moves each pool by one.
 	stepsPerToken = 2048
+	// decisionsPerToken are those that are read from the journal for a stream.
+	decisionsPerToken = 256
 )
 
 // charge takes tokens for what a read turned out to cost.

@@ -113,9 +113,6 @@ type Stream struct {
 	frames chan *Frame // closed by the hub, at its end or because the client is slow
 }
 
-// Topic returns what the stream follows.
-func (s *Stream) Topic() Topic { return s.topic }
-
 // Next waits for frames and takes what is there, at most Gather of them.
 // It returns false when ctx or the stream has ended.
 func (s *Stream) Next(ctx context.Context, into []*Frame) ([]*Frame, bool) {

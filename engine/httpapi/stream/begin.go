@@ -18,9 +18,9 @@ const (
 	// maxRead is how many decisions are read from the journal for a client that comes
 	// back: nine minutes of the release gate, and less than a second of reading.
 	maxRead = 1 << 16
-	// maxReaders is for how many clients the journal is read at once; whoever comes
-	// meanwhile and needs it begins anew. Half of a small machine goes on serving.
-	maxReaders = 4
+	// maxReaders is for how many clients the journal is read at once, which is work for a
+	// processor each; whoever comes meanwhile and needs it begins anew.
+	maxReaders = 2
 	// readTries is how often that is done until the ring remembers the rest.
 	readTries = 3
 	// readTime bounds the reading for one client, whose line may be slow.
@@ -31,10 +31,10 @@ const (
 // remembered or can be read, else with a snapshot. The stream joins when the snapshot is
 // out, because no buffer would hold what is decided meanwhile; the ring does. It returns
 // the last decision that the client has, and what is still to be sent.
-func (s *Server) begin(ctx context.Context, w http.ResponseWriter, to *hub.Stream, after engine.Seq) (last engine.Seq, missed []*hub.Frame, ok bool) {
+func (s *Server) begin(ctx context.Context, w http.ResponseWriter, l Listener, to *hub.Stream, after engine.Seq) (last engine.Seq, missed []*hub.Frame, ok bool) {
 	for tries := 0; tries < readTries && after != 0 && after <= s.hub.Position(); tries++ {
 		var near bool
-		if after, near = s.read(ctx, w, to.Topic(), after); after == 0 {
+		if after, near = s.read(ctx, w, l, after); after == 0 {
 			return 0, nil, false // the client is gone
 		} else if !near {
 			break
@@ -45,7 +45,7 @@ func (s *Server) begin(ctx context.Context, w http.ResponseWriter, to *hub.Strea
 		}
 	}
 	for range snapshotTries {
-		first, err := s.first(to.Topic())
+		first, err := s.first(l.Topic)
 		if err != nil {
 			s.log.ErrorContext(ctx, "encode snapshot", "err", err)
 			return 0, nil, false
@@ -74,7 +74,7 @@ func (s *Server) near(after engine.Seq) bool {
 // read sends what a client missed from the journal until the ring remembers the rest. It
 // returns the last decision that the client has been told of, 0 if it is gone, and
 // whether the ring goes on there.
-func (s *Server) read(ctx context.Context, w http.ResponseWriter, topic hub.Topic, after engine.Seq) (told engine.Seq, near bool) {
+func (s *Server) read(ctx context.Context, w http.ResponseWriter, l Listener, after engine.Seq) (told engine.Seq, near bool) {
 	switch at := s.hub.Position(); {
 	case s.near(after):
 		return after, true
@@ -87,13 +87,14 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, topic hub.Topi
 	default:
 		return after, s.hub.Remembers(after)
 	}
+	l.Read(int(s.hub.Position() - after))
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	var text []byte
 	told = after
 	gone := false
 	err := s.src.Follow(ctx, after+1, func(c sequencer.Committed) error {
-		b, err := s.tell(c.Decision, topic)
+		b, err := s.tell(c.Decision, l.Topic)
 		if err != nil {
 			return err
 		}

@@ -217,6 +217,7 @@ type Listener struct {
 	Topic hub.Topic
 	Key   engine.Digest            // of which only so many streams are open
 	Holds func(now time.Time) bool // it still may listen
+	Read  func(decisions int)      // so many are read from the journal for it
 }
 
 // Serve answers a request with a stream until its client goes, has no right to it any
@@ -248,7 +249,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, l Listener) error
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if last, missed, ok := s.begin(r.Context(), w, to, after); ok {
+	if last, missed, ok := s.begin(r.Context(), w, l, to, after); ok {
 		s.pump(r.Context(), w, l, to, last, missed)
 	}
 	return nil
@@ -287,7 +288,7 @@ func (s *Server) pump(ctx context.Context, w http.ResponseWriter, l Listener, fr
 			for _, f := range some {
 				if f.Seq > last || (f.Beat || f.Again) && f.Seq == last {
 					last = f.Seq
-					f, err := s.filled(f, from.Topic())
+					f, err := s.filled(f, l.Topic)
 					if err != nil {
 						s.log.ErrorContext(ctx, "tell an account of a decision", "seq", last, "err", err)
 						return

@@ -133,8 +133,14 @@ func markets(t *testing.T, first hub.Frame) (docs []engine.Market) {
 	return doc.Markets
 }
 
-// always is a listener whose right does not end.
-var always = Listener{Holds: func(time.Time) bool { return true }}
+// always is a listener to all markets whose right does not end.
+var always = Listener{Holds: func(time.Time) bool { return true }, Read: func(int) {}}
+
+// to returns a listener to a topic.
+func (l Listener) to(t hub.Topic) Listener {
+	l.Topic = t
+	return l
+}
 
 // meanwhile runs something before the read model is looked at.
 type meanwhile struct {
@@ -168,7 +174,7 @@ func TestSnapshotAndStreamOverlap(t *testing.T) {
 	}
 	m.do.Store(&between)
 	w := httptest.NewRecorder()
-	last, missed, ok := f.begin(t.Context(), deadlines{w}, s, 0)
+	last, missed, ok := f.begin(t.Context(), deadlines{w}, always, s, 0)
 	if !ok || last != seq || len(missed) != 0 {
 		t.Fatalf("%v: the snapshot is at %d, the order at %d, missed %v", ok, last, seq, missed)
 	}
@@ -210,7 +216,7 @@ func TestSnapshotOutlastsTheBuffer(t *testing.T) {
 			}
 		}
 		done = true
-	}}, s, 0)
+	}}, always, s, 0)
 	if !ok || last != at || len(missed) != n || missed[0].Seq != at+1 {
 		t.Fatalf("%v: after %d it missed %d frames, want %d after %d", ok, last, len(missed), n, at)
 	}
@@ -233,7 +239,7 @@ func TestSnapshotBeginsAnew(t *testing.T) {
 			at++
 			f.hub.Broadcast(hub.Frame{Seq: at, Text: []byte("x")})
 		}
-	}}, s, 0)
+	}}, always, s, 0)
 	if got := strings.Count(w.Body.String(), "event: snapshot"); ok || got != snapshotTries || testutil.ToFloat64(f.metrics.Dropped) != 1 {
 		t.Errorf("%v after %d snapshots, %v streams are cut", ok, got, testutil.ToFloat64(f.metrics.Dropped))
 	}

@@ -127,12 +127,12 @@ func traded(t *testing.T, turns int) (f *feed, accounts []engine.AccountID, begu
 	for _, topic := range topicsOf(accounts) {
 		to, w := f.enter(topic), httptest.NewRecorder()
 		texts[topic] = w
-		last, missed, ok := f.begin(t.Context(), deadlines{w}, to, begun)
+		last, missed, ok := f.begin(t.Context(), deadlines{w}, always.to(topic), to, begun)
 		if !ok {
 			t.Fatal("a stream does not begin")
 		}
 		all = append(all, to)
-		wg.Go(func() { f.pump(t.Context(), deadlines{w}, always, to, last, missed) })
+		wg.Go(func() { f.pump(t.Context(), deadlines{w}, always.to(topic), to, last, missed) })
 	}
 	f.busy(accounts, turns)
 	f.reach()
@@ -171,12 +171,17 @@ func TestThreeWaysToBeTold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			last, missed, ok := s.begin(t.Context(), deadlines{w}, to, begun)
+			asked, who := 0, always.to(topic)
+			who.Read = func(n int) { asked = n }
+			last, missed, ok := s.begin(t.Context(), deadlines{w}, who, to, begun)
 			if !ok {
 				t.Fatalf("%+v from the %s: it does not begin", topic, way)
 			}
 			s.hub.Leave(to)
-			s.pump(t.Context(), deadlines{w}, always, to, last, missed)
+			s.pump(t.Context(), deadlines{w}, who, to, last, missed)
+			if want := map[string]int{"ring": 0, "journal": int(at - begun)}[way]; asked != want {
+				t.Errorf("%+v from the %s: %d decisions are read, want %d", topic, way, asked, want)
+			}
 			all := read(t, w.Body.String())
 			if got := facts(all); !slices.Equal(got, heard) {
 				t.Errorf("%+v from the %s: %d events, live %d\n%s\n%s", topic, way, len(got), len(heard), strings.Join(got, "\n"), strings.Join(heard, "\n"))
@@ -285,7 +290,7 @@ func TestGapIsSaid(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := httptest.NewRecorder()
-			last, missed, ok := late.begin(t.Context(), deadlines{w}, to, 1)
+			last, missed, ok := late.begin(t.Context(), deadlines{w}, always.to(topic), to, 1)
 			all := read(t, w.Body.String())
 			if !ok || last != at || len(missed) != 0 || len(all) != 2 || all[0] != (said{"", "gap", fmt.Sprintf(`{"after":1,"seq":%d}`, at)}) || all[1].kind != "snapshot" || all[1].id != fmt.Sprint(at) {
 				t.Errorf("%s, %+v: %v at %d with %d: %+v", what, topic, ok, last, len(missed), all)

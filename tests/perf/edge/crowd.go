@@ -25,12 +25,18 @@ const (
 	// load, within seconds.
 	burstRate = 600
 	burstTime = 6 * time.Second
+	// crowdMarkets are the markets where each subscriber follows one market or account.
+	crowdMarkets = 20
 	// joinTogether is how many subscribe at once.
 	joinTogether = 16
 )
 
 // member is one subscriber, that only looks at how late events come.
 type member struct {
+	path string
+	key  string
+	of   func(*conn) bool // whose orders it is told of
+
 	line *stream
 	read atomic.Int64  // decisions that were told
 	last atomic.Uint64 // the last one
@@ -61,14 +67,18 @@ func (m *member) ended() bool {
 	return m.err != nil
 }
 
-// crowd measures what subscribers cost, and how late they are told.
-func (o options) crowd(ctx context.Context, h *house, note func(string, float64)) (err error) {
+// crowd measures what subscribers cost, and how late they are told: all of them of
+// everything, or each of one market or one account.
+func (o options) crowd(ctx context.Context, h *house, apart bool, note func(string, float64)) (err error) {
 	n := o.subscribers
 	if n == 0 {
 		n = defaultCrowd
 	}
 	h.args = []string{"--trader-rate", "0", "--staff-rate", "0", "--read-rate", "0",
 		"--max-streams", strconv.Itoa(n + perKey), "--max-connections", strconv.Itoa(2*n + 2*connections)}
+	if apart {
+		h.many = crowdMarkets
+	}
 	if err := h.start(ctx); err != nil {
 		return err
 	}
@@ -89,7 +99,7 @@ func (o options) crowd(ctx context.Context, h *house, note func(string, float64)
 		return err
 	}
 	var wg sync.WaitGroup
-	all, err := h.gather(ctx, n, &wg)
+	all, err := h.gather(ctx, n, apart, &wg)
 	defer func() {
 		for _, m := range all {
 			if m.line != nil {
@@ -122,6 +132,7 @@ func (o options) crowd(ctx context.Context, h *house, note func(string, float64)
 		note(p.name+"_p50_ms", quantile(s.late, 0.5))
 		note(p.name+"_p99_ms", quantile(s.late, 0.99))
 		note(p.name+"_told", s.told)
+		note(p.name+"_due", s.due)
 		note(p.name+"_cores", s.cores)
 		note(p.name+"_ended", float64(s.ended))
 	}
@@ -129,11 +140,27 @@ func (o options) crowd(ctx context.Context, h *house, note func(string, float64)
 	return nil
 }
 
+// member is subscriber number i: of everything, or, apart, of a market or an account in
+// turn.
+func (h *house) member(i int, apart bool) *member {
+	m := &member{path: everything, key: h.keys[i/perKey], of: func(*conn) bool { return true }}
+	if !apart {
+		return m
+	}
+	market, trader := h.markets[i/2%len(h.markets)], i/perKey
+	if i%2 == 0 {
+		m.path, m.of = ofMarket(market), func(c *conn) bool { return c.market == market }
+	} else {
+		m.path, m.of = ofAccount(h.accounts[trader]), func(c *conn) bool { return c.trader == trader }
+	}
+	return m
+}
+
 // gather opens the streams, and returns when each has had its snapshot.
-func (h *house) gather(ctx context.Context, n int, wg *sync.WaitGroup) ([]*member, error) {
+func (h *house) gather(ctx context.Context, n int, apart bool, wg *sync.WaitGroup) ([]*member, error) {
 	all := make([]*member, n)
 	for i := range all {
-		all[i] = &member{}
+		all[i] = h.member(i, apart)
 	}
 	var errs [joinTogether]error
 	var join sync.WaitGroup
@@ -141,7 +168,7 @@ func (h *house) gather(ctx context.Context, n int, wg *sync.WaitGroup) ([]*membe
 		join.Go(func() {
 			for i := j; i < n && errs[j] == nil; i += joinTogether {
 				m := all[i]
-				if m.line, errs[j] = subscribe(ctx, h.address, h.keys[i/perKey], 0, 0); errs[j] == nil {
+				if m.line, errs[j] = subscribe(ctx, h.address, m.path, m.key, 0, 0); errs[j] == nil {
 					wg.Go(m.follow)
 				}
 			}
@@ -174,7 +201,8 @@ func until(ctx context.Context, all []*member, holds func(*member) bool) error {
 type told struct {
 	late  []time.Duration // sorted
 	peak  float64         // most bytes of the server
-	told  float64         // share of the decisions that everybody was told
+	told  float64         // share of the subscribers that were told everything
+	due   float64         // decisions that one is told of, on average
 	cores float64
 	ended int // subscribers that have no stream any more
 }
@@ -183,6 +211,9 @@ type told struct {
 func (h *house) tell(ctx context.Context, l *load, all []*member, rate int, length time.Duration) (t told, err error) {
 	for _, m := range all {
 		m.read.Store(0)
+	}
+	for _, c := range l.conns {
+		c.placed = 0
 	}
 	stop, peak := make(chan struct{}), make(chan float64)
 	go func() {
@@ -203,10 +234,13 @@ func (h *house) tell(ctx context.Context, l *load, all []*member, rate int, leng
 	got, err := l.run(ctx, rate, length)
 	if err == nil {
 		t.cores = (h.processor() - busy) / time.Since(begin).Seconds()
-		placed := int64(len(count(got).accepted))
-		err = until(ctx, all, func(m *member) bool { return m.read.Load() >= placed || m.ended() })
-		least := placed
+		if placed, accepted := l.placed(func(*conn) bool { return true }), int64(len(count(got).accepted)); placed != accepted {
+			return t, fmt.Errorf("%d orders were placed, %d accepted", placed, accepted)
+		}
+		err = until(ctx, all, func(m *member) bool { return m.read.Load() >= l.placed(m.of) || m.ended() })
+		short, due := 0, int64(0)
 		for _, m := range all {
+			placed := l.placed(m.of)
 			late, ended := m.take()
 			t.late = append(t.late, late...)
 			if ended != nil { // the server found it too slow, or is gone
@@ -214,11 +248,12 @@ func (h *house) tell(ctx context.Context, l *load, all []*member, rate int, leng
 			}
 			if n := m.read.Load(); n > placed {
 				err = errors.Join(err, fmt.Errorf("somebody was told of %d decisions, there were %d", n, placed))
-			} else {
-				least = min(least, n)
+			} else if n < placed {
+				short++
 			}
+			due += placed
 		}
-		t.told = float64(least) / float64(placed)
+		t.due, t.told = float64(due)/float64(len(all)), 1-float64(short)/float64(len(all))
 	}
 	close(stop)
 	t.peak = <-peak
@@ -253,7 +288,7 @@ func (m *member) follow() {
 			}
 			m.last.Store(n)
 		case bytes.HasPrefix(line, []byte("event: ")):
-			quote = bytes.HasPrefix(line[7:], []byte("quote"))
+			quote = bytes.HasPrefix(line[7:], []byte("quote")) || bytes.HasPrefix(line[7:], []byte("account"))
 		case quote && bytes.HasPrefix(line, []byte("data: ")):
 			if late, ok := lateness(line, time.Now()); ok {
 				m.mu.Lock()

@@ -49,8 +49,9 @@ func TestUnderStress(t *testing.T) {
 	}
 	for args, passes := range map[string]string{
 		"overload --time 400ms --admit 200 --over 4":  "all_right each_right",
-		"streams --cuts 60 --subscribers 20 --seed 7": "streams_missing streams_extra streams_restarts",
+		"streams --cuts 60 --subscribers 21 --seed 7": "streams_missing streams_extra streams_restarts streams_told streams_met",
 		"crowd --subscribers 40 --time 400ms":         "crowd_told burst_told",
+		"apart --subscribers 40 --time 400ms":         "apart_told apart_burst_told",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

@@ -39,12 +39,15 @@ type house struct {
 	bin, dir, name string
 	stderr         io.Writer
 	args           []string // of mbp serve, beside the usual ones
+	many           int      // markets to open; 0: one
 
 	cmd     *exec.Cmd
 	address string // host:port; the same after a restart
 	admin   *client.Client
 	keys    []string // secrets of the traders
-	market  engine.MarketID
+
+	accounts []engine.AccountID // of the traders
+	markets  []engine.MarketID
 }
 
 var serving = regexp.MustCompile(`mbp serves http://(\S+)`)
@@ -127,8 +130,8 @@ func (h *house) kill() error {
 	return nil
 }
 
-// furnish makes traders, each with an account and a key, and a market whose pool is so
-// deep that no trade of one share moves its price to the guard. The order rate of an
+// furnish makes traders, each with an account and a key, and markets whose pools are so
+// deep that no trade of one share moves their prices to the guard. The order rate of an
 // account is as high as it can be: what is measured is what the edge refuses, and not
 // what the engine does.
 func (h *house) furnish(ctx context.Context, traders int) error {
@@ -156,16 +159,22 @@ func (h *house) furnish(ctx context.Context, traders int) error {
 		if _, err := h.admin.AddKey(ctx, engine.Key{SHA256: digest, Principal: "trader-" + strconv.Itoa(i), Roles: engine.RoleTrader, Account: account}); err != nil {
 			return err
 		}
-		h.keys = append(h.keys, secret)
+		h.keys, h.accounts = append(h.keys, secret), append(h.accounts, account)
 	}
-	d, err := h.admin.OpenMarket(ctx, engine.OpenMarket{
-		Template: "binary@1.0.0", Title: "Does it rain?", Creator: 1, Liquidity: 900_000 * engine.One, Price: 500_000,
-	})
-	if err != nil {
-		return err
+	for i := range max(1, h.many) {
+		d, err := h.admin.OpenMarket(ctx, engine.OpenMarket{
+			Template: "binary@1.0.0", Title: "Does it rain?", Creator: h.accounts[i], Liquidity: 900_000 * engine.One, Price: 500_000,
+		})
+		if err != nil {
+			return err
+		}
+		m, err := d.Market()
+		if err != nil {
+			return err
+		}
+		h.markets = append(h.markets, m)
 	}
-	h.market, err = d.Market()
-	return err
+	return nil
 }
 
 // memory is what the process has in memory, in bytes.

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/mbp-market/mbp/engine"
 )
 
 const (
@@ -45,6 +47,10 @@ type conn struct {
 	name  string
 	count int
 	turn  int
+
+	market engine.MarketID
+	trader int   // whose key it has
+	placed int64 // orders that were decided
 }
 
 // load is a set of connections, each with the key of a trader.
@@ -57,10 +63,10 @@ func newLoad(h *house, connections int) *load {
 	l := &load{address: h.address}
 	stamp := strconv.FormatInt(time.Now().UnixNano(), 36) // keys are new in every run
 	for i := range connections {
-		c := &conn{name: stamp + "-" + strconv.Itoa(i) + "-"}
-		c.head = fmt.Appendf(nil, "POST /v1/orders HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nIdempotency-Key: ", h.address, h.keys[i%len(h.keys)])
+		c := &conn{name: stamp + "-" + strconv.Itoa(i) + "-", market: h.markets[i%len(h.markets)], trader: i % len(h.keys)}
+		c.head = fmt.Appendf(nil, "POST /v1/orders HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nIdempotency-Key: ", h.address, h.keys[c.trader])
 		for turn, side := range []string{"buy", "sell"} {
-			body := fmt.Sprintf(`{"market":%q,"outcome":"YES","side":%q,"tif":"ioc","shares_micros":1000000}`, h.market, side)
+			body := fmt.Sprintf(`{"market":%q,"outcome":"YES","side":%q,"tif":"ioc","shares_micros":1000000}`, c.market, side)
 			c.tail[turn] = fmt.Appendf(nil, "\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		}
 		l.conns = append(l.conns, c)
@@ -74,6 +80,16 @@ func (l *load) close() {
 			_ = c.net.Close() // it is idle
 		}
 	}
+}
+
+// placed is how many orders were decided of some connections.
+func (l *load) placed(of func(*conn) bool) (n int64) {
+	for _, c := range l.conns {
+		if of(c) {
+			n += c.placed
+		}
+	}
+	return n
 }
 
 // run has requests due at a rate for so long, and returns how each one ended. It ends
@@ -157,6 +173,7 @@ func (c *conn) exchange(ctx context.Context, address string) (answered, error) {
 	a, err := c.answer()
 	if a.status == http.StatusCreated {
 		c.turn ^= 1
+		c.placed++
 	}
 	return a, err
 }

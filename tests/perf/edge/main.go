@@ -17,12 +17,13 @@
 //     limit on everybody together, then against the limits of single traders. What is
 //     admitted is decided in time, what is refused is told so at once, and when the
 //     flood ends the server is as it was.
-//   - streams: subscribers of the live stream lose their connections at random, fall
-//     asleep until the server cuts them off, and see the server restart, under load.
+//   - streams: subscribers of the live streams, of all markets, of one, and of accounts,
+//     lose their connections at random, fall asleep until the server cuts them off, and see the server restart, under load.
 //     What each one got in all is compared with the journal: nothing is missing,
 //     nothing comes twice.
 //   - crowd: what a subscriber costs in memory, and how late events come, with
 //     thousands of them, at the rate of the release gate and in a burst.
+//   - apart: the same where each of them follows one market or one account.
 //
 // Exit codes: 0 all within, 1 one is beyond its bound or missing, 2 it did not run, 3
 // none is beyond its bound, but the machine was too busy to judge one.
@@ -69,7 +70,7 @@ type options struct {
 }
 
 // measures are what can be asked for, in their order.
-var measures = []string{"overload", "streams", "crowd"}
+var measures = []string{"overload", "streams", "crowd", "apart"}
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, which, err := parse(args, stderr)
@@ -109,7 +110,7 @@ func parse(args []string, stderr io.Writer) (o options, which []string, err erro
 	f.IntVar(&o.admit, "admit", 2000, "overload: `orders` a second that the server admits in all, 100..100000")
 	f.IntVar(&o.over, "over", 10, "overload: so many `times` that is offered, 2..20")
 	f.IntVar(&o.cuts, "cuts", 1000, "streams: `connections` that are lost, 1..100000")
-	f.IntVar(&o.subscribers, "subscribers", 0, "streams, crowd: how `many` there are, 2..20000; 0: 50 and 2,000")
+	f.IntVar(&o.subscribers, "subscribers", 0, "streams, crowd, apart: how `many` there are, 2..20000; 0: 50 and 2,000")
 	f.Uint64Var(&o.seed, "seed", 1, "streams: of what is chosen at random")
 	for len(args) > 0 && err == nil {
 		if err = f.Parse(args); err != nil {
@@ -169,7 +170,9 @@ func (o options) measure(ctx context.Context, which []string, got bounds.Results
 		case "streams":
 			err = o.streams(ctx, h, note)
 		case "crowd":
-			err = o.crowd(ctx, h, note)
+			err = o.crowd(ctx, h, false, note)
+		case "apart":
+			err = o.crowd(ctx, h, true, note)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/mbp-market/mbp/engine"
 )
 
 // stream is an open event stream on a connection of its own.
@@ -20,9 +22,16 @@ type stream struct {
 	body io.ReadCloser
 }
 
-// subscribe asks for the stream after a sequence; 0 is from now. room is how many bytes
+// everything is the path of the stream of all markets.
+const everything = "/v1/stream"
+
+// ofMarket and ofAccount are the paths of the other streams.
+func ofMarket(m engine.MarketID) string   { return "/v1/markets/" + m.String() + "/stream" }
+func ofAccount(a engine.AccountID) string { return "/v1/accounts/" + a.String() + "/stream" }
+
+// subscribe asks for a stream after a sequence; 0 is from now. room is how many bytes
 // this end of the line holds; 0 is as many as usual.
-func subscribe(ctx context.Context, address, key string, after uint64, room int) (*stream, error) {
+func subscribe(ctx context.Context, address, path, key string, after uint64, room int) (*stream, error) {
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
 		if room > 0 {
 			set := func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, room) }
@@ -35,14 +44,14 @@ func subscribe(ctx context.Context, address, key string, after uint64, room int)
 		return nil, err
 	}
 	s := &stream{net: n}
-	if err := s.ask(address, key, after); err != nil {
+	if err := s.ask(address, path, key, after); err != nil {
 		_ = n.Close() // the first error is what is told
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *stream) ask(address, key string, after uint64) error {
+func (s *stream) ask(address, path, key string, after uint64) error {
 	if err := s.net.SetDeadline(time.Now().Add(maxWait)); err != nil {
 		return err
 	}
@@ -50,7 +59,7 @@ func (s *stream) ask(address, key string, after uint64) error {
 	if after != 0 {
 		resume = fmt.Sprintf("Last-Event-ID: %d\r\n", after)
 	}
-	if _, err := fmt.Fprintf(s.net, "GET /v1/stream HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n", address, key, resume); err != nil {
+	if _, err := fmt.Fprintf(s.net, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s\r\n", path, address, key, resume); err != nil {
 		return err
 	}
 	res, err := http.ReadResponse(bufio.NewReaderSize(s.net, 4<<10), nil) //nolint:bodyclose // it ends with the connection

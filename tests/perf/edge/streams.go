@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -33,8 +32,18 @@ const (
 	// there are less than leastBetween cuts from one to the next one.
 	restarts     = 6
 	leastBetween = 15
-	// workers send the orders, one after the other.
+	// workers send the orders, one after the other: half of them wait in the books, the
+	// others take what waits.
 	workers = 8
+	// streamMarkets are the markets on which they do.
+	streamMarkets = 3
+	// waiting is how many orders a worker has in a book before it cancels them.
+	waiting = 10
+	// spell is how many orders of a worker on a market are of one side, each of a block of
+	// shares: enough to move the price of a deep pool.
+	spell, block = 3, 10
+	// stock is how many shares of each outcome a worker has to begin with.
+	stock = 5_000
 	// patience is how long anybody tries to reach the server, and how long the last event
 	// may take to reach everybody.
 	patience = 30 * time.Second
@@ -49,11 +58,15 @@ func (o options) streams(ctx context.Context, h *house, note func(string, float6
 	}
 	h.args = []string{"--trader-rate", "0", "--staff-rate", "0", "--read-rate", "0", "--admit-rate", "0",
 		"--max-streams", strconv.Itoa(4 * n), "--max-connections", strconv.Itoa(16 * n)}
+	h.many = streamMarkets
 	if err := h.start(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.stop()) }()
 	if err := h.furnish(ctx, max(n, workers)); err != nil {
+		return err
+	}
+	if err := h.supply(ctx); err != nil {
 		return err
 	}
 	all := newAudience(ctx, h, n)
@@ -77,7 +90,7 @@ func (o options) streams(ctx context.Context, h *house, note func(string, float6
 	if err != nil {
 		return err
 	}
-	truth, err := h.told(ctx, uint64(last))
+	story, err := h.told(ctx, uint64(last))
 	if err != nil {
 		return err
 	}
@@ -86,12 +99,20 @@ func (o options) streams(ctx context.Context, h *house, note func(string, float6
 	note("restarts", float64(restarted))
 	note("dropped", dropped)
 	note("orders_rate", float64(placed)/took.Seconds())
-	note("decisions", float64(len(truth.ids)))
+	note("decisions", float64(len(story[everything].ids)))
 	missing, extra, snapshots := 0, 0, 0
+	least := map[string]int{} // decisions that anybody of a kind was told of
 	for _, s := range all.subs {
-		m, x := truth.compare(s)
+		m, x := story.of(s.path).compare(s)
 		missing, extra, snapshots = missing+m, extra+x, snapshots+s.snapshots
+		if n, is := least[s.kind()]; !is || len(s.ids) < n {
+			least[s.kind()] = len(s.ids)
+		}
 	}
+	for _, kind := range []string{"all", "market", "account"} {
+		note("told_"+kind, float64(least[kind]))
+	}
+	note("met", float64(story.met()))
 	note("missing", float64(missing))
 	note("extra", float64(extra))
 	note("snapshots", float64(snapshots))
@@ -109,13 +130,22 @@ func newAudience(ctx context.Context, h *house, n int) *audience {
 	c := &audience{}
 	ctx, c.stop = context.WithCancel(ctx)
 	for i := range n {
-		s := &subscriber{key: h.keys[i], sleeps: i%sleepers == 0}
+		s := &subscriber{path: everything, key: h.keys[i], sleeps: i%sleepers == 0}
+		switch w := i / 3 % workers; i % 3 {
+		case 1:
+			s.path = ofMarket(h.markets[i/3%len(h.markets)])
+		case 2:
+			s.path, s.key = ofAccount(h.accounts[w]), h.keys[w]
+		}
 		c.subs = append(c.subs, s)
 		c.wg.Go(func() { s.wrong = s.follow(ctx, h.address) })
 	}
-	last := &subscriber{} // by the client, which only a restart cuts off
-	c.subs = append(c.subs, last)
-	c.wg.Go(func() { last.wrong = last.watch(ctx, h) })
+	patient := h.admin.With(client.Retry{Attempts: int(patience / time.Second), Base: 20 * time.Millisecond, Max: time.Second})
+	for _, path := range []string{everything, ofMarket(h.markets[0]), ofAccount(h.accounts[0])} {
+		last := &subscriber{path: path} // by the client, which only a restart cuts off
+		c.subs = append(c.subs, last)
+		c.wg.Go(func() { last.wrong = last.watch(ctx, patient, h) })
+	}
 	return c
 }
 
@@ -186,6 +216,43 @@ func (o options) cut(ctx context.Context, h *house, subs []*subscriber) (dropped
 	return dropped, restarted, nil
 }
 
+// supply gives the workers shares of every market to sell.
+func (h *house) supply(ctx context.Context) error {
+	for i := range workers {
+		c, err := h.trader(i)
+		if err != nil {
+			return err
+		}
+		for _, m := range h.markets {
+			if _, err := c.Split(ctx, m, stock*engine.One); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// work is one thing that a worker does in its turn: those of even numbers wait in a book
+// a little below the first price, or above, and cancel what is left now and then; the
+// others sell a while, to the pool and to them, and then buy it back.
+func (h *house) work(ctx context.Context, c *client.Client, worker, turn int) error {
+	m := h.markets[turn%len(h.markets)]
+	round := turn / len(h.markets)
+	o := client.Order{Market: m, Outcome: engine.Yes, Side: [2]engine.Side{engine.Sell, engine.Buy}[round/spell%2], TIF: engine.IOC, Shares: block * engine.One}
+	if worker%2 == 0 {
+		if round%waiting == waiting-1 {
+			_, err := c.CancelAll(ctx, m)
+			return err
+		}
+		o.Side, o.TIF, o.Limit = engine.Buy, engine.GTC, 499_999
+		if worker%4 != 0 {
+			o.Side, o.Limit = engine.Sell, 500_001
+		}
+	}
+	_, err := c.PlaceOrder(ctx, o)
+	return err
+}
+
 // trade places orders at the rate until what it returns is called.
 func (h *house) trade(ctx context.Context) func() (placed int64, err error) {
 	stop := make(chan struct{})
@@ -203,8 +270,7 @@ func (h *house) trade(ctx context.Context) func() (placed int64, err error) {
 					return
 				case <-tick.C:
 				}
-				o := client.Order{Market: h.market, Outcome: engine.Yes, Side: [2]engine.Side{engine.Buy, engine.Sell}[k%2], TIF: engine.IOC, Shares: engine.One}
-				if _, err = c.PlaceOrder(ctx, o); err == nil {
+				if err = h.work(ctx, c, i, k); err == nil {
 					n.Add(1)
 				}
 			}
@@ -229,91 +295,9 @@ func (h *house) order(ctx context.Context) (engine.Seq, error) {
 	if err != nil {
 		return 0, err
 	}
-	d, err := c.PlaceOrder(ctx, client.Order{Market: h.market, Outcome: engine.Yes, Side: engine.Buy, TIF: engine.IOC, Shares: engine.One})
+	d, err := c.PlaceOrder(ctx, client.Order{Market: h.markets[0], Outcome: engine.Yes, Side: engine.Buy, TIF: engine.IOC, Shares: engine.One})
 	if err != nil {
 		return 0, err
 	}
 	return d.Seq, nil
-}
-
-// seq and text of what a stream, or the journal, tells of one trade.
-type trade struct {
-	seq  uint64
-	text string
-}
-
-// truth is what the journal has: its trades, and the decisions that streams tell of.
-type truth struct {
-	trades []trade
-	ids    []uint64
-}
-
-// told reads the journal up to a sequence over the API.
-func (h *house) told(ctx context.Context, last uint64) (t truth, err error) {
-	for after := engine.Seq(0); uint64(after) < last; {
-		page, err := h.admin.Decisions(ctx, after, 1000)
-		if err != nil {
-			return t, err
-		}
-		if len(page.Decisions) == 0 {
-			return t, io.ErrUnexpectedEOF
-		}
-		for _, d := range page.Decisions {
-			if after = d.Seq; uint64(after) > last {
-				break
-			}
-			filled := false
-			for _, raw := range d.Events {
-				x, is, err := readFill(raw)
-				if err != nil {
-					return t, err
-				}
-				filled = filled || is
-				if is && x.Shares > 0 {
-					t.trades = append(t.trades, trade{uint64(d.Seq), x.String()})
-				}
-			}
-			if filled {
-				t.ids = append(t.ids, uint64(d.Seq))
-			}
-		}
-	}
-	return t, nil
-}
-
-// compare returns how many trades and decisions of the journal a subscriber did not
-// get since its first snapshot, and how many it got twice, or out of order, or that
-// are none.
-func (t *truth) compare(s *subscriber) (missing, extra int) {
-	m, x := compare(t.trades, s.trades, func(a trade) uint64 { return a.seq }, s.base)
-	missing, extra = m, x
-	m, x = compare(t.ids, s.ids, func(a uint64) uint64 { return a }, s.base)
-	return missing + m, extra + x
-}
-
-// compare holds a list against what it should be, both in order by a sequence: what
-// comes at another place than its own is extra there, and missing at its own.
-func compare[T comparable](want, got []T, seq func(T) uint64, base uint64) (missing, extra int) {
-	for len(want) > 0 && seq(want[0]) <= base {
-		want = want[1:]
-	}
-	end := uint64(0)
-	if len(want) > 0 {
-		end = seq(want[len(want)-1])
-	}
-	for len(got) > 0 {
-		switch {
-		case len(want) > 0 && got[0] == want[0]:
-			want, got = want[1:], got[1:]
-		case len(want) > 0 && seq(got[0]) > seq(want[0]):
-			missing++
-			want = want[1:]
-		case seq(got[0]) > end: // it came after the end of the comparison
-			got = got[1:]
-		default:
-			extra++
-			got = got[1:]
-		}
-	}
-	return missing + len(want), extra
 }

@@ -1,32 +1,31 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 )
 
-// subscriber is who follows the stream over all its connections.
+// subscriber is who follows a stream over all its connections.
 type subscriber struct {
+	path   string
 	key    string
 	sleeps bool // it does not read for a while
 
 	base      uint64        // of its first snapshot
 	last      uint64        // it has every decision up to here
 	reached   atomic.Uint64 // last, for others
-	trades    []trade
+	items     []item
 	ids       []uint64 // of the decisions that told something
 	snapshots int      // after the first one: what came in between is lost
-	held      []trade  // of a decision whose last event has not come
+	held      []item   // of a decision whose last event has not come
 	slept     time.Time
 	wrong     error
 
@@ -44,7 +43,7 @@ func (s *subscriber) follow(ctx context.Context, address string) error {
 		room, s.slept = little, time.Now()
 	}
 	for lost := time.Now(); ctx.Err() == nil; {
-		line, err := subscribe(ctx, address, s.key, s.last, room)
+		line, err := subscribe(ctx, address, s.path, s.key, s.last, room)
 		if err != nil {
 			if time.Since(lost) > patience && ctx.Err() == nil {
 				return err
@@ -76,33 +75,47 @@ func (s *subscriber) follow(ctx context.Context, address string) error {
 	return nil
 }
 
+// kind is what it follows, in a word.
+func (s *subscriber) kind() string {
+	switch {
+	case strings.HasPrefix(s.path, "/v1/markets/"):
+		return "market"
+	case strings.HasPrefix(s.path, "/v1/accounts/"):
+		return "account"
+	}
+	return "all"
+}
+
 // watch follows the stream with the Go client, as mbp watch does: what it hands over
 // is held to the same.
-func (s *subscriber) watch(ctx context.Context, h *house) error {
-	c, err := h.trader(0)
-	if err != nil {
-		return err
-	}
-	err = c.Stream(ctx, 0, func(e client.Event) error {
-		switch e.Kind {
-		case "snapshot":
-			if s.base != 0 {
-				s.snapshots++
-			} else {
-				s.base = uint64(e.Seq)
+func (s *subscriber) watch(ctx context.Context, c *client.Client, h *house) (err error) {
+	see := func(e client.Event) error {
+		i, is, err := reported(e)
+		switch {
+		case err != nil:
+			return err
+		case e.Kind == "snapshot" && s.base != 0:
+			s.snapshots++
+		case e.Kind == "snapshot":
+			s.base = uint64(e.Seq)
+		case is && i.text != "":
+			s.items = append(s.items, i)
+		case is:
+			if n := len(s.ids); n == 0 || s.ids[n-1] != uint64(e.Seq) { // the quotes of a decision come together
+				s.ids = append(s.ids, uint64(e.Seq))
 			}
-		case "trade":
-			t, err := readTrade(e.Data)
-			if err != nil {
-				return err
-			}
-			s.trades = append(s.trades, t)
-		case "quote":
-			s.ids = append(s.ids, uint64(e.Seq))
 		}
 		s.reached.Store(uint64(e.Seq))
 		return nil
-	})
+	}
+	switch s.kind() {
+	case "market":
+		err = c.StreamMarket(ctx, h.markets[0], 0, see)
+	case "account":
+		err = c.StreamAccount(ctx, h.accounts[0], 0, see)
+	default:
+		err = c.Stream(ctx, 0, see)
+	}
 	if errors.Is(err, context.Canceled) { // it was told to end
 		return nil
 	}
@@ -131,34 +144,27 @@ func (s *subscriber) cut(reset bool) bool {
 
 // see takes an event.
 func (s *subscriber) see(e event) error {
-	switch e.kind {
-	case "snapshot":
-		if s.base == 0 {
-			s.base = e.id
-		} else {
-			s.snapshots++
-		}
-	case "trade":
-		t, err := readTrade(e.data)
-		if err != nil {
-			return err
-		}
-		s.held = append(s.held, t)
-	case "quote":
-	case "heartbeat":
-	default:
-		return &fault{fmt.Sprintf("an event of kind %q", e.kind)}
+	i, is, err := reported(client.Event{Kind: e.kind, Data: e.data})
+	switch {
+	case err != nil:
+		return err
+	case e.kind == "snapshot" && s.base == 0:
+		s.base = e.id
+	case e.kind == "snapshot":
+		s.snapshots++
+	case is && i.text != "":
+		s.held = append(s.held, i)
 	}
 	if e.id == 0 { // the decision goes on
 		return nil
 	}
-	for _, t := range s.held {
-		if t.seq != e.id {
-			return &fault{fmt.Sprintf("a trade of decision %d in decision %d", t.seq, e.id)}
+	for _, i := range s.held {
+		if i.seq != e.id {
+			return &fault{fmt.Sprintf("something of decision %d in decision %d", i.seq, e.id)}
 		}
 	}
-	s.trades, s.held = append(s.trades, s.held...), s.held[:0]
-	if e.kind == "quote" {
+	s.items, s.held = append(s.items, s.held...), s.held[:0]
+	if is {
 		s.ids = append(s.ids, e.id)
 	}
 	s.last = e.id
@@ -168,37 +174,4 @@ func (s *subscriber) see(e event) error {
 		s.slept = time.Now()
 	}
 	return nil
-}
-
-// fill is what a stream and the journal both tell of a trade.
-type fill struct {
-	Market  engine.MarketID `json:"market"`
-	Outcome engine.Outcome  `json:"outcome"`
-	Side    engine.Side     `json:"side"`
-	Amount  engine.Micros   `json:"amount_micros"`
-	Shares  engine.Shares   `json:"shares_micros"`
-}
-
-func (f *fill) String() string {
-	return fmt.Sprintf("%s %s %s %d %d", f.Market, f.Outcome, f.Side, f.Amount, f.Shares)
-}
-
-func readTrade(data []byte) (trade, error) {
-	var x struct {
-		Seq uint64 `json:"seq"`
-		fill
-	}
-	if err := json.Unmarshal(data, &x); err != nil {
-		return trade{}, &fault{fmt.Sprintf("a trade %.200q: %v", data, err)}
-	}
-	return trade{x.Seq, x.String()}, nil
-}
-
-// readFill reads an event of a decision that may be a fill.
-func readFill(raw json.RawMessage) (x fill, is bool, err error) {
-	if !bytes.Contains(raw, []byte(`"order_filled"`)) {
-		return x, false, nil
-	}
-	err = json.Unmarshal(raw, &x)
-	return x, true, err
 }
