@@ -74,6 +74,26 @@ type Shared interface {
 	Take() error
 }
 
+// MaxUnderWay bounds the batches that a Pipelined log has under way: what a reader of
+// the log may find after a crash although nobody was told of it.
+const MaxUnderWay = 4
+
+// Pipelined is a log that takes a batch while the one before is on its way, so that
+// it never waits for whoever appends. Append is Send and Settle in one, and is ErrBatch
+// while something is under way.
+type Pipelined interface {
+	Log
+	// Send hands over a batch as Append does and returns without waiting for it. It
+	// follows the one that was sent last, or Next if none is under way. Batches become
+	// durable in their order, and none does after one that was not. Any error is
+	// fail-stop for all that is under way. Close gives up what is.
+	Send(first uint64, at int64, payloads [][]byte) error
+	// Settle returns when the oldest batch under way is durable, and Next counts it. It
+	// is called once for each Send that has succeeded, beside Send. After its error the
+	// log has failed, and so have all batches under way.
+	Settle() error
+}
+
 // The errors of a log. Each says what the caller has to do.
 var (
 	// ErrFailed: an earlier append failed, so what is durable is known only

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -93,7 +90,7 @@ func newPool(ctx context.Context, base *pgx.ConnConfig) (*pgxpool.Pool, error) {
 // connectWriter makes a connection for appends and checks what a commit on it is
 // worth. It keeps its own idea of synchronous_commit from then on: who changes the
 // setting of the server changes the next process.
-func (l *Log) connectWriter(ctx context.Context) (*pgconn.PgConn, error) {
+func (l *Log) connectWriter(ctx context.Context) (*wire, error) {
 	config, err := parse(l.cfg.URL, l.cfg.Holder)
 	if err != nil {
 		return nil, err
@@ -102,12 +99,6 @@ func (l *Log) connectWriter(ctx context.Context) (*pgconn.PgConn, error) {
 	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// A rival that takes over holds the row for one commit.
 	config.RuntimeParams["lock_timeout"] = fmt.Sprint(l.cfg.Lease.Milliseconds())
-	seal(&config.Config)
-	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		if n.SeverityUnlocalized == "WARNING" {
-			l.warned = n.Message
-		}
-	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -116,94 +107,13 @@ func (l *Log) connectWriter(ctx context.Context) (*pgconn.PgConn, error) {
 	if err == nil {
 		_, err = conn.Exec(ctx, "SELECT set_config('synchronous_commit', $1, false)", commit)
 	}
-	raw := conn.PgConn()
 	for _, s := range statements {
 		if err == nil {
-			_, err = raw.Prepare(ctx, s.name, s.sql, nil)
+			_, err = conn.PgConn().Prepare(ctx, s.name, s.sql, nil)
 		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
-	sealed(raw)
-	return raw, nil
+	return newWire(conn.PgConn())
 }
-
-// sealKey finds the seal in a connection's own data.
-const sealKey = "mbp.seal"
-
-// errSealed is what the driver gets when it wants to send a cancellation.
-var errSealed = errors.New("a commit is never cancelled")
-
-// seal has no further connection made for a session once it is sealed. The driver
-// makes one to cancel what a broken connection was doing, and what is cancelled
-// may be the wait of a commit for its replica.
-func seal(c *pgconn.Config) {
-	shut, dial := &atomic.Bool{}, c.DialFunc
-	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if shut.Load() {
-			return nil, errSealed
-		}
-		return dial(ctx, network, addr)
-	}
-	c.AfterConnect = func(_ context.Context, conn *pgconn.PgConn) error {
-		conn.CustomData()[sealKey] = shut
-		return nil
-	}
-}
-
-func sealed(c *pgconn.PgConn) {
-	if shut, ok := c.CustomData()[sealKey].(*atomic.Bool); ok {
-		shut.Store(true)
-	}
-}
-
-// hangUp closes the writer's connection without a word: what is under way there is
-// committed or not, and is not waited for.
-func (l *Log) hangUp() {
-	if l.conn != nil {
-		_ = l.conn.Conn().Close()
-		l.conn = nil
-	}
-}
-
-// exec runs a prepared statement as a transaction of its own and returns how many
-// rows it touched and its first row. After an error nobody knows whether it was
-// committed, and the connection is gone. A warning is an error, too: it is how the
-// database says that an operator cut short the wait for a replica.
-func (l *Log) exec(limit time.Duration, name string, params [][]byte) (out result, err error) {
-	defer func() {
-		if err != nil {
-			l.hangUp()
-		}
-	}()
-	l.warned = ""
-	if err := l.conn.Conn().SetDeadline(time.Now().Add(limit)); err != nil {
-		return out, err
-	}
-	reader := l.conn.ExecPrepared(context.Background(), name, params, binaryFormat, binaryFormat)
-	for reader.NextRow() {
-		out.row = out.row[:0]
-		for _, v := range reader.Values() {
-			out.row = append(out.row, append([]byte(nil), v...))
-		}
-	}
-	tag, err := reader.Close()
-	if err != nil {
-		return out, err
-	}
-	if l.warned != "" {
-		return out, fmt.Errorf("the database warns: %s", l.warned)
-	}
-	out.rows = tag.RowsAffected()
-	return out, l.conn.Conn().SetDeadline(time.Time{})
-}
-
-// result is what a statement gave.
-type result struct {
-	rows int64
-	row  [][]byte
-}
-
-// binaryFormat is the format of all parameters, or of all columns.
-var binaryFormat = []int16{1}

@@ -243,7 +243,25 @@ func (w *wire) carry(to, from net.Conn, cut int32) {
 // TestUnknownCommit: when the connection breaks under an append, the batch is there
 // whole or not at all, the journal takes nothing more, and no cancellation is sent.
 func TestUnknownCommit(t *testing.T) {
-	for name, cut := range map[string]int32{"the answer is lost": 1, "the batch is lost": 2} {
+	one := func(l *postgres.Log) error { return l.Append(3, 3, journaltest.Batch(3, 4, 1)) }
+	two := func(l *postgres.Log) error {
+		for first := uint64(3); first <= 7; first += 4 {
+			if err := l.Send(first, 3, journaltest.Batch(first, 4, 1)); err != nil {
+				return err
+			}
+		}
+		return l.Settle()
+	}
+	for name, c := range map[string]struct {
+		cut  int32
+		act  func(*postgres.Log) error
+		want uint64 // the last record that is there
+	}{
+		"the answer is lost":   {1, one, 6},
+		"the batch is lost":    {2, one, 2},
+		"two answers are lost": {1, two, 10},
+		"two batches are lost": {2, two, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := fresh(t)
 			host := p.conn.Config().Host
@@ -253,28 +271,60 @@ func TestUnknownCommit(t *testing.T) {
 			config.URL = strings.Replace(p.url, addr, w.Addr().String(), 1)
 			l := held(t)(postgres.Open(config))
 			grow(t, l, 2)
-			w.cut.Store(cut)
+			w.cut.Store(c.cut)
 			before := w.dials.Load()
-			if err := l.Append(3, 3, journaltest.Batch(3, 4, 1)); err == nil {
+			if err := c.act(l); err == nil {
 				t.Fatal("the append succeeded")
+			}
+			if err := l.Settle(); !errors.Is(err, journal.ErrFailed) {
+				t.Fatalf("what was under way behind it: %v", err)
 			}
 			if err := l.Append(3, 3, journaltest.Batch(3, 4, 1)); !errors.Is(err, journal.ErrFailed) {
 				t.Fatalf("after the failure: %v", err)
 			}
-			want := map[int32]uint64{1: 6, 2: 2}[cut]
-			if cut == 1 {
-				pg.Shared(t).Await(t, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'WITH mine%')")
+			if c.cut == 1 {
+				for p.count("SELECT next FROM mbp.lease") != int(c.want)+1 {
+					time.Sleep(time.Millisecond) // what is waited for is told to nobody
+				}
 			}
 			p.expire()
 			next := p.open()
-			if next.Next() != want+1 {
-				t.Fatalf("the next holder begins at %d, want %d", next.Next(), want+1)
+			if next.Next() != c.want+1 {
+				t.Fatalf("the next holder begins at %d, want %d", next.Next(), c.want+1)
 			}
-			mustEnd(t, next, want)
+			mustEnd(t, next, c.want)
 			if n := w.dials.Load() - before; n != 0 {
 				t.Errorf("%d connections were made after the break: a cancellation?", n)
 			}
 		})
+	}
+}
+
+// TestRefusedBatchRefusesTheNext: a batch that is under way behind one that the
+// database refuses is there when that is, and adds nothing, although nobody tells the
+// database that its sender is gone.
+func TestRefusedBatchRefusesTheNext(t *testing.T) {
+	p := fresh(t)
+	config := p.config()
+	config.Lease = time.Second // and so long an append waits for the row
+	l := held(t)(postgres.Open(config))
+	grow(t, l, 1)
+	p.exec("BEGIN", "SELECT FROM mbp.lease FOR UPDATE")
+	for first := uint64(2); first <= 5; first += 3 {
+		if err := l.Send(first, 2, journaltest.Batch(first, 3, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Settle(); err == nil || !strings.Contains(err.Error(), "lock timeout") {
+		t.Fatalf("the first batch got %v", err)
+	}
+	pg.Shared(t).Await(t, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'WITH mine%')") // it has done the second one
+	p.exec("ROLLBACK")
+	p.expire()
+	next := p.open()
+	mustEnd(t, next, 1)
+	if next.Next() != 2 {
+		t.Errorf("the next holder begins at %d", next.Next())
 	}
 }
 

@@ -48,17 +48,61 @@ func int64Param(v int64) []byte { return binary.BigEndian.AppendUint64(nil, uint
 
 func (l *Log) epochParam() [][]byte { return [][]byte{int64Param(l.epoch)} }
 
-// Take implements journal.Shared. The end of the table is looked for only when the
-// new epoch is committed: nothing of an older one can follow.
-func (l *Log) Take() error {
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
+// able says why the writer's part cannot be played.
+func (l *Log) able() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	switch {
-	case l.isClosed():
+	case l.closed:
 		return journal.ErrClosed
 	case l.failure != nil:
 		return fmt.Errorf("%w: %w", journal.ErrFailed, l.failure)
-	case l.conn != nil:
+	}
+	return nil
+}
+
+// writer is the writer's connection, if there is one, and whether batches are under
+// way on it.
+func (l *Log) writer() (w *wire, busy bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.wire, len(l.flights) > 0
+}
+
+// hangUp closes the writer's connection; who waits for an answer there gets an error.
+func (l *Log) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wire != nil {
+		l.wire.close()
+		l.wire = nil
+	}
+}
+
+// exec has one statement sent and answered while nothing else is under way. After an
+// error the connection is gone.
+func (l *Log) exec(w *wire, limit time.Duration, name string, params [][]byte) (out result, err error) {
+	l.receiveMu.Lock()
+	defer l.receiveMu.Unlock()
+	until := time.Now().Add(limit)
+	if err = w.send(until, name, params); err == nil {
+		out, err = w.receive(until)
+	}
+	if err != nil {
+		l.hangUp()
+	}
+	return out, err
+}
+
+// Take implements journal.Shared. The end of the table is looked for only when the
+// new epoch is committed: nothing of an older one can follow.
+func (l *Log) Take() error {
+	l.sendMu.Lock()
+	defer l.sendMu.Unlock()
+	if err := l.able(); err != nil {
+		return err
+	}
+	if w, _ := l.writer(); w != nil {
 		return nil
 	}
 	err := l.take()
@@ -66,19 +110,24 @@ func (l *Log) Take() error {
 		l.hangUp()
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	l.cfg.Logger.Info("this process holds the journal", "epoch", l.epoch, "next", l.Next(), "holder", l.cfg.Holder)
+	l.sent = l.Next()
+	l.cfg.Logger.Info("this process holds the journal", "epoch", l.epoch, "next", l.sent, "holder", l.cfg.Holder)
 	l.metrics.held(l.epoch)
 	close(l.taken)
 	return nil
 }
 
-func (l *Log) take() (err error) {
+func (l *Log) take() error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
-	if l.conn, err = l.connectWriter(ctx); err != nil {
+	w, err := l.connectWriter(ctx)
+	if err != nil {
 		return err
 	}
-	got, err := l.exec(l.cfg.Patience, stmtTake, [][]byte{[]byte(l.cfg.Holder), int64Param(l.cfg.Lease.Microseconds())})
+	l.mu.Lock()
+	l.wire = w
+	l.mu.Unlock()
+	got, err := l.exec(w, l.cfg.Patience, stmtTake, [][]byte{[]byte(l.cfg.Holder), int64Param(l.cfg.Lease.Microseconds())})
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == "55P03" { // lock_not_available: an append is under way
 		return fmt.Errorf("%w: its row is in use", journal.ErrLocked)
@@ -88,7 +137,10 @@ func (l *Log) take() (err error) {
 	if got.rows == 0 {
 		return journal.ErrLocked
 	}
-	l.epoch, l.renewed = int64(binary.BigEndian.Uint64(got.row[0])), time.Now()
+	l.epoch = int64(binary.BigEndian.Uint64(got.row[0]))
+	l.mu.Lock()
+	l.renewed = time.Now()
+	l.mu.Unlock()
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -104,54 +156,17 @@ func (l *Log) take() (err error) {
 	return nil
 }
 
-// Append implements journal.Log: one statement, one commit.
-func (l *Log) Append(first uint64, at int64, payloads [][]byte) error {
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
-	switch {
-	case l.isClosed():
-		return journal.ErrClosed
-	case l.failure != nil:
-		return fmt.Errorf("%w: %w", journal.ErrFailed, l.failure)
-	case l.conn == nil:
-		return journal.ErrLocked
-	}
-	if err := l.append(first, at, payloads); err != nil {
-		return l.fail(fmt.Errorf("append batch %d: %w", first, err))
-	}
-	return nil
-}
-
-func (l *Log) append(first uint64, at int64, payloads [][]byte) error {
-	if err := journal.CheckBatch(l.Next(), first, payloads); err != nil {
-		return err
-	}
-	params := l.encode(first, at, payloads)
-	begin := time.Now()
-	got, err := l.exec(l.cfg.Patience, stmtAppend, params)
-	if err != nil {
-		return err
-	}
-	if got.rows != int64(len(l.rows)) {
-		return ErrFenced
-	}
-	l.renewed = begin
-	if cap(l.buf) > keepBuffer {
-		l.buf = nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	last := l.rows[len(l.rows)-1]
-	l.next, l.seen = last.next(), mark{last.seq, last.crc}
-	return nil
-}
-
 // fail ends the writer's part for good. What is left of it is the return of the
 // lease, if the connection is good for that.
 func (l *Log) fail(err error) error {
-	l.failure = err
+	l.mu.Lock()
+	if l.failure == nil {
+		l.failure = err
+	}
+	next := l.next
+	l.mu.Unlock()
 	l.metrics.lost()
-	l.cfg.Logger.Error("journal has failed and takes nothing more", "next", l.Next(), "err", err)
+	l.cfg.Logger.Error("journal has failed and takes nothing more", "next", next, "err", err)
 	return err
 }
 
@@ -180,24 +195,29 @@ func (l *Log) Run(ctx context.Context) error {
 }
 
 func (l *Log) renew() error {
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
-	switch {
-	case l.isClosed():
+	l.sendMu.Lock()
+	defer l.sendMu.Unlock()
+	if err := l.able(); errors.Is(err, journal.ErrClosed) {
 		return nil
-	case l.failure != nil:
-		return l.failure
-	case time.Since(l.renewed) < l.cfg.Lease/4:
+	} else if err != nil {
+		return err
+	}
+	l.mu.RLock()
+	w, busy, since := l.wire, len(l.flights) > 0, time.Since(l.renewed)
+	l.mu.RUnlock()
+	if busy || since < l.cfg.Lease/4 { // an append renews it
 		return nil
 	}
 	begin := time.Now()
-	got, err := l.exec(l.cfg.Patience, stmtRenew, [][]byte{int64Param(l.epoch), int64Param(l.cfg.Lease.Microseconds())})
+	got, err := l.exec(w, l.cfg.Patience, stmtRenew, [][]byte{int64Param(l.epoch), int64Param(l.cfg.Lease.Microseconds())})
 	if err == nil && got.rows == 0 {
 		err = ErrFenced
 	}
 	if err != nil {
 		return l.fail(fmt.Errorf("renew the lease: %w", err))
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.renewed = begin
 	return nil
 }

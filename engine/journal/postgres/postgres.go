@@ -15,16 +15,21 @@
 // epoch, holder, the end of the lease by the database's clock, and the next
 // sequence. An append is one transaction, and so is a takeover; both lock that row.
 //
+// Several appends may be under way on one connection, on which the database does one
+// after the other.
+//
 // The crash story. An append is one statement, and so one transaction: it changes
 // the lease's row only if the epoch and the next sequence are its own, and inserts
-// only if it changed that row. A process that dies before the commit leaves
+// only if it changed that row. So one that follows a refused one is refused, too:
+// the next sequence is another than it begins with. A process that dies before the commit leaves
 // nothing; after it, everything; and a transaction that is still under way when its
 // sender is gone is committed before the row is free for a takeover, or finds a
 // newer epoch and inserts nothing. A takeover sees the lease expired by
 // clock_timestamp(), raises the epoch, commits, and only then looks for the end of
 // the table, so nothing can follow what it finds. A commit is never cancelled: not
 // by a context, and not by the driver, which would send a cancellation when a
-// connection breaks and so end the wait for a replica. Any error of an append means
+// connection breaks and so end the wait for a replica, and has no part in the writer's
+// connection therefore. Any error of an append means
 // that nobody knows; the process stops, and the next one reads the tail.
 package postgres
 
@@ -38,7 +43,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -139,24 +143,27 @@ type Log struct {
 	taken   chan struct{} // closed by the first Take that succeeds
 	ended   chan struct{} // closed by Close
 
-	appendMu sync.Mutex     // held for one append, renewal, Take, or Close
-	conn     *pgconn.PgConn // of the writer; nil before Take; owned by appendMu
-	warned   string         // what the database has warned of on conn; owned by appendMu
-	epoch    int64          // of the lease; owned by appendMu
-	renewed  time.Time      // when the lease was last renewed; owned by appendMu
-	failure  error          // first failure; owned by appendMu
-	buf      []byte         // owned by appendMu
-	rows     []row          // of the append under way, without payloads; owned by appendMu
+	sendMu sync.Mutex // held for one Append, Send, renewal, Take, or Close
+	epoch  int64      // of the lease; owned by sendMu
+	sent   uint64     // the sequence after the last batch that was sent; owned by sendMu
+	buf    []byte     // owned by sendMu
+	rows   []row      // of the batch that is sent, without payloads; owned by sendMu
+
+	receiveMu sync.Mutex // held for one answer of the database to the writer; taken after sendMu
 
 	earMu sync.Mutex // held by one Await
 	ear   *pgx.Conn  // hears of appends; nil if it has to be made; owned by earMu
 
-	mu     sync.RWMutex // guards what readers see; taken last
-	first  uint64
-	next   uint64
-	seen   mark // the newest row that somebody has read or appended
-	leased bool // whether somebody held the lease at the last look
-	closed bool
+	mu      sync.RWMutex // guards what follows; taken last
+	first   uint64
+	next    uint64
+	seen    mark // the newest row that somebody has read or appended
+	leased  bool // whether somebody held the lease at the last look
+	closed  bool
+	wire    *wire     // of the writer; nil before Take, and once it is closed
+	renewed time.Time // when the lease was last renewed
+	failure error     // first failure
+	flights []flight  // batches under way, oldest first
 }
 
 // mark is enough of a row to know it again.
@@ -165,7 +172,19 @@ type mark struct {
 	crc uint32
 }
 
-var _ journal.Shared = (*Log)(nil)
+// flight is a batch that was sent.
+type flight struct {
+	begin time.Time // when it was sent
+	first uint64
+	rows  int
+	next  uint64 // the sequence after it
+	last  mark   // its last row
+}
+
+var (
+	_ journal.Shared    = (*Log)(nil)
+	_ journal.Pipelined = (*Log)(nil)
+)
 
 // Open makes the tables if they are not there, and takes the lease. It is
 // journal.ErrLocked while another process holds that.
@@ -252,10 +271,10 @@ func (l *Log) isClosed() bool {
 }
 
 // Close gives the lease back, if that can be done at once, and releases the
-// connections.
+// connections. What is under way is given up, and the lease with it ends by itself.
 func (l *Log) Close() error {
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
+	l.sendMu.Lock()
+	defer l.sendMu.Unlock()
 	l.mu.Lock()
 	was := l.closed
 	l.closed = true
@@ -279,11 +298,10 @@ func (l *Log) Close() error {
 
 // part gives the lease back. Without it a standby waits for the lease's end.
 func (l *Log) part() {
-	if l.conn == nil {
-		return
-	}
-	if _, err := l.exec(partTime, stmtPart, l.epochParam()); err != nil {
-		l.cfg.Logger.Warn("the lease could not be given back and ends by itself", "err", err)
+	if w, busy := l.writer(); w != nil && !busy {
+		if _, err := l.exec(w, partTime, stmtPart, l.epochParam()); err != nil {
+			l.cfg.Logger.Warn("the lease could not be given back and ends by itself", "err", err)
+		}
 	}
 	l.hangUp()
 }
