@@ -103,6 +103,8 @@ func tag(b []byte) engine.Tag {
 // batch is what one append makes durable, and who waits for it.
 type batch struct {
 	first     engine.Seq
+	at        engine.Time        // when it is handed to the journal
+	begin     time.Time          // the same, to measure by
 	decisions []*engine.Decision // in order, as read back from buf
 	coder     engine.Coder       // of their records
 	buf       []byte             // the records, one after the other

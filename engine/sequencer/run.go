@@ -29,15 +29,15 @@ func (q *Sequencer) Run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := committer{q: q, in: make(chan *batch), idle: make(chan struct{}, 1), failed: make(chan struct{})}
+	c := newCommitter(q)
 	var committing sync.WaitGroup
 	committing.Go(c.run)
 	stage := "journal"
-	if err = q.decide(ctx, &c); err != nil {
+	if err = q.decide(ctx, c); err != nil {
 		stage = "decide"
 	}
 	q.intake.close()
-	close(c.in) // a batch that is being synced is finished and answered
+	close(c.in) // batches that are being synced are finished and answered
 	committing.Wait()
 	if err = errors.Join(err, c.err); err == nil {
 		err = q.compare()
@@ -70,10 +70,10 @@ func recovered(err *error, stage string) {
 	}
 }
 
-// decide is the deciding stage. It owns the writer's state and two batches: one
-// is being committed while the other takes what comes.
+// decide is the deciding stage. It owns the writer's state and a batch that takes
+// what comes while those before it are being committed.
 func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
-	b, other := &batch{}, &batch{}
+	b := <-c.free
 	alarm := time.NewTimer(maxSleep)
 	defer alarm.Stop()
 	stage := "decide"
@@ -99,7 +99,7 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 			done, draining = nil, true // what has entered is still decided
 			q.intake.close()
 		}
-		if err := q.fill(b, !draining); err != nil {
+		if err := q.fill(b, !draining, c); err != nil {
 			return err
 		}
 		if b.empty() {
@@ -114,14 +114,20 @@ func (q *Sequencer) decide(ctx context.Context, c *committer) (err error) {
 			more = nil
 		}
 		bulk := b.due > 0
+		in, landed, requests := c.in, (<-chan struct{})(nil), len(b.acks)
+		if !c.ready(b) {
+			in, landed = nil, c.idle
+		}
 		select {
-		case c.in <- b: // the committing stage has nothing else to do
+		case in <- b: // the committing stage has room for it
+			c.leaves(requests)
 			if q.sent++; bulk {
 				q.bulkAt = q.sent
 			}
-			b, other = other, b
+			b = <-c.free // there is one, see newCommitter
 			b.reset()
 		case <-more: // it syncs; the batch grows meanwhile
+		case <-landed:
 		case <-done:
 		case <-c.failed:
 			stage = "journal"
@@ -166,7 +172,7 @@ const sameTime = 16
 // then a piece of bulk work, if bulk is set. What falls due while a request's
 // deadlines are worked off waits behind that request, so deadlines without end
 // do not starve it.
-func (q *Sequencer) fill(b *batch, bulk bool) error {
+func (q *Sequencer) fill(b *batch, bulk bool, c *committer) error {
 	now, n := q.now(), 0
 	if err := q.watchClock(b, now); err != nil {
 		return err
@@ -186,7 +192,7 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 		if err := q.take(b, t, now); err != nil {
 			return err
 		}
-		if q.early(b) {
+		if c.early(b) {
 			break
 		}
 		if n++; n%sameTime == 0 || held { // a confirmation moves the time
@@ -198,14 +204,6 @@ func (q *Sequencer) fill(b *batch, bulk bool) error {
 		return q.own(b, now, c)
 	}
 	return nil
-}
-
-// early reports whether a batch goes to the committing stage before all that waits is
-// in it: the stage has nothing to do, and the batch is worth an append and holds as
-// much as still waits. Else all callers of a few hundred would be in one batch, and the
-// two stages would work in turns, not side by side.
-func (q *Sequencer) early(b *batch) bool {
-	return len(b.buf) >= earlyBytes && q.sent == q.shown.Load() && len(b.decisions) >= q.line.len()
 }
 
 // own decides a command that the engine gives to itself.
@@ -295,104 +293,4 @@ func (q *Sequencer) abandonIntake(stage string) {
 		q.CountOrchestrationError(stage)
 		t.answer(outcome{err: ErrUnknown})
 	}
-}
-
-// committer is the committing stage: the only one that appends, that changes what
-// readers see, and that answers.
-type committer struct {
-	q      *Sequencer
-	in     chan *batch   // not buffered: who sends knows that the batch before is done
-	idle   chan struct{} // has room for one: told after each batch
-	failed chan struct{} // closed after a failure
-	err    error         // read after run has returned
-}
-
-func (c *committer) run() {
-	for b := range c.in {
-		if err := c.q.commit(b); err != nil {
-			c.err = err
-			c.q.abandon(b, "journal")
-			close(c.failed)
-			return
-		}
-		c.q.shown.Add(1)
-		select {
-		case c.idle <- struct{}{}:
-		default: // told, and nobody has listened yet
-		}
-	}
-}
-
-// commit makes a batch durable, then visible, then known.
-//
-// The crash story, between each pair of steps:
-//
-//   - Before Append nothing of the batch exists outside memory. A crash loses it
-//     whole; nobody has heard of it. The batch that is being decided meanwhile
-//     builds on this one and is handed over only after it, so it is lost, too.
-//   - During Append the journal keeps the batch whole or not at all. Nobody was
-//     answered, so either is right. Each record carries the tag of its idempotency
-//     key, and the next start folds it before it decides anything: a retry finds
-//     the first decision, or is decided for the first time.
-//   - After Append and before the answers every decision of the batch is durable.
-//     Who was not answered asks again with the same key and gets the same answer.
-//   - A command and the ones that follow from it may lie in different batches. The
-//     folded state says what is still due; nothing is owed to memory.
-//   - An error of Append may mean either. Nothing more is appended, shown or
-//     answered by this process; the next start finds out.
-func (q *Sequencer) commit(b *batch) (err error) {
-	defer recovered(&err, "commit")
-	var at engine.Time
-	if n := len(b.decisions); n > 0 {
-		at = max(q.clock.now(), b.decisions[n-1].At)
-		begin := time.Now()
-		if err := q.cfg.Log.Append(uint64(b.first), int64(at), b.records()); err != nil {
-			return fmt.Errorf("append batch %d: %w", b.first, err)
-		}
-		q.metrics.appended(n, time.Since(begin))
-		if err := q.show(b, at); err != nil {
-			return err
-		}
-	}
-	for i := range b.acks {
-		a := &b.acks[i]
-		switch {
-		case a.err != nil:
-			a.send(outcome{err: a.err})
-		case a.again != 0:
-			a.send(outcome{again: a.again})
-		default:
-			a.send(outcome{committed: Committed{Decision: b.decisions[a.index], At: at}})
-		}
-	}
-	clear(b.acks)
-	b.acks = b.acks[:0] // answered
-	return nil
-}
-
-// show lets readers see a durable batch.
-func (q *Sequencer) show(b *batch, at engine.Time) error {
-	if err := q.evolve(b); err != nil {
-		return err
-	}
-	last := b.decisions[len(b.decisions)-1]
-	q.last.Store(int64(last.At))
-	q.durable.Store(uint64(last.Seq))
-	q.feed.push(b.decisions, at)
-	return nil
-}
-
-// evolve folds a durable batch into what readers see, under one lock: a reader
-// sees whole batches, and waits for at most one.
-func (q *Sequencer) evolve(b *batch) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, d := range b.decisions {
-		if err := q.view.Change(d); err != nil {
-			return err
-		}
-		q.watch.see(d)
-	}
-	q.metrics.folded(b.decisions)
-	return nil
 }

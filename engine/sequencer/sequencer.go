@@ -21,7 +21,8 @@
 //
 // The shape is group commit (Gray and Reuter, 1992, 9.4.7) in front of a
 // deterministic state machine (Schneider, 1990), in two stages: while one batch
-// is being synced, the next one is decided and grows.
+// is being synced, the next one is decided and grows. On a journal.Pipelined log there
+// are three, and a batch is shown and answered while the next one is being synced.
 package sequencer
 
 import (

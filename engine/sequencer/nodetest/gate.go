@@ -12,8 +12,16 @@ import (
 type gate struct {
 	mu      sync.Mutex
 	holding bool
-	waiting []chan struct{}
+	waiting [lanes][]chan struct{}
 }
+
+// A node does one thing at a time in each lane of its gate. Which lane's comes first
+// is for the schedule to say, not for the goroutines that come there.
+const (
+	workLane   = iota // what is done to a disk, or sent to a log
+	answerLane        // what a log is waited for
+	lanes
+)
 
 // hold makes every operation wait from now on.
 func (g *gate) hold() {
@@ -23,42 +31,66 @@ func (g *gate) hold() {
 }
 
 // pass waits for its turn.
-func (g *gate) pass() {
+func (g *gate) pass(in int) {
 	g.mu.Lock()
 	if !g.holding {
 		g.mu.Unlock()
 		return
 	}
 	turn := make(chan struct{})
-	g.waiting = append(g.waiting, turn)
+	g.waiting[in] = append(g.waiting[in], turn)
 	g.mu.Unlock()
 	<-turn
 }
 
 // held reports whether an operation waits.
-func (g *gate) held() bool {
+func (g *gate) held() bool { return len(g.busy()) > 0 }
+
+// next lets the oldest operation of a lane go on, and reports whether there were
+// several to choose from; choose picks one of n.
+func (g *gate) next(choose func(n int) int) (several bool) {
+	of := g.busy()
+	in := of[0]
+	if several = len(of) > 1; several {
+		in = of[choose(len(of))]
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.waiting) > 0
+	close(g.waiting[in][0])
+	g.waiting[in] = g.waiting[in][1:]
+	return several
 }
 
-// next lets the oldest operation go on.
-func (g *gate) next() {
+// release lets everything in a lane go on.
+func (g *gate) release(in int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(g.waiting[0])
-	g.waiting = g.waiting[1:]
+	for _, turn := range g.waiting[in] {
+		close(turn)
+	}
+	g.waiting[in] = nil
+}
+
+// busy lists the lanes in which an operation waits.
+func (g *gate) busy() (busy []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for in := range g.waiting {
+		if len(g.waiting[in]) > 0 {
+			busy = append(busy, in)
+		}
+	}
+	return busy
 }
 
 // open lets everything go on and holds nothing any more.
 func (g *gate) open() {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.holding = false
-	for _, turn := range g.waiting {
-		close(turn)
+	g.mu.Unlock()
+	for in := range lanes {
+		g.release(in)
 	}
-	g.waiting = nil
 }
 
 // gated is a disk whose operations wait at a gate.
@@ -68,7 +100,7 @@ type gated struct {
 }
 
 func (d gated) Create(name string) (file.File, error) {
-	d.gate.pass()
+	d.gate.pass(workLane)
 	f, err := d.FS.Create(name)
 	return gatedFile{f, d.gate}, err
 }
@@ -79,17 +111,17 @@ func (d gated) Open(name string) (file.File, error) {
 }
 
 func (d gated) Rename(from, to string) error {
-	d.gate.pass()
+	d.gate.pass(workLane)
 	return d.FS.Rename(from, to)
 }
 
 func (d gated) Remove(name string) error {
-	d.gate.pass()
+	d.gate.pass(workLane)
 	return d.FS.Remove(name)
 }
 
 func (d gated) SyncDir(dir string) error {
-	d.gate.pass()
+	d.gate.pass(workLane)
 	return d.FS.SyncDir(dir)
 }
 
@@ -101,11 +133,11 @@ type gatedFile struct {
 }
 
 func (f gatedFile) WriteAt(p []byte, off int64) (int, error) {
-	f.gate.pass()
+	f.gate.pass(workLane)
 	return f.File.WriteAt(p, off)
 }
 
 func (f gatedFile) Sync() error {
-	f.gate.pass()
+	f.gate.pass(workLane)
 	return f.File.Sync()
 }

@@ -89,12 +89,21 @@ type leased struct {
 
 	mu      sync.Mutex // held by readers and for the moments around an append
 	next    uint64
+	sent    uint64     // the sequence after what was sent
+	flights []departed // what is under way, oldest first
+	cut     error      // what became of the connection: nothing more is sent on it
 	failed  bool
 	closed  bool
 	machine bool // it is down
 }
 
-var _ journal.Log = (*leased)(nil)
+// departed is a batch under way: how the log has answered, which nobody has heard yet.
+type departed struct {
+	first, next uint64
+	err         error
+}
+
+var _ journal.Pipelined = (*leased)(nil)
 
 func (s *lease) open(n int, g *gate) (journal.Log, file.FS, error) {
 	s.mu.Lock()
@@ -112,7 +121,7 @@ func (s *lease) open(n int, g *gate) (journal.Log, file.FS, error) {
 	s.epoch++
 	s.holder, s.until = n, now.Add(leaseTime)
 	s.taken = append(s.taken, taking{s.epoch, len(s.rows)})
-	s.logs[n] = &leased{s: s, n: n, gate: g, epoch: s.epoch, next: uint64(len(s.rows)) + 1}
+	s.logs[n] = &leased{s: s, n: n, gate: g, epoch: s.epoch, next: uint64(len(s.rows)) + 1, sent: uint64(len(s.rows)) + 1}
 	return s.logs[n], nil, nil
 }
 
@@ -122,44 +131,108 @@ func (l *leased) ended() bool {
 	return l.closed || l.machine
 }
 
-// Append waits twice at the gate: when the transaction is on its way, and when
-// its outcome is.
+// Append implements journal.Log.
 func (l *leased) Append(first uint64, at int64, payloads [][]byte) error {
-	if err := l.refuses(first, payloads); err != nil {
+	l.mu.Lock()
+	busy := len(l.flights) > 0
+	l.mu.Unlock()
+	if err := l.able(); err == nil && busy {
+		return l.fail(fmt.Errorf("%w: another one is under way", journal.ErrBatch))
+	}
+	if err := l.Send(first, at, payloads); err != nil {
+		return err
+	}
+	return l.Settle()
+}
+
+// Send implements journal.Pipelined. It waits at the gate while the transaction is on
+// its way. What comes after one that was lost is lost with the connection.
+func (l *leased) Send(first uint64, at int64, payloads [][]byte) error {
+	lost, err := l.refuses(first, payloads)
+	if err != nil {
 		return err
 	}
 	x := &transaction{epoch: l.epoch, first: first, at: at}
 	for _, p := range payloads {
 		x.payloads = append(x.payloads, append([]byte(nil), p...))
 	}
-	l.gate.pass()
-	err := l.s.carry(l, x)
-	l.gate.pass()
+	l.gate.pass(workLane)
+	if lost == nil {
+		lost = l.s.carry(l, x)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.machine {
-		err = errDown
+	if errors.Is(lost, errCut) || errors.Is(lost, errDown) {
+		l.cut = lost
 	}
-	if err != nil {
-		l.failed = true
-		return fmt.Errorf("append batch %d: %w", first, err)
-	}
-	l.next = first + uint64(len(payloads))
+	l.sent = first + uint64(len(payloads))
+	l.flights = append(l.flights, departed{first, l.sent, lost})
 	return nil
 }
 
-func (l *leased) refuses(first uint64, payloads [][]byte) error {
+// Settle implements journal.Pipelined. It waits at the gate for the outcome.
+func (l *leased) Settle() error {
+	if err := l.able(); err != nil {
+		return err
+	}
+	l.gate.pass(answerLane)
+	l.mu.Lock()
+	if len(l.flights) == 0 {
+		l.mu.Unlock()
+		return l.fail(fmt.Errorf("%w: nothing is under way", journal.ErrBatch))
+	}
+	d := l.flights[0]
+	l.flights = l.flights[1:]
+	if l.machine {
+		d.err = errDown
+	}
+	if d.err == nil {
+		l.next = d.next
+	}
+	l.mu.Unlock()
+	if d.err != nil {
+		return l.fail(fmt.Errorf("append batch %d: %w", d.first, d.err))
+	}
+	return nil
+}
+
+func (l *leased) able() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	switch {
+	case l.closed:
 		return journal.ErrClosed
-	}
-	if l.failed {
+	case l.failed:
 		return journal.ErrFailed
 	}
-	err := journal.CheckBatch(l.next, first, payloads)
-	l.failed = err != nil
+	return nil
+}
+
+// fail ends the log. Who is sending something hears of that at once.
+func (l *leased) fail(err error) error {
+	l.mu.Lock()
+	l.failed = true
+	l.mu.Unlock()
+	l.gate.release(workLane)
 	return err
+}
+
+// refuses says why a batch is not sent at all, or that it is sent in vain.
+func (l *leased) refuses(first uint64, payloads [][]byte) (lost, err error) {
+	if err := l.able(); err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err = journal.CheckBatch(l.sent, first, payloads)
+	if err == nil && len(l.flights) == journal.MaxUnderWay {
+		err = fmt.Errorf("%w: %d are under way", journal.ErrBatch, len(l.flights))
+	}
+	l.failed = err != nil
+	if l.machine {
+		return errDown, err
+	}
+	return l.cut, err
 }
 
 // carry brings a transaction to the log, or not.

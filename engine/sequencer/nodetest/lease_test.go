@@ -9,7 +9,7 @@ import (
 
 // The leased log is a log like any other.
 func TestLeasedLog(t *testing.T) {
-	journaltest.Run(t, func(*testing.T) journaltest.Place {
+	fresh := func(*testing.T) journaltest.Place {
 		s := newLease(&world{report: &Report{}})
 		n := 0
 		return journaltest.Place{Open: func() (journal.Log, error) {
@@ -17,5 +17,7 @@ func TestLeasedLog(t *testing.T) {
 			log, _, err := s.open(n, &gate{})
 			return log, err
 		}}
-	})
+	}
+	journaltest.Run(t, fresh)
+	journaltest.RunPipelined(t, fresh)
 }

@@ -95,6 +95,7 @@ type Counts struct {
 	Held      int // times that a node held deadlines because of its clock
 	Takeovers int // of the lease by the other node
 	Fenced    int // appends refused because the lease was lost
+	Beside    int // times that a batch was on its way to the log and the outcome of another one back
 }
 
 // Add adds up.
@@ -113,12 +114,13 @@ func (c *Counts) Add(o Counts) {
 	c.Held += o.Held
 	c.Takeovers += o.Takeovers
 	c.Fenced += o.Fenced
+	c.Beside += o.Beside
 }
 
 // String is a line of figures.
 func (c Counts) String() string {
-	return fmt.Sprintf("%d lives, %d crashes, %d writers failed, %d takeovers, %d appends fenced; %d requests sent %d times: %d answered (%d as repetitions), %d unknown, %d refused; %d looks; %d decisions of the engine's own; deadlines held %d times",
-		c.Lives, c.Crashes, c.Failures, c.Takeovers, c.Fenced, c.Asked, c.Sent, c.Answered, c.Replayed, c.Unknown, c.Refused, c.Looks, c.Own, c.Held)
+	return fmt.Sprintf("%d lives, %d crashes, %d writers failed, %d takeovers, %d appends fenced, %d times two under way; %d requests sent %d times: %d answered (%d as repetitions), %d unknown, %d refused; %d looks; %d decisions of the engine's own; deadlines held %d times",
+		c.Lives, c.Crashes, c.Failures, c.Takeovers, c.Fenced, c.Beside, c.Asked, c.Sent, c.Answered, c.Replayed, c.Unknown, c.Refused, c.Looks, c.Own, c.Held)
 }
 
 // String tells the end of the trace and the faults.

@@ -88,8 +88,8 @@ func TestSeeds(t *testing.T) {
 					t.Errorf("only %d %s in %d seeds: the runs test nothing", n, what, *seeds)
 				}
 			}
-			if leased && (all.Takeovers < *seeds || all.Fenced < *seeds/10) {
-				t.Errorf("only %d takeovers and %d fenced appends", all.Takeovers, all.Fenced)
+			if leased && (all.Takeovers < *seeds || all.Beside < *seeds || all.Fenced < *seeds/10) {
+				t.Errorf("only %d takeovers, %d times two batches under way, and %d fenced appends", all.Takeovers, all.Beside, all.Fenced)
 			}
 		})
 	}

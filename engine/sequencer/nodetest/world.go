@@ -216,13 +216,21 @@ func (w *world) actions() []action {
 	always := func() bool { return true }
 	return append(w.asking(),
 		action{"time", 12, always, w.wait},
-		w.on("next", 120, held, func(m *machine) string { m.life.gate.next(); return "" }),
+		w.on("next", 120, held, w.next),
 		w.on("start", 30, down, w.start),
 		w.on("kill", 1, up, func(m *machine) string { w.kill(m); w.report.Crashes++; return "" }),
 		w.on("stop", 1, awake, w.stop),
 		w.on("disturb", 2, up, func(m *machine) string { return w.site.disturb(m.n) }),
 		w.on("clock", 1, up, w.jump),
 	)
+}
+
+// next lets a node do one thing.
+func (w *world) next(m *machine) string {
+	if m.life.gate.next(w.rng.IntN) {
+		w.report.Beside++
+	}
+	return ""
 }
 
 func (w *world) wait() string {
