@@ -6,15 +6,15 @@
 // never below 20,000 decisions a second. It refuses to count what was not committed
 // with fsync and synchronous_commit on, and an answer that is no success.
 //
-//	go run ./tests/perf/pgjournal                  # five rounds of three seconds each
+//	go run ./tests/perf/pgjournal                  # fifteen rounds of one second each
 //	go run ./tests/perf/pgjournal -rounds 1 -each 500ms
 //
 // The server is one of package tests/pg, on this machine, and shares its processors
 // with both sides. The bare loop keeps two statements on their way, each with half as
 // many records as there are submitters and a commit of its own: as many records wait
-// on one side as on the other. It makes a row of each record, where the journal makes
-// one of some twenty. Exit codes: 0 within, 1 not, 2
-// it did not run.
+// on one side as on the other, and as many statements. It makes a row of each record,
+// where the journal makes one of some twenty. Exit codes: 0 within, 1 not, 2 it did not
+// run.
 package main
 
 import (
@@ -52,8 +52,8 @@ const (
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("pgjournal", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	rounds := f.Int("rounds", 5, "how often each side has its turn, 1..100")
-	each := f.Duration("each", 3*time.Second, "how long a turn takes, 100ms..1m")
+	rounds := f.Int("rounds", 15, "how often each side has its turn, 1..100")
+	each := f.Duration("each", time.Second, "how long a turn takes, 100ms..1m")
 	if err := f.Parse(args); err != nil {
 		return notRun
 	}
