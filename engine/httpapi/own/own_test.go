@@ -25,7 +25,9 @@ var told = map[string]string{
 var silent = map[string]string{
 	"AccountOpened": "nobody listens to it before", "KeyAdded": "a key is not the account's to hold", "PersonErased": "it ends the streams",
 	"AccountGroupsSet": "it holds what it held; orders that leave a book are told of by themselves",
-	"GrantsBegun":      "nothing is granted yet", "MarketSifted": "it is how far the work has come",
+	"SeasonTurned":     "nobody has more or less by it", "SeasonCounted": "it says what is held, and moves nothing",
+	"RankingSet":  "it holds what it held",
+	"GrantsBegun": "nothing is granted yet", "MarketSifted": "it is how far the work has come",
 }
 
 // TestEveryEventIsToldOrSilent: an event that names an account is one or the other; a new
