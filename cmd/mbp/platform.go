@@ -31,6 +31,7 @@ import (
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
 	"github.com/mbp-market/mbp/engine/httpapi/admit"
+	"github.com/mbp-market/mbp/engine/httpapi/lastday"
 	"github.com/mbp-market/mbp/engine/httpapi/sockets"
 	"github.com/mbp-market/mbp/engine/journal"
 	"github.com/mbp-market/mbp/engine/journal/file"
@@ -59,6 +60,7 @@ type platform struct {
 	texts    textStore
 	webhooks *webhook.Dispatcher
 	pair     *certs.Pair // nil in plain HTTP
+	days     *lastday.Days
 	api      *httpapi.API
 	server   *http.Server
 	conns    int // most connections at once
@@ -159,7 +161,7 @@ func (p *platform) wire(metrics *prometheus.Registry) (err error) {
 		return err
 	}
 	p.api, err = httpapi.New(httpapi.Config{
-		Identity: who, Texts: p.texts, Webhooks: p.webhooks,
+		Identity: who, LastDays: p.openLastDays(), Texts: p.texts, Webhooks: p.webhooks,
 		Sequencer: p.seq, Registerer: metrics, Gatherer: metrics, Logger: p.log,
 		Panel: panel, PanelPolicy: policy, PanelConfig: httpapi.PanelConfig{RUMURL: p.cfg.RUMURL, Env: p.cfg.Env},
 		Audit: p.proofs(), Export: p.export, Ready: p.ready, MaxBody: p.cfg.MaxBody,
@@ -241,6 +243,7 @@ func (p *platform) start(life, failed context.Context, g *errgroup.Group, l net.
 		}
 		return nil
 	})
+	g.Go(func() error { p.days.Run(life); return nil })
 	p.watchTLS(life, g)
 	g.Go(func() error { return p.api.Run(life) })
 	p.listener = sockets.Limit(l, p.conns)

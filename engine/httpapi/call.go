@@ -54,6 +54,7 @@ func (a *API) keyed(rt route, next func(http.ResponseWriter, *call)) http.Handle
 			return
 		}
 		meter.Name(w, key.Principal)
+		a.cfg.LastDays.Note(key.SHA256)
 		c := &call{route: rt, r: r, key: key, service: a.service()}
 		if wait := a.pace(c); wait > 0 {
 			a.turnAway(w, c, &a.tooFast, wait)

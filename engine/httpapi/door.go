@@ -72,5 +72,5 @@ func (a *API) keys(c *call) (any, error) {
 	if err := c.End(); err != nil {
 		return nil, err
 	}
-	return roster.Keys(a.seq, after, limit), nil
+	return roster.Keys(a.seq, a.cfg.LastDays, after, limit), nil
 }

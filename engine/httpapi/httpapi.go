@@ -37,6 +37,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/admit"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
 	"github.com/mbp-market/mbp/engine/httpapi/identity"
+	"github.com/mbp-market/mbp/engine/httpapi/lastday"
 	"github.com/mbp-market/mbp/engine/httpapi/meter"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
@@ -105,6 +106,9 @@ type Config struct {
 
 	// Audit is the audit tree; nil: there is none, and its routes say so.
 	Audit Audit
+
+	// LastDays remembers when keys were last used; nil: nobody does.
+	LastDays *lastday.Days
 
 	// Texts is the store that can forget; nil: there is none, and texts are refused.
 	Texts personal.Texts

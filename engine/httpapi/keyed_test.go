@@ -2,12 +2,18 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/client"
+	"github.com/mbp-market/mbp/engine/httpapi/lastday"
 	"github.com/mbp-market/mbp/engine/httpapi/problem"
 )
 
@@ -185,5 +191,34 @@ func TestEveryNumberOfARequestIsBounded(t *testing.T) {
 	}
 	if len(seen) < 100 {
 		t.Errorf("%d schemas: the contract is read wrongly", len(seen))
+	}
+}
+
+// TestKeysSayWhenTheyWereUsed: whoever is let in was there today, whoever is turned away
+// was not; where nobody remembers, nobody says so.
+func TestKeysSayWhenTheyWereUsed(t *testing.T) {
+	days := lastday.Open(lastday.Config{
+		File: filepath.Join(t.TempDir(), "days"), Logger: slog.New(slog.DiscardHandler), Revoked: func(engine.Digest) bool { return false },
+		Now: func() time.Time { return time.Date(2026, 11, 30, 23, 0, 0, 0, time.UTC) },
+	})
+	e := start(t, options{cfg: func(c *Config) { c.LastDays = days }})
+	used, forbidden := e.key("used", engine.RoleAuditor, 0), e.key("forbidden", engine.RoleOperator, 0)
+	e.key("idle", engine.RoleAuditor, 0)
+	e.get("/v1/me", used)
+	e.get("/v1/keys", forbidden)
+	if e.get("/v1/me", used+"x").status != http.StatusUnauthorized {
+		t.Error("somebody else was let in")
+	}
+	got := map[string]string{}
+	for _, k := range done[client.KeyPage](t)(e.as(e.admin).Keys(t.Context(), 0, 10)).Keys {
+		got[k.Principal] = k.LastUsed
+	}
+	const today = "2026-11-30"
+	if want := map[string]string{"admin": today, "used": today, "forbidden": today, "idle": ""}; !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	none := start(t, options{})
+	if r := none.get("/v1/keys", none.admin); r.status != http.StatusOK || strings.Contains(r.body, "last_used") {
+		t.Errorf("%d %s", r.status, r.body)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/own"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
+	"github.com/mbp-market/mbp/engine/httpapi/roster"
 	"github.com/mbp-market/mbp/engine/httpapi/several"
 	"github.com/mbp-market/mbp/engine/httpapi/wire"
 	"github.com/mbp-market/mbp/engine/webhook"
@@ -142,6 +143,8 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Template.properties.end", engine.EndRule{}, "", true},
 		{"NewMarket", newMarket{}, "", true},
 		{"NewKey", engine.Key{}, "", true},
+		{"Key", roster.Key{}, "", true},
+		{"Key", client.KnownKey{}, "", true},
 		{"NewMode", engine.SetMode{}, "", true},
 		{"NewDeadlines", engine.SetDeadlines{}, "", true},
 		{"Moderation", engine.Moderate{}, "", true},

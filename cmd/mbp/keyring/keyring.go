@@ -7,6 +7,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,11 @@ when the answer is lost, it stays, because the key may be registered.`,
 	list := &cobra.Command{
 		Use: "list", Short: "List the keys that are not revoked", Args: cobra.NoArgs,
 		Long: `List the keys that are not revoked, expired ones too, and the persons whom the
-identity provider vouches for. The secret of a key begins with mbp_ and its ID.`,
+identity provider vouches for. The secret of a key begins with mbp_ and its ID.
+
+A key was last used on the day of UTC that stands there, as far as the server knows
+that is asked: it remembers days beside the log, and forgets nothing but, by a crash,
+the last hour. A key that shows - since long is one to revoke.`,
 		RunE: remote.Verb(c, func(ctx context.Context, cl *client.Client, _ []string) (*client.KeyPage, error) {
 			return keys(ctx, cl, after, all)
 		}, showKeys),
@@ -138,9 +143,9 @@ func (r newKeyRequest) register(ctx context.Context, cl *client.Client, out stri
 }
 
 func showKeys(w io.Writer, p *client.KeyPage) {
-	rows := [][]string{{"ID", "PRINCIPAL", "ROLES", "ACCOUNT", "EXPIRES", "SHA256"}}
+	rows := [][]string{{"ID", "PRINCIPAL", "ROLES", "ACCOUNT", "EXPIRES", "LAST USED", "SHA256"}}
 	for _, k := range p.Keys {
-		row := []string{k.ID, k.Principal, strings.Join(k.Roles.Names(), ","), "", "", k.SHA256.String()}
+		row := []string{k.ID, k.Principal, strings.Join(k.Roles.Names(), ","), "", "", cmp.Or(k.LastUsed, "-"), k.SHA256.String()}
 		if k.Account != 0 {
 			row[3] = k.Account.String()
 		}

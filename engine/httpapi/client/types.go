@@ -123,9 +123,16 @@ type MarketPage struct {
 
 // KeyPage is a page of keys in the order in which they were added; it may be short.
 type KeyPage struct {
-	Seq  engine.Seq   `json:"seq"`
-	Keys []engine.Key `json:"keys"`
-	Next int          `json:"next,omitempty"` // ask for what comes after it; 0: this is the end
+	Seq  engine.Seq `json:"seq"`
+	Keys []KnownKey `json:"keys"`
+	Next int        `json:"next,omitempty"` // ask for what comes after it; 0: this is the end
+}
+
+// KnownKey is what is on record of a key, and on which day of UTC the server saw it last,
+// as YYYY-MM-DD; "": it does not know.
+type KnownKey struct {
+	engine.Key
+	LastUsed string `json:"last_used,omitempty"`
 }
 
 // DecisionPage is a page of decisions in order.

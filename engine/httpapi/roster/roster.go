@@ -26,19 +26,33 @@ const Sought = 10_000
 // step bounds one look: the next batch of decisions waits for that long.
 const step = 512
 
+// LastDays knows on which day a key was last used, as YYYY-MM-DD; "": it does not.
+type LastDays interface {
+	Last(key engine.Digest) string
+}
+
+// Key is what is on record of a key, and when this server saw it last.
+type Key struct {
+	engine.Key
+	LastUsed string `json:"last_used,omitempty"`
+}
+
 // Keys is a page of what is on record of keys and of persons, after a place: never a
 // secret.
-func Keys(v State, after uint64, limit int) any {
+func Keys(v State, used LastDays, after uint64, limit int) any {
 	doc := struct {
-		Seq  engine.Seq   `json:"seq"`
-		Keys []engine.Key `json:"keys"`
-		Next int          `json:"next,omitempty"`
-	}{Keys: []engine.Key{}}
+		Seq  engine.Seq `json:"seq"`
+		Keys []Key      `json:"keys"`
+		Next int        `json:"next,omitempty"`
+	}{Keys: []Key{}}
+	var keys []engine.Key
 	v.View(func(s *core.State) {
 		doc.Seq = s.Seq()
-		keys, next := s.Keys(int(min(after, 1<<31)), limit)
-		doc.Keys, doc.Next = append(doc.Keys, keys...), next
+		keys, doc.Next = s.Keys(int(min(after, 1<<31)), limit)
 	})
+	for _, k := range keys {
+		doc.Keys = append(doc.Keys, Key{k, used.Last(k.SHA256)})
+	}
 	return doc
 }
 

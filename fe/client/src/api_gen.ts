@@ -559,6 +559,8 @@ export type Key = {
   id?: string;
   expires_at?: Time;
   identity?: true;
+  /** the day of UTC on which this server saw it last; absent: never since it remembers */
+  last_used?: string;
 };
 
 export type WebhookID = string;
@@ -1477,7 +1479,8 @@ export interface Operations {
   /**
    * The keys that are not revoked, and the persons whom the identity provider vouches for. Roles:
    * auditor, admin. In the order in which they were added, expired ones too. A page may be short, or
-   * empty, and still have a next one. There is no secret in it.
+   * empty, and still have a next one. There is no secret in it. When a key was last used is remembered
+   * beside the log, to the day, by each server of what came to it; a crash may lose the last hour.
    */
   keys: { path: Record<never, never>; query: { after?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Keys };
   /**
