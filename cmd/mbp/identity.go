@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/mbp-market/mbp/cmd/mbp/machine"
+	"github.com/mbp-market/mbp/cmd/mbp/privacy"
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi"
@@ -121,13 +124,28 @@ func (p *platform) identity() (httpapi.Identity, error) {
 	if out.Groups, err = groupRoles(p.cfg.OIDCRoles); err != nil {
 		return out, err
 	}
+	if out.Before, err = saltBefore(p.cfg.Data); err != nil {
+		return out, err
+	}
+	if out.Before != nil {
+		p.log.Warn("persons are carried over to another salt as they come; `mbp privacy persons --before` lists who has not come", "destroy_then", machine.Before(personSaltFile))
+	}
 	// Servers that share a journal share the salt; none of them makes one.
 	out.Salt, err = personSalt(filepath.Join(p.cfg.Data, personSaltFile), p.cfg.Journal != "" || persons(p.seq))
 	return out, err
 }
 
+// saltBefore reads the salt of before, while it is being replaced; nil: it is not.
+func saltBefore(data string) ([]byte, error) {
+	name := filepath.Join(data, machine.Before(personSaltFile))
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return machine.Secret(name, false)
+}
+
 // personSaltFile holds the secret under which persons are on record.
-const personSaltFile = "person.salt"
+const personSaltFile = privacy.SaltFile
 
 // persons reports whether there is a person on record.
 func persons(q *sequencer.Sequencer) (any bool) {

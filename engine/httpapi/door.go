@@ -18,6 +18,7 @@ type Identity struct {
 	Issuer *issuer.Issuer          // the house's identity provider; nil: there is none
 	Groups map[string]engine.Roles // what each of its groups may do
 	Salt   []byte                  // secret of this installation, identity.MinSalt bytes, with an Issuer
+	Before []byte                  // the one of before, while persons are still found by it; nil: nobody is
 	// Persons keeps what links persons with pseudonyms; nil: the salt does, for ever.
 	Persons identity.Persons
 	Secure  bool // browsers reach this server by HTTPS alone
@@ -27,7 +28,7 @@ type Identity struct {
 func (a *API) openDoor() (err error) {
 	x := a.cfg.Identity
 	sessions := session.New(x.Secure, nil)
-	cfg := identity.Config{Writer: a.seq, Groups: x.Groups, Salt: x.Salt, Sessions: sessions, Persons: x.Persons}
+	cfg := identity.Config{Writer: a.seq, Groups: x.Groups, Salt: x.Salt, Before: x.Before, Sessions: sessions, Persons: x.Persons}
 	if x.Issuer != nil {
 		cfg.Provider = x.Issuer
 	}

@@ -213,7 +213,8 @@ func (s *Store) index(entries []*Entry) {
 
 // add puts an entry into the maps; the caller holds mu.
 func (s *Store) add(e *Entry) {
-	if was := s.byID[e.ID]; was != nil { // an identity that was bound
+	if was := s.byID[e.ID]; was != nil { // an identity that was bound, or is found by another digest
+		delete(s.persons, was.Index)
 		s.entries[slices.Index(s.entries, was)] = e
 	} else {
 		s.entries = append(s.entries, e)

@@ -288,3 +288,53 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestRekey: a person is found by another digest from then on, and no more by the one of
+// before, also after a restart; who is on record under a pseudonym is noted with it, once;
+// and an erasure finds them by the account or by the pseudonym.
+func TestRekey(t *testing.T) {
+	fs := faultfs.New()
+	s := open(t, fs)
+	before, now := engine.Digest{1}, engine.Digest{2}
+	id, _, err := s.Person(before, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Bind(id, 7); err != nil {
+		t.Fatal(err)
+	}
+	rekey := func(before, now, known engine.Digest, want engine.Digest, account engine.AccountID, found bool) {
+		t.Helper()
+		for range 2 {
+			got, of, ok, err := s.Rekey(before, now, known, 9)
+			if err != nil || got != want || of != account || ok != found {
+				t.Errorf("%v: %s of %s, found %t; want %s of %s", err, got, of, ok, want, account)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, fs)
+		}
+	}
+	rekey(before, now, engine.Digest{}, id, 7, true)
+	if e := s.person(now); e == nil || e.At != 9 || count(s) != 1 || s.person(before) != nil {
+		t.Errorf("%+v, %d entries, by the digest of before %+v", e, count(s), s.person(before))
+	}
+	rekey(engine.Digest{3}, engine.Digest{4}, engine.Digest{}, engine.Digest{}, 0, false)
+	known := engine.Digest{5}
+	rekey(known, engine.Digest{6}, known, known, 0, true)
+	if err := s.Bind(known, 8); err != nil {
+		t.Fatal(err)
+	}
+	rekey(known, engine.Digest{6}, known, known, 8, true)
+	if again, _, err := s.Person(before, 10); err != nil || again == id {
+		t.Errorf("%v: the digest of before still finds %s", err, again)
+	}
+	for _, erase := range []func() (int, error){
+		func() (int, error) { return s.Erase(7, nil) }, func() (int, error) { return s.Erase(0, []engine.Digest{known}) },
+	} {
+		if n, err := erase(); n != 1 || err != nil {
+			t.Errorf("%d erased: %v", n, err)
+		}
+	}
+}

@@ -73,3 +73,61 @@ func TestNotOwn(t *testing.T) {
 		t.Errorf("somebody else's file is %q", why)
 	}
 }
+
+// TestReplace: a secret gets a successor and is kept; whatever a crash leaves, the next
+// call ends, with the same two; and none is made for one that is not there, or while the
+// one before is still kept.
+func TestReplace(t *testing.T) {
+	read := func(name string) string { b, _ := os.ReadFile(name); return string(b) }
+	fresh := func() (name, was string) {
+		t.Helper()
+		name = filepath.Join(t.TempDir(), "salt")
+		if _, err := Secret(name, true); err != nil {
+			t.Fatal(err)
+		}
+		return name, read(name)
+	}
+	name, was := fresh()
+	done := func(what string) {
+		t.Helper()
+		if err := Replace(name); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if now := read(name); now == was || now == "" || read(Before(name)) != was || read(next(name)) != "" {
+			t.Errorf("%s: %q, before %q of %q", what, now, read(Before(name)), was)
+		}
+	}
+	done("at once")
+	if err := Replace(name); !errors.Is(err, ErrReplacing) {
+		t.Errorf("twice: %v", err)
+	}
+	for n := range 45 { // the successor torn anywhere, or whole
+		name, was = fresh()
+		_, text := fresh()
+		if err := os.WriteFile(next(name), []byte(text[:min(n, len(text))]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n == 44 {
+			done("after the successor was made")
+			if read(name) != text {
+				t.Error("the successor is another one")
+			}
+			continue
+		}
+		done("while the successor was made")
+	}
+	name, was = fresh()
+	if err := os.Rename(name, Before(name)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(name); !errors.Is(err, ErrReplacing) {
+		t.Errorf("a secret that is lost got a successor: %v", err)
+	}
+	if _, err := Secret(next(name), true); err != nil {
+		t.Fatal(err)
+	}
+	done("after the first rename")
+	if err := Replace(filepath.Join(t.TempDir(), "salt")); !errors.Is(err, ErrNoSecret) {
+		t.Errorf("one that was never there: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 )
 
@@ -45,4 +46,45 @@ func Secret(name string, may bool) ([]byte, error) {
 	secret := make([]byte, secretSize)
 	_, _ = rand.Read(secret) // it never fails
 	return secret, WriteSecret(name, base64.RawURLEncoding.EncodeToString(secret))
+}
+
+// Before is the name of the file that has a secret's predecessor, and next that of the
+// successor which is not in use yet.
+func Before(name string) string { return name + ".before" }
+func next(name string) string   { return name + ".next" }
+
+// ErrReplacing: a secret is being replaced already; destroy its predecessor first.
+var ErrReplacing = errors.New("is there: the secret is being replaced; see who still needs it, and destroy it first")
+
+// Replace gives a secret a successor, and keeps it as Before until somebody destroys
+// that.
+//
+// The crash story: the successor is durable under a name of its own before the secret
+// takes that of Before, and takes the secret's name after that. A crash in between leaves
+// no file of the secret's name, with which nobody starts, and the next call ends the
+// work. It never makes a successor for a secret that is not there: nobody could tell
+// whether it is lost.
+func Replace(name string) error {
+	is := func(name string) bool { _, err := os.Lstat(name); return err == nil }
+	begun := is(next(name))
+	switch {
+	case is(Before(name)) && (is(name) || !begun):
+		return fmt.Errorf("%s %w", Before(name), ErrReplacing)
+	case !begun:
+		if _, err := Secret(name, false); err != nil {
+			return err
+		}
+	}
+	if _, err := Secret(next(name), true); err != nil { // it may be torn
+		return err
+	}
+	if !is(Before(name)) {
+		if err := os.Rename(name, Before(name)); err != nil {
+			return err
+		}
+		if err := syncDir(filepath.Dir(name)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Rename(next(name), name), syncDir(filepath.Dir(name)))
 }

@@ -1,6 +1,6 @@
 // Package privacy is the verbs about what people write and about what is held on
-// them: clarify and note add texts, privacy shows what is held on a person and has it
-// forgotten.
+// them: clarify and note add texts, privacy shows what is held on a person, has it
+// forgotten, and lists and frees the persons whom a salt leads to.
 //
 // It promises that the API is used through its Go client alone, and that an erasure
 // is asked for by the name of the account, twice, because nothing brings it back. It
@@ -198,7 +198,7 @@ which is nobody's: pay out before. See docs/runbooks/privacy.md for backups.`,
 		},
 	}
 	erase.Flags().StringVar(&sure, "sure", "", "the `account` again")
-	cmd.AddCommand(show, erase)
+	cmd.AddCommand(show, erase, personsCommand(c), replaceSaltCommand())
 	return cmd
 }
 

@@ -66,6 +66,7 @@ type PersonalData struct {
 	Erased   bool             `json:"erased"`
 	Keys     []engine.Key     `json:"keys"`
 	Identity bool             `json:"identity"`
+	LinkedAt engine.Time      `json:"linked_at,omitzero"` // when the link was noted, or carried over to another salt
 	Texts    []HeldText       `json:"texts"`
 }
 

@@ -81,6 +81,9 @@ type Persons interface {
 	// Person returns the pseudonym of a person by the keyed digest of who that is, a
 	// new one for one who is not known, and the account that is bound to it.
 	Person(index engine.Digest, at engine.Time) (engine.Digest, engine.AccountID, error)
+	// Rekey gives a person another keyed digest, and notes one who is on record under a
+	// pseudonym without being known; false: the person is neither.
+	Rekey(before, index, known engine.Digest, at engine.Time) (engine.Digest, engine.AccountID, bool, error)
 	// Bind notes the account of a pseudonym.
 	Bind(pseudonym engine.Digest, account engine.AccountID) error
 }
@@ -91,7 +94,12 @@ type Config struct {
 	Provider Provider                // nil: tokens are not taken
 	Groups   map[string]engine.Roles // what each of the provider's groups may do
 	Salt     []byte                  // of persons' digests, MinSalt secret bytes; with a Provider
-	Sessions *session.Store          // nil: cookies are not taken
+	// Before is the salt of before, while persons are still found by it; nil: nobody is.
+	// Whoever comes is found by Salt alone from then on, also who is on record under a
+	// digest of Before: once it is destroyed, nothing links those with their person but
+	// Persons, which can forget.
+	Before   []byte
+	Sessions *session.Store // nil: cookies are not taken
 	// Persons keeps pseudonyms; nil: the keyed digest of a person is the pseudonym, which
 	// whoever has the salt can link with the person for ever.
 	Persons Persons
@@ -105,6 +113,8 @@ func New(cfg Config) (*Door, error) {
 	switch {
 	case cfg.Writer == nil:
 		return nil, errors.New("identity: Writer is required")
+	case cfg.Before != nil && (cfg.Persons == nil || len(cfg.Before) < MinSalt):
+		return nil, fmt.Errorf("identity: the salt of before needs %d bytes, and a store", MinSalt)
 	case cfg.Provider != nil && (len(cfg.Salt) < MinSalt || len(cfg.Groups) == 0):
 		return nil, fmt.Errorf("identity: a provider needs a salt of %d bytes, and groups", MinSalt)
 	}
@@ -288,11 +298,39 @@ func (d *Door) pseudonym(p issuer.Person) (engine.Digest, engine.AccountID, erro
 	if before {
 		return index, 0, nil
 	}
+	if d.cfg.Before != nil {
+		digest, account, ok, err := d.carry(DigestOf(d.cfg.Before, p), index)
+		if err != nil {
+			return digest, 0, fmt.Errorf("find the pseudonym of a person by the salt of before: %w", err)
+		}
+		if ok {
+			return digest, account, nil
+		}
+	}
 	digest, account, err := d.cfg.Persons.Person(index, d.cfg.Writer.Now())
 	if err != nil {
 		return digest, 0, fmt.Errorf("find the pseudonym of a person: %w", err)
 	}
 	return digest, account, nil
+}
+
+// carry finds a person by the digest under the salt of before, and has the store find
+// them by the one of now. Who was on record under the digest itself keeps it as a
+// pseudonym; who was shut out under it stays out, and is not noted.
+func (d *Door) carry(before, index engine.Digest) (engine.Digest, engine.AccountID, bool, error) {
+	var valid, shut bool
+	d.cfg.Writer.View(func(s *core.State) {
+		_, valid = s.Key(before, s.At())
+		shut = s.Revoked(before)
+	})
+	known := engine.Digest{}
+	switch {
+	case shut:
+		return before, 0, true, nil
+	case valid:
+		known = before
+	}
+	return d.cfg.Persons.Rekey(before, index, known, d.cfg.Writer.Now())
 }
 
 // enrol puts a person on record who comes for the first time: with an account, and

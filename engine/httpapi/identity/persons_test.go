@@ -95,3 +95,63 @@ func TestShutOut(t *testing.T) {
 		t.Errorf("who was shut out: %v", err)
 	}
 }
+
+// TestAnotherSalt: who comes while the salt is replaced keeps account and pseudonym, from
+// before there was a store or not, and is found without the salt of before; who was shut
+// out stays out; who is new is found by the new salt alone; and who did not come in time
+// is somebody new.
+func TestAnotherSalt(t *testing.T) {
+	q := writer(t)
+	person := func(name string) issuer.Person {
+		return issuer.Person{Issuer: "https://idp.example", Subject: name, Groups: []string{"t"}}
+	}
+	old := admit(t, door(t, q, none{}), person("old")) // there is no store
+	shut := admit(t, door(t, q, none{}), person("shut"))
+	late := admit(t, door(t, q, none{}), person("late"))
+	_, s := withPersons(t, q)
+	with := func(salt, before []byte) *Door {
+		t.Helper()
+		d, err := New(Config{Writer: q, Provider: none{}, Salt: salt, Before: before, Groups: map[string]engine.Roles{"t": engine.RoleTrader}, Persons: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	middle := admit(t, with(salt, nil), person("middle"))
+	give(t, q, &engine.RevokeKey{SHA256: shut.SHA256})
+	another := bytes.Repeat([]byte{9}, MinSalt)
+	turning := with(another, salt)
+	for range 2 {
+		for name, was := range map[string]Principal{"old": old, "middle": middle} {
+			if got := admit(t, turning, person(name)); got.SHA256 != was.SHA256 || got.Account != was.Account || got.Principal != was.Principal {
+				t.Errorf("%s: %+v, before %+v", name, got.Key, was.Key)
+			}
+		}
+		if _, err := turning.Admit(t.Context(), person("shut")); err == nil {
+			t.Error("who was shut out comes in")
+		}
+	}
+	fresh := admit(t, turning, person("fresh"))
+	after := with(another, nil) // the salt of before is destroyed
+	for name, was := range map[string]Principal{"old": old, "middle": middle, "fresh": fresh} {
+		if got := admit(t, after, person(name)); got.SHA256 != was.SHA256 || got.Account != was.Account {
+			t.Errorf("%s: %+v, before %+v", name, got.Key, was.Key)
+		}
+	}
+	if got := admit(t, after, person("late")); got.Account == late.Account {
+		t.Error("who did not come in time is found without the salt of before")
+	}
+	give(t, q, &engine.ErasePerson{Account: old.Account})
+	if n, err := s.Erase(old.Account, nil); n != 1 || err != nil {
+		t.Fatalf("%d erased by the account alone: %v", n, err)
+	}
+	if got := admit(t, after, person("old")); got.Account == old.Account || got.SHA256 == old.SHA256 {
+		t.Error("a person who was erased is the same again")
+	}
+	for _, bad := range []Config{{Before: salt[:31], Persons: s}, {Before: salt}} {
+		bad.Writer, bad.Provider, bad.Salt, bad.Groups = q, none{}, another, map[string]engine.Roles{"t": engine.RoleTrader}
+		if _, err := New(bad); err == nil {
+			t.Errorf("a salt of before of %d bytes, store %v, is taken", len(bad.Before), bad.Persons)
+		}
+	}
+}

@@ -202,8 +202,9 @@ type Doc struct {
 	Seq      engine.Seq       `json:"seq"`
 	Account  engine.AccountID `json:"account"`
 	Erased   bool             `json:"erased"`
-	Keys     []engine.Key     `json:"keys"`     // that stand for the account
-	Identity bool             `json:"identity"` // the store links a person of the identity provider with it
+	Keys     []engine.Key     `json:"keys"`               // that stand for the account
+	Identity bool             `json:"identity"`           // the store links a person of the identity provider with it
+	LinkedAt engine.Time      `json:"linked_at,omitzero"` // when the store noted that, or carried it over to another salt
 	Texts    []Held           `json:"texts"`
 }
 
@@ -236,7 +237,7 @@ func (k *Keeper) Show(id engine.AccountID, all bool) (Doc, error) {
 	for _, e := range entries {
 		switch {
 		case e.Kind == texts.Identity:
-			doc.Identity = true
+			doc.Identity, doc.LinkedAt = true, max(doc.LinkedAt, e.At)
 		case all || e.Account == id:
 			doc.Texts = append(doc.Texts, Held{e.ID, e.Kind, e.At, e.Author, e.Market, e.Of, e.Text})
 		}

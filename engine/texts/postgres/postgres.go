@@ -181,6 +181,42 @@ func (s *Store) Bind(id engine.Digest, account engine.AccountID) error {
 	return nil
 }
 
+// Rekey is texts.Store's.
+func (s *Store) Rekey(before, index, known engine.Digest, at engine.Time) (id engine.Digest, account engine.AccountID, ok bool, err error) {
+	ctx, cancel := limited()
+	defer cancel()
+	find := func() error {
+		var was []byte
+		err := s.pool.QueryRow(ctx, "SELECT id, account FROM mbp.text WHERE person = $1", index[:]).Scan(&was, &account)
+		if ok = err == nil; ok {
+			copy(id[:], was)
+		}
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	}
+	if err := find(); err != nil || ok {
+		return id, account, ok, wrap(err)
+	}
+	tag, err := s.pool.Exec(ctx, "UPDATE mbp.text SET person = $2, at = $3 WHERE person = $1 AND NOT EXISTS (SELECT FROM mbp.text WHERE person = $2)", before[:], index[:], int64(at))
+	if err == nil && tag.RowsAffected() == 0 && known != (engine.Digest{}) {
+		_, err = s.pool.Exec(ctx, "INSERT INTO mbp.text (id, kind, person, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+			known[:], string(texts.Identity), index[:], int64(at))
+	}
+	if err == nil {
+		err = find()
+	}
+	return id, account, ok, wrap(err)
+}
+
+func wrap(err error) error {
+	if err != nil {
+		return fmt.Errorf("texts: %w", err)
+	}
+	return nil
+}
+
 // Texts is texts.Store's.
 func (s *Store) Texts(ids []engine.Digest) (map[engine.Digest]string, error) {
 	all, err := s.find("id = ANY($1) AND person IS NULL", len(ids), bytesOf(ids))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mbp-market/mbp/engine"
@@ -204,5 +205,40 @@ func TestLeastRights(t *testing.T) {
 	}
 	if got, err := a.Texts([]engine.Digest{id}); err != nil || len(got) != 0 {
 		t.Errorf("%v: %v is left", err, got)
+	}
+}
+
+// TestRekey: as in a file, and the servers that share the table find the same person,
+// whichever comes first.
+func TestRekey(t *testing.T) {
+	a, b, _ := two(t)
+	before, now, known := engine.Digest{1}, engine.Digest{2}, engine.Digest{5}
+	id, _, err := a.Person(before, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Bind(id, 7); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		before, now, known, want engine.Digest
+		account                  engine.AccountID
+		found                    bool
+	}{{before, now, engine.Digest{}, id, 7, true}, {engine.Digest{3}, engine.Digest{4}, engine.Digest{}, engine.Digest{}, 0, false}, {known, engine.Digest{6}, known, known, 0, true}} {
+		var wg sync.WaitGroup
+		for _, s := range []*Store{a, b, a, b} {
+			wg.Go(func() {
+				if got, of, ok, err := s.Rekey(c.before, c.now, c.known, 9); err != nil || got != c.want || of != c.account || ok != c.found {
+					t.Errorf("%v: %s of %s, found %t; want %+v", err, got, of, ok, c)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if held, err := b.Concerning(7, nil, 9); err != nil || len(held) != 1 || held[0].At != 9 || held[0].Index != now {
+		t.Errorf("%v: %+v", err, held)
+	}
+	if again, _, err := b.Person(before, 10); err != nil || again == id {
+		t.Errorf("%v: the digest of before still finds %s", err, again)
 	}
 }

@@ -820,6 +820,8 @@ export type PersonalData = {
   keys: Key[];
   /** the store links a person of the identity provider with the account */
   identity: boolean;
+  /** when the store noted that, or carried it over to another salt; absent without a link */
+  linked_at?: Time;
   texts: HeldText[];
 };
 
