@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,10 +50,11 @@ type Listener struct {
 	mu     sync.Mutex
 	freed  *sync.Cond // a connection has ended or become idle, or the listener has ended
 	open   map[*connection]bool
-	last   time.Time  // no connection reads or writes after it; zero: no such time
 	idle   *list.List // of *connection that had an answer; the first is idle the longest
 	silent *list.List // of *connection that has not asked; the first came first
 	closed bool
+
+	last atomic.Pointer[time.Time] // no connection reads or writes after it; nil: no such time
 }
 
 // Accept implements net.Listener.
@@ -83,8 +85,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 	c := &connection{Conn: raw, from: l}
 	l.open[c] = true
-	if !l.last.IsZero() {
-		_ = raw.SetDeadline(l.last) // who cannot have one is closed already
+	if last := l.last.Load(); last != nil {
+		_ = c.SetDeadline(*last) // who cannot have one is closed already
 	}
 	return c, nil
 }
@@ -95,9 +97,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) Until(last time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = last
+	l.last.Store(&last) // before the loop: whoever sets a deadline later finds it
 	for c := range l.open {
-		_ = c.Conn.SetDeadline(last) // who cannot have one is closed already
+		_ = c.SetDeadline(last) // who cannot have one is closed already
 	}
 }
 
@@ -150,6 +152,11 @@ type connection struct {
 	net.Conn
 	from *Listener
 
+	// setting is held while a deadline is set. It is the connection's own: each request sets
+	// four, and a thread that loses its processor with a lock of all connections would hold
+	// up all of them.
+	setting sync.Mutex
+
 	// guarded by from.mu
 	list  *list.List    // that it is on: idle, silent or none
 	place *list.Element // on it
@@ -175,10 +182,10 @@ func (c *connection) SetWriteDeadline(t time.Time) error { return c.limit(c.Conn
 
 // limit sets a deadline, none after Until. A deadline that is set meanwhile waits.
 func (c *connection) limit(set func(time.Time) error, t time.Time) error {
-	c.from.mu.Lock()
-	defer c.from.mu.Unlock()
-	if last := c.from.last; !last.IsZero() && (t.IsZero() || t.After(last)) {
-		t = last
+	c.setting.Lock()
+	defer c.setting.Unlock()
+	if last := c.from.last.Load(); last != nil && (t.IsZero() || t.After(*last)) {
+		t = *last
 	}
 	return set(t)
 }
