@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,9 @@ const (
 	lastRetry  = 5 * time.Second
 	// maxDecisions bounds a commit of decisions that made no rows.
 	maxDecisions = 1 << 16
+	// yieldDecisions is how many decisions are collected before others are let run: half
+	// a millisecond of work, for which no request waits then.
+	yieldDecisions = 16
 )
 
 // ErrGap means that the source skipped or repeated a decision: run again with a
@@ -175,6 +179,9 @@ func (p *Pipeline) write(ctx context.Context, queue <-chan decided) error {
 			}
 			if err := p.collect(b, d); err != nil {
 				return err
+			}
+			if d.seq%yieldDecisions == 0 {
+				runtime.Gosched() // who waits for an answer comes first
 			}
 			flush = b.rows >= p.cfg.FlushRows || d.seq-p.lake.Checkpoint() >= maxDecisions
 		case <-tick.C:

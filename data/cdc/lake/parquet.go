@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"runtime"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
@@ -17,6 +19,10 @@ const (
 	metaTable   = "mbp.table"
 	metaVersion = "mbp.schema_version"
 )
+
+// yieldRows is how many rows are encoded before others are let run: some hundred µs of
+// work, for which no request waits then.
+const yieldRows = 256
 
 // orderedGroup is a parquet.Group whose columns stand in field id order;
 // parquet.Group alone sorts them by name.
@@ -76,8 +82,11 @@ func encode(codec *zstd.Codec, s *registry.Schema, rows []Row) ([]byte, error) {
 		}
 		out[i] = row
 	}
-	if _, err := w.WriteRows(out); err != nil {
-		return nil, fmt.Errorf("write rows of %s: %w", s.Table, err)
+	for some := range slices.Chunk(out, yieldRows) {
+		if _, err := w.WriteRows(some); err != nil {
+			return nil, fmt.Errorf("write rows of %s: %w", s.Table, err)
+		}
+		runtime.Gosched()
 	}
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("close file of %s: %w", s.Table, err)
