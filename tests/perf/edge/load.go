@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
@@ -27,10 +28,17 @@ const (
 	maxDue = 1 << 18
 )
 
+// due is a request to send.
+type due struct {
+	at   time.Duration // since the load began
+	free bool          // a connection was free for it by then
+}
+
 // answered is one request's end.
 type answered struct {
 	at     time.Duration // when it was due, since the load began
 	took   time.Duration // since it was due
+	served time.Duration // since it was sent, if a connection was free when it was due, else since then
 	status int
 	retry  bool // the answer says when to come again
 }
@@ -94,28 +102,47 @@ func (l *load) placed(of func(*conn) bool) (n int64) {
 
 // run has requests due at a rate for so long, and returns how each one ended. It ends
 // with an error if a connection breaks.
+//
+// A request for which no connection is free waits on account of the server, which has not
+// answered the ones before, so its time runs: to leave that out would be what is called
+// coordinated omission. That the load itself gets no processor in time, where it shares
+// them with the server, is not the server's doing.
 func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answered, error) {
-	due := make(chan time.Duration, maxDue)
+	requests := make(chan due, maxDue)
+	var pending atomic.Int64 // requests that are due and not answered
 	all := make([][]answered, len(l.conns))
 	errs := make([]error, len(l.conns)+1)
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for i, c := range l.conns {
 		wg.Go(func() {
-			for at := range due {
+			for r := range requests {
 				if errs[i] != nil {
 					continue
 				}
+				from := r.at
+				if r.free {
+					from = time.Since(begin)
+				}
 				var a answered
 				if a, errs[i] = c.exchange(ctx, l.address); errs[i] == nil {
-					a.at, a.took = at, time.Since(begin)-at
+					end := time.Since(begin)
+					a.at, a.took, a.served = r.at, end-r.at, end-from
 					all[i] = append(all[i], a)
 				}
+				pending.Add(-1)
 			}
 		})
 	}
-	errs[len(l.conns)] = pace(ctx, due, begin, length, rate)
-	close(due)
+	errs[len(l.conns)] = pace(ctx, begin, length, rate, func(at time.Duration) bool {
+		select {
+		case requests <- due{at, int(pending.Add(1)) <= len(l.conns)}:
+			return true
+		default:
+			return false
+		}
+	})
+	close(requests)
 	wg.Wait()
 	out := slices.Concat(all...)
 	err := errors.Join(errs...)
@@ -126,7 +153,7 @@ func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answe
 }
 
 // pace says when each request is due.
-func pace(ctx context.Context, due chan<- time.Duration, begin time.Time, length time.Duration, rate int) error {
+func pace(ctx context.Context, begin time.Time, length time.Duration, rate int, send func(at time.Duration) bool) error {
 	for n := 0; ; {
 		at := time.Duration(n) * time.Second / time.Duration(rate)
 		if at >= length {
@@ -139,9 +166,7 @@ func pace(ctx context.Context, due chan<- time.Duration, begin time.Time, length
 			return err
 		}
 		for now := time.Since(begin); at <= now && at < length; at = time.Duration(n) * time.Second / time.Duration(rate) {
-			select {
-			case due <- at:
-			default:
+			if !send(at) {
 				return fmt.Errorf("%d requests wait for a connection", maxDue)
 			}
 			n++
@@ -212,7 +237,8 @@ func (c *conn) answer() (a answered, err error) {
 
 // tally is what came of a load, by status.
 type tally struct {
-	accepted, refused []time.Duration // sorted
+	accepted, refused []time.Duration // since they were due, sorted
+	served            []time.Duration // of those refused, since they were sent; sorted
 	silent            int             // refusals that do not say when to come again
 	strange           int             // any other answer
 }
@@ -223,7 +249,7 @@ func count(all []answered) (t tally) {
 		case http.StatusCreated:
 			t.accepted = append(t.accepted, a.took)
 		case http.StatusTooManyRequests:
-			t.refused = append(t.refused, a.took)
+			t.refused, t.served = append(t.refused, a.took), append(t.served, a.served)
 			if !a.retry {
 				t.silent++
 			}
@@ -233,6 +259,7 @@ func count(all []answered) (t tally) {
 	}
 	slices.Sort(t.accepted)
 	slices.Sort(t.refused)
+	slices.Sort(t.served)
 	return t
 }
 
