@@ -72,8 +72,8 @@ func (s *Server) near(after engine.Seq) bool {
 }
 
 // read sends what a client missed from the journal until the ring remembers the rest. It
-// returns the last decision that the client has been told of, 0 if it is gone, and
-// whether the ring goes on there.
+// returns the last decision that the client has been told of, 0 if it is gone or may not
+// listen any more, and whether the ring goes on there.
 func (s *Server) read(ctx context.Context, w http.ResponseWriter, l Listener, after engine.Seq) (told engine.Seq, near bool) {
 	switch at := s.hub.Position(); {
 	case s.near(after):
@@ -104,7 +104,7 @@ func (s *Server) read(ctx context.Context, w http.ResponseWriter, l Listener, af
 		if !ends && len(text) < news.Piece {
 			return nil
 		}
-		if gone = len(text) > 0 && !news.Send(w, text); gone {
+		if gone = !l.Holds(time.Now()) || len(text) > 0 && !news.Send(w, text); gone {
 			return errRead
 		}
 		if text, told = text[:0], at; ends {

@@ -238,6 +238,9 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, l Listener) error
 		return refusal(err)
 	}
 	defer s.hub.Leave(to)
+	if !l.Holds(time.Now()) { // it was lost since it was looked at: from here on, dismiss finds the stream
+		return &problem.Refusal{Code: problem.Unauthenticated}
+	}
 	s.metrics.Streams.Inc()
 	defer s.metrics.Streams.Dec()
 	h := w.Header()

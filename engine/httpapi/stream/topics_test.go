@@ -2,18 +2,22 @@ package stream
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/core"
 	"github.com/mbp-market/mbp/engine/httpapi/hub"
 	"github.com/mbp-market/mbp/engine/httpapi/own"
+	"github.com/mbp-market/mbp/engine/httpapi/problem"
 	"github.com/mbp-market/mbp/engine/sequencer"
 )
 
@@ -262,6 +266,31 @@ func TestWhatAccountsAreToldAddsUp(t *testing.T) {
 		if len(orders) != 0 {
 			t.Errorf("%v do not wait", orders)
 		}
+	}
+}
+
+// TestRightIsLookedAtAgain: a right that is lost while the stream is opened, or while the
+// journal is read for it, ends it before anything more is told.
+func TestRightIsLookedAtAgain(t *testing.T) {
+	f := start(t, nil)
+	owner := f.funded(100_000)
+	f.market(owner)
+	at := f.reach()
+	never := always.to(hub.Topic{Account: owner})
+	never.Holds = func(time.Time) bool { return false }
+	w := httptest.NewRecorder()
+	var refused *problem.Refusal
+	if err := f.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), never); !errors.As(err, &refused) || refused.Code != problem.Unauthenticated || w.Body.Len() != 0 {
+		t.Errorf("%v after %q", err, w.Body)
+	}
+	late := New(Config{Source: f.src, Metrics: f.metrics, Log: f.log, Most: 100, MostOfOne: 100})
+	late.hub.Begin(at, at)
+	to, err := late.hub.Enter(engine.Digest{1}, never.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := late.begin(t.Context(), deadlines{w}, never, to, 1); ok || w.Body.Len() != 0 {
+		t.Errorf("%v, it is told %q", ok, w.Body)
 	}
 }
 
