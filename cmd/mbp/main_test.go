@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": scriptServer, "exit": scriptExit, "shutdown": scriptShutdown, "now": scriptNow,
-			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage, "spoil": scriptSpoil, "opened": scriptOpened,
+			"signed": scriptSigned, "setenv": scriptSetenv, "replace": scriptReplace, "damage": scriptDamage, "spoil": scriptSpoil, "opened": scriptOpened, "until": scriptUntil,
 		},
 	})
 }

@@ -239,6 +239,7 @@ const (
 	herNote    = "The wombat told me so"
 	herWords   = "Only a quokka counts"
 	onHer      = "Ms. Numbat of the fifth floor"
+	herGroup   = "tapir-watch"
 )
 
 // everyText sends her address and number in every member that takes a text, and in
@@ -320,6 +321,7 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	_, seq, _ := strings.Cut(limited, `"seq":`)
 	seq, _, _ = strings.Cut(seq, ",")
 	h.must(http.StatusCreated, http.MethodPost, "/v1/decisions/"+seq+"/notes", admin, `{"text":"`+onHer+`."}`)
+	h.must(http.StatusCreated, http.MethodPost, "/v1/accounts/"+account+"/groups", admin, `{"groups":["`+herGroup+`"]}`)
 	h.everyText(her)
 	if held := h.must(http.StatusOK, http.MethodGet, "/v1/accounts/"+account+"/personal-data", her, ""); !strings.Contains(held, herNote) || strings.Contains(held, onHer) {
 		t.Errorf("what she is shown: %s", held)
@@ -349,6 +351,9 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	h.keep(admin, "/v1/accounts/"+account+"/personal-data", "/v1/decisions?limit=1000", "/v1/decisions/"+seq+"/notes", "/v1/markets/mkt_1",
 		"/v1/exports/decisions?format=parquet", "/v1/exports/decisions?format=csv", "/v1/exports/trades?format=csv", "/v1/keys", "/metrics")
 	h.must(http.StatusUnprocessableEntity, http.MethodPost, "/v1/markets/mkt_1/clarifications", admin, `{"text":"`+herMail+`"}`)
+	if groups := h.must(http.StatusOK, http.MethodGet, "/v1/accounts/"+account+"/groups", admin, ""); strings.Contains(groups, herGroup) || strings.Contains(groups, "staff") {
+		t.Errorf("she is in groups still: %s", groups)
+	}
 	h.close()
 	said("snapshot", "--data", data, "--archive", archive)
 	release(t, data, archive)
@@ -369,6 +374,7 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 		t.Error(where)
 	}
 	said("fsck", "--data", data, "--archive", archive)
+	forgotten(t, all)
 	said("replay", "--data", data, "--archive", archive, "--verify")
 	said("audit", "consistency", checkpoint, "--data", data, "--archive", archive)
 
@@ -378,6 +384,24 @@ func TestErasedPersonIsNowhere(t *testing.T) {
 	again := h.must(http.StatusOK, http.MethodGet, "/v1/me", p.Token(p.Standard("mbp", herSubject, time.Now(), "staff")), "")
 	if strings.Contains(again, account+`"`) {
 		t.Errorf("she has her account again: %s", again)
+	}
+}
+
+// forgotten looks for the name of her group in the states that are kept: the journal has
+// it, under the pseudonym of her account (ADR-011), and nothing else does.
+func forgotten(t *testing.T, all map[string][]byte) {
+	t.Helper()
+	states := map[string][]byte{}
+	for name, b := range all {
+		if strings.HasPrefix(filepath.Base(name), "snapshot-") {
+			states[name] = b
+		}
+	}
+	if len(found(states, "Quixeramobim")) == 0 {
+		t.Fatalf("of %d states none has what is kept", len(states))
+	}
+	for _, where := range found(states, herGroup) {
+		t.Error(where)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/mbp-market/mbp/cmd/mbp/notary"
 	"github.com/mbp-market/mbp/cmd/mbp/offline"
 	"github.com/mbp-market/mbp/cmd/mbp/remote"
+	"github.com/mbp-market/mbp/cmd/mbp/seasons"
 	"github.com/mbp-market/mbp/cmd/mbp/steering"
 )
 
@@ -88,7 +89,7 @@ Exit codes: 0 done, 1 rejected, 2 wrong usage, 3 no answer or not authenticated.
 	add("run", serveCommand(), backup.SnapshotCommand(), backup.BackupCommand(), backup.RestoreCommand())
 	add("trade", remote.Commands()...)
 	add("trade", steering.Commands()...)
-	add("trade", membership.Command(), grants.Command())
+	add("trade", membership.Command(), grants.Command(), seasons.Command())
 	add("load", seedCommand(), importCommand(), exportCommand(), simulateCommand(), offline.SchemaCommand(), offline.ReplayCommand(), offline.JournalCommand(), offline.RuleCommand(), notary.Command())
 	return root
 }

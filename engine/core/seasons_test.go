@@ -149,7 +149,7 @@ func (l *league) count() {
 	ends, begins := s.Seasons.Counting().Seasons()
 	worth, ranked := reckoned(l.t, w.s), map[engine.AccountID]bool{}
 	for i := range worth {
-		ranked[engine.AccountID(i+1)] = w.s.Ranked(engine.AccountID(i + 1))
+		ranked[engine.AccountID(i+1)] = w.s.f.Ranked(engine.AccountID(i + 1))
 	}
 	l.conserved(worth)
 	var want []season.Standing

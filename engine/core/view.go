@@ -165,5 +165,17 @@ func (s *State) Profits(from engine.AccountID, dst []engine.Standing) (lines []e
 	return look.Profits(s.f, from, dst)
 }
 
-// Ranked reports whether an account may stand in standings.
-func (s *State) Ranked(id engine.AccountID) bool { return s.f.Ranked(id) }
+// Running returns the name of the season that runs, "" if none does.
+func (s *State) Running() string {
+	if x := s.f.Seasons.Running(); x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Ranked reports whether an account may stand in standings, and whether it would if
+// nothing but its own will mattered; false if there is no such account.
+func (s *State) Ranked(id engine.AccountID) (ranked, wanted, known bool) {
+	a := s.f.Account(id)
+	return s.f.Ranked(id), a != nil && !a.Unranked, a != nil
+}

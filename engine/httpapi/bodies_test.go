@@ -41,6 +41,9 @@ var bodies = []body{
 	{path: "/v1/grant-schedules", members: set("name", `"allowance"`, "period", `"monthly"`, "amount_micros", `5`, "cap_micros", `50`, "groups", `["staff"]`, "start", later, "end", after),
 		optional: "cap_micros groups start end"},
 	{path: "/v1/grant-schedules/allowance/end"},
+	{path: "/v1/seasons", members: set("name", `"spring"`, "start", later, "end", after), optional: "start"},
+	{path: "/v1/seasons/spring/end"},
+	{path: "/v1/accounts/acc_1/ranking", members: set("ranked", `false`)},
 	{path: "/v1/keys", members: set("principal", `"x"`, "roles", `["auditor"]`, "sha256", digest, "account", `"acc_1"`, "id", `"k7abcdef"`, "expires_at", later, "identity", `false`),
 		optional: "account id expires_at identity"},
 	{path: "/v1/keys/abababababababababababababababababababababababababababababababab/revoke"},
@@ -170,4 +173,4 @@ func group(value string) map[string]string {
 }
 
 // templated puts the parameters of the routes in place of the test's values.
-var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "whk_5", "{webhook}", "/allowance/", "/{schedule}/", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")
+var templated = strings.NewReplacer("acc_1", "{account}", "mkt_1", "{market}", "ord_5", "{order}", "whk_5", "{webhook}", "/allowance/", "/{schedule}/", "/spring/", "/{season}/", "/v1/decisions/5/", "/v1/decisions/{seq}/", digest[1:65], "{sha256}")

@@ -203,7 +203,7 @@ func (a *API) request(w http.ResponseWriter, c *call) (sequencer.Request, error)
 	if err != nil {
 		return none, err
 	}
-	if err := a.mayNote(c); err != nil {
+	if err := a.mayAct(c); err != nil {
 		return none, err
 	}
 	bare := c.r.Method == http.MethodDelete && c.r.ContentLength == 0 // not everybody sends a body with it

@@ -67,6 +67,13 @@ func sayings() []said {
 		{func(x ctx, c cl) (dec, error) { return c.SetGrantSchedule(x, weekly) }, &engine.SetGrantSchedule{Schedule: weekly}},
 		{func(x ctx, c cl) (dec, error) { return c.SetGrantSchedule(x, daily) }, &engine.SetGrantSchedule{Schedule: daily}},
 		{func(x ctx, c cl) (dec, error) { return c.EndGrantSchedule(x, "weekly") }, &engine.EndGrantSchedule{Name: "weekly"}},
+		{func(x ctx, c cl) (dec, error) {
+			return c.OpenSeason(x, client.NewSeason{Name: "spring", Start: when, End: when + 5})
+		}, &engine.OpenSeason{Name: "spring", Start: when, End: when + 5}},
+		{func(x ctx, c cl) (dec, error) { return c.OpenSeason(x, client.NewSeason{Name: "now", End: when}) }, &engine.OpenSeason{Name: "now", End: when}},
+		{func(x ctx, c cl) (dec, error) { return c.EndSeason(x, "spring") }, &engine.EndSeason{Name: "spring"}},
+		{func(x ctx, c cl) (dec, error) { return c.SetRanking(x, 3, true) }, &engine.SetRanking{Account: 3, Ranked: true}},
+		{func(x ctx, c cl) (dec, error) { return c.SetRanking(x, 3, false) }, &engine.SetRanking{Account: 3}},
 		{func(x ctx, c cl) (dec, error) { return c.AddKey(x, key) }, &engine.AddKey{Key: key}},
 		{func(x ctx, c cl) (dec, error) { return c.RevokeKey(x, d) }, &engine.RevokeKey{SHA256: d}},
 		{func(x ctx, c cl) (dec, error) { return c.AddTemplate(x, template) }, &engine.AddTemplate{Template: template}},
@@ -190,6 +197,9 @@ func TestEveryMutationCanBeRefused(t *testing.T) {
 		{"/v1/accounts/acc_1/grants", "amount_micros", `-1`, "invalid_command"},
 		{"/v1/grant-schedules", "name", `"All"`, "invalid_command"},
 		{"/v1/grant-schedules/allowance/end", "", "", "not_found"},
+		{"/v1/seasons", "name", `"Spring"`, "invalid_command"},
+		{"/v1/seasons/spring/end", "", "", "not_found"},
+		{"/v1/accounts/acc_1/ranking", "ranked", `true`, "already_exists"},
 		{"/v1/keys", "account", `"acc_9"`, "account_not_found"},
 		{"/v1/keys/" + digest[1:65] + "/revoke", "", "", "key_not_found"},
 		{"/v1/templates", "id", `"A"`, "invalid_command"},

@@ -13,6 +13,7 @@ import (
 	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/client"
 	"github.com/mbp-market/mbp/engine/httpapi/history"
+	"github.com/mbp-market/mbp/engine/httpapi/league"
 	"github.com/mbp-market/mbp/engine/httpapi/news"
 	"github.com/mbp-market/mbp/engine/httpapi/own"
 	"github.com/mbp-market/mbp/engine/httpapi/personal"
@@ -63,6 +64,14 @@ func TestContractKnowsEveryMember(t *testing.T) {
 		{"Market", engine.Market{}, "", false},
 		{"MarketGroups", client.MarketGroups{}, "", false},
 		{"AccountGroups", client.AccountGroups{}, "", false},
+		{"NewSeason", client.NewSeason{}, "", true},
+		{"Season", engine.Season{}, "", false},
+		{"Seasons", client.Seasons{}, "", false},
+		{"Standing", engine.Standing{}, "", false},
+		{"Standings", league.Standings{}, "", false},
+		{"Standings", client.Standings{}, "", false},
+		{"Ranking", league.Ranking{}, "", false},
+		{"Ranking", client.Ranking{}, "", false},
 		{"NewGrantSchedule", engine.GrantSchedule{}, "", true},
 		{"GrantSchedule", client.GrantSchedule{}, "", false},
 		{"GrantScheduleAt", client.GrantScheduleAt{}, "", false},

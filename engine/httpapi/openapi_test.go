@@ -303,6 +303,7 @@ func TestAnswersFollowTheContract(t *testing.T) {
 	post("/v1/markets/{market}/resume", "/v1/markets/mkt_1/resume", `{}`)
 	driveGroups(see, e.admin)
 	driveGrants(see, e.admin)
+	driveSeasons(see, e.admin)
 	order := func(body string) { t.Helper(); see(http.MethodPost, "/v1/orders", "/v1/orders", ana, body) }
 	order(buyTen)
 	order(`{"market":"mkt_1","outcome":"YES","side":"sell","tif":"fok","shares_micros":1000000}`)

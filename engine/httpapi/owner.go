@@ -17,6 +17,23 @@ func (c *call) shown(d *engine.Decision) *engine.Decision {
 	return wire.Discreet(d)
 }
 
+// mayAct refuses who neither has a role for a mutation nor is whom it belongs to: the
+// owner of the account, or who asked for the decision.
+func (a *API) mayAct(c *call) error {
+	var id engine.AccountID
+	switch of := c.r.PathValue("account"); {
+	case c.privileged():
+		return nil
+	case of == "":
+		return a.mayNote(c)
+	default:
+		if err := id.UnmarshalText([]byte(of)); err != nil {
+			return wire.Malformed("account: %v", err)
+		}
+		return c.own(id)
+	}
+}
+
 // own refuses an account that is not the caller's to see.
 func (c *call) own(id engine.AccountID) error {
 	if c.privileged() || id == c.key.Account {

@@ -19,6 +19,12 @@ var allowed = map[string]string{
 	"GET /v1/accounts/{account}":                   "operator auditor admin",
 	"POST /v1/accounts/{account}/grants":           "operator admin",
 	"GET /v1/accounts/{account}/grants":            "operator auditor admin",
+	"GET /v1/seasons":                              "trader operator resolver moderator auditor admin service",
+	"POST /v1/seasons":                             "operator admin",
+	"POST /v1/seasons/{season}/end":                "operator admin",
+	"GET /v1/seasons/{season}/standings":           "trader operator resolver moderator auditor admin service",
+	"GET /v1/accounts/{account}/ranking":           "operator auditor admin",
+	"POST /v1/accounts/{account}/ranking":          "operator admin",
 	"GET /v1/grant-schedules":                      "operator auditor admin",
 	"POST /v1/grant-schedules":                     "operator admin",
 	"GET /v1/grant-schedules/{schedule}":           "operator auditor admin",
@@ -106,7 +112,7 @@ var public = "GET /healthz GET /readyz GET /metrics GET /panel.json GET /audit/v
 
 func concrete(path string) string {
 	return strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{order}", "ord_5", "{seq}", "5", "{table}", "trades",
-		"{sha256}", strings.Repeat("ab", 32), "{webhook}", "whk_5", "{schedule}", "allowance").Replace(path)
+		"{sha256}", strings.Repeat("ab", 32), "{webhook}", "whk_5", "{schedule}", "allowance", "{season}", "spring").Replace(path)
 }
 
 // TestEveryRouteWithEveryRole asks every route with every role, by an API key, by a
@@ -182,7 +188,7 @@ func TestOwnersReadTheirOwn(t *testing.T) {
 	seq := r.doc(t)["seq"].(float64)
 	order := r.doc(t)["events"].([]any)[0].(map[string]any)["order"].(string)
 	for _, path := range []string{"/v1/accounts/" + owner.String(), "/v1/orders/" + order, "/v1/decisions/" + order[4:],
-		"/v1/accounts/" + owner.String() + "/trades", "/v1/accounts/" + owner.String() + "/orders", "/v1/accounts/" + owner.String() + "/portfolio", "/v1/accounts/" + owner.String() + "/grants"} {
+		"/v1/accounts/" + owner.String() + "/trades", "/v1/accounts/" + owner.String() + "/orders", "/v1/accounts/" + owner.String() + "/portfolio", "/v1/accounts/" + owner.String() + "/grants", "/v1/accounts/" + owner.String() + "/ranking"} {
 		if r := e.get(path, ana); r.status != http.StatusOK {
 			t.Errorf("%s by its owner: %d %s", path, r.status, r.body)
 		}

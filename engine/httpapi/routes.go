@@ -91,7 +91,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/readyz", open: a.readyz},
 		{method: get, path: "/metrics", open: a.exposition()},
 		{method: get, path: "/panel.json", open: a.panelConfig},
-	}, slices.Concat(a.doorRoutes(), a.marketRoutes(), a.pastRoutes(), a.auditRoutes(), a.textRoutes(), a.webhookRoutes())...)
+	}, slices.Concat(a.doorRoutes(), a.marketRoutes(), a.pastRoutes(), a.auditRoutes(), a.textRoutes(), a.webhookRoutes(), a.seasonRoutes())...)
 }
 
 // marketRoutes is the part of the table that is about markets.

@@ -24,11 +24,12 @@ var explained = map[string]string{
 	"query state":            "a random word of this server, compared and forgotten",
 	"query code":             "a random word of the identity provider, sent back to it",
 	"path schedule":          "names what is there; screened where it was named",
+	"path season":            "names what is there; screened where it was named",
 	"/v1/webhooks url":       "the address of a machine, which an admin types: the tokens in such addresses look like numbers of documents",
 }
 
 // examplePath has the numbers of freeTexts in a path of the contract.
-var examplePath = strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{webhook}", "whk_5", "{order}", "ord_5", "{seq}", "5", "{schedule}", "weekly")
+var examplePath = strings.NewReplacer("{account}", "acc_1", "{market}", "mkt_1", "{webhook}", "whk_5", "{order}", "ord_5", "{seq}", "5", "{schedule}", "weekly", "{season}", "spring")
 
 // leaf is a text that the contract lets somebody write.
 type leaf struct {

@@ -27,7 +27,7 @@ var freeTexts = map[string]string{
 	"/v1/markets/mkt_1/cancel": "evidence_uri", "/v1/markets/mkt_1/facts": "evidence_uri", "/v1/markets/mkt_1/resolution": "evidence_uri",
 	"/v1/markets/mkt_1/resolution/dispute": "evidence_uri", "/v1/moderation": "evidence_uri",
 	"/v1/policy": "version", "/v1/markets/mkt_1/clarifications": "text", "/v1/decisions/5/notes": "text", "/v1/mode": "reason", "/v1/deadlines": "reason",
-	"/v1/grant-schedules": "name groups[0]", "/v1/webhooks": "events[0]", "/v1/webhooks/whk_5/pause": "reason",
+	"/v1/grant-schedules": "name groups[0]", "/v1/seasons": "name", "/v1/webhooks": "events[0]", "/v1/webhooks/whk_5/pause": "reason",
 }
 
 // TestFreeTextsAreScreened puts an address into every member of every body that

@@ -102,7 +102,7 @@ type terms struct {
 	period       engine.Period
 	amount, most exact.Amount
 	groups       []string
-	start, end   moment
+	start, end   remote.Moment
 }
 
 func set(c *remote.Connection) *cobra.Command {
@@ -120,7 +120,7 @@ when it is back, period by period. At most 16 schedules are in force.`,
   mbp grants set finals --period daily --amount 20 --groups staff,guests --start 2026-06-01 --end 2026-07-01`,
 		RunE: remote.Verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Decision, error) {
 			return cl.SetGrantSchedule(ctx, engine.GrantSchedule{
-				Name: args[0], Period: t.period, Amount: t.amount.Credits(), Cap: t.most.Credits(), Groups: t.groups, Start: t.start.at, End: t.end.at,
+				Name: args[0], Period: t.period, Amount: t.amount.Credits(), Cap: t.most.Credits(), Groups: t.groups, Start: t.start.At, End: t.end.At,
 			}, c.Calls()...)
 		}, remote.ShowDecision),
 	}
@@ -186,28 +186,6 @@ func (p *period) Set(s string) error { return (*engine.Period)(p).UnmarshalText(
 
 // Type implements pflag.Value.
 func (p *period) Type() string { return "word" }
-
-// moment is a flag of a time that may be said as a day: its midnight in UTC.
-type moment struct {
-	at   engine.Time
-	text string
-}
-
-// String implements pflag.Value.
-func (m *moment) String() string { return m.text }
-
-// Set implements pflag.Value.
-func (m *moment) Set(s string) error {
-	m.text = s
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		m.at = engine.Time(t.UnixMicro())
-		return nil
-	}
-	return m.at.UnmarshalText([]byte(s))
-}
-
-// Type implements pflag.Value.
-func (m *moment) Type() string { return "time" }
 
 func word(p engine.Period) string {
 	b, _ := p.MarshalText() // a period always has one

@@ -23,7 +23,7 @@ func accountCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show [ACCOUNT]", Short: "Show an account, by default the key's own", Args: cobra.MaximumNArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Account, error) {
-			id, err := accountArg(ctx, cl, args)
+			id, err := AccountOf(ctx, cl, args)
 			if err != nil {
 				return nil, err
 			}

@@ -51,6 +51,34 @@ var lines = map[string]func(json.RawMessage) string{
 		}
 		return fmt.Sprintf("schedule %s granted %s credits to %s for the period from %s", e.Name, exact.Format(sum), whom, e.Period)
 	}),
+	"season_opened": line(func(e *engine.SeasonOpened) string {
+		return fmt.Sprintf("season %s runs from %s to %s", e.Name, e.Start, e.End)
+	}),
+	"season_stopped": line(func(e *engine.SeasonStopped) string {
+		return fmt.Sprintf("season %s ends now, or is withdrawn if it has not begun", e.Name)
+	}),
+	"season_turned": line(func(e *engine.SeasonTurned) string {
+		var what []string
+		if e.Ends != "" {
+			what = append(what, fmt.Sprintf("season %s is over", e.Ends))
+		}
+		if e.Begins != "" {
+			what = append(what, fmt.Sprintf("season %s begins", e.Begins))
+		}
+		return fmt.Sprintf("%s; what %d accounts have now counts", strings.Join(what, " and "), e.Last)
+	}),
+	"season_counted": line(func(e *engine.SeasonCounted) string {
+		if e.Next == 0 {
+			return fmt.Sprintf("counted what %d accounts from %s on had at the turn, the last ones", len(e.Values), e.From)
+		}
+		return fmt.Sprintf("counted what %d accounts from %s on had at the turn", len(e.Values), e.From)
+	}),
+	"ranking_set": line(func(e *engine.RankingSet) string {
+		if e.Ranked {
+			return fmt.Sprintf("%s may stand in standings", e.Account)
+		}
+		return fmt.Sprintf("%s stands in no standings", e.Account)
+	}),
 	"key_added": line(func(e *engine.KeyAdded) string {
 		return fmt.Sprintf("key %s for %s: %s", e.Key.SHA256, e.Key.Principal, strings.Join(e.Key.Roles.Names(), ", "))
 	}),

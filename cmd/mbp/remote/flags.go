@@ -45,6 +45,28 @@ func (w *word) Set(s string) error {
 // Type implements pflag.Value.
 func (w *word) Type() string { return "word" }
 
+// Moment is a flag of a time that may be said as a day: its midnight in UTC.
+type Moment struct {
+	At   engine.Time // 0: it was not said
+	text string
+}
+
+// String implements pflag.Value.
+func (m *Moment) String() string { return m.text }
+
+// Set implements pflag.Value.
+func (m *Moment) Set(s string) error {
+	m.text = s
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		m.At = engine.Time(t.UnixMicro())
+		return nil
+	}
+	return m.At.UnmarshalText([]byte(s))
+}
+
+// Type implements pflag.Value.
+func (m *Moment) Type() string { return "time" }
+
 // wordVar adds a flag of a value that reads itself. The usage names it in
 // backquotes.
 func wordVar(f *pflag.FlagSet, into encoding.TextUnmarshaler, name, usage string) {

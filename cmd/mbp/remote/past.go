@@ -44,8 +44,9 @@ func (p *pastFlags) past(cmd *cobra.Command) client.Past {
 	return out
 }
 
-// accountArg reads the account that a verb is about, by default the key's own.
-func accountArg(ctx context.Context, cl *client.Client, args []string) (engine.AccountID, error) {
+// AccountOf reads the account that a verb is about, by default the key's own. A
+// key without one is an error of usage.
+func AccountOf(ctx context.Context, cl *client.Client, args []string) (engine.AccountID, error) {
 	if len(args) == 1 {
 		return idArg[engine.AccountID](args)
 	}
@@ -71,7 +72,7 @@ that is worth at the pool's prices, less its cost.`,
   mbp portfolio acc_7 --open`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.Portfolio, error) {
-			id, err := accountArg(ctx, cl, args)
+			id, err := AccountOf(ctx, cl, args)
 			if err != nil {
 				return nil, err
 			}
@@ -128,7 +129,7 @@ func tradesCommand(c *Connection) *cobra.Command {
 		if market != 0 {
 			return cl.MarketTrades(ctx, market, p.past(cmd))
 		}
-		id, err := accountArg(ctx, cl, args)
+		id, err := AccountOf(ctx, cl, args)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +149,7 @@ func pastOrdersCommand(c *Connection) *cobra.Command {
 		Use: "orders [ACCOUNT]", Short: "Orders of an account that are over, the last to end first", Args: cobra.MaximumNArgs(1),
 	}
 	cmd.RunE = verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.PastOrderPage, error) {
-		id, err := accountArg(ctx, cl, args)
+		id, err := AccountOf(ctx, cl, args)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +170,7 @@ are no profit: mbp portfolio counts them apart.`,
 		Example: `  mbp history grants
   mbp history grants acc_7 --from 2026-01-01T00:00:00Z`,
 		RunE: verb(c, func(ctx context.Context, cl *client.Client, args []string) (*client.GrantPage, error) {
-			id, err := accountArg(ctx, cl, args)
+			id, err := AccountOf(ctx, cl, args)
 			if err != nil {
 				return nil, err
 			}

@@ -6,18 +6,18 @@ import (
 	"github.com/mbp-market/mbp/engine"
 )
 
-// Slug is the name of a schedule in a path.
+// Slug is the name of a schedule or a season in a path.
 type Slug string
 
 // UnmarshalText reads 1..64 characters a-z, 0-9 and -.
 func (s *Slug) UnmarshalText(b []byte) error {
 	for _, c := range b {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return fmt.Errorf("%q is no name of a schedule", b)
+			return fmt.Errorf("%q is no name", b)
 		}
 	}
 	if len(b) == 0 || len(b) > MaxName {
-		return fmt.Errorf("%d bytes are no name of a schedule", len(b))
+		return fmt.Errorf("%d bytes are no name", len(b))
 	}
 	*s = Slug(b)
 	return nil

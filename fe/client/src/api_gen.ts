@@ -352,6 +352,66 @@ export type AccountGroups = {
   told_at?: Time;
 };
 
+export type NewSeason = {
+  name: ScheduleName;
+  /** not in the past; absent or null means at once */
+  start?: Moment | null;
+  /** after the start */
+  end: Moment;
+};
+
+export type Season = {
+  name: ScheduleName;
+  /** counting: its end has come, and what accounts had then is being added up */
+  state: "announced" | "running" | "counting" | "ended";
+  start: Time;
+  end: Time;
+  /** the moment from which profits count; absent before */
+  began_at?: Time;
+  /** the moment up to which they do; absent before */
+  ended_at?: Time;
+  /** with a standing, those that are not shown any more too; 0 before it ended */
+  ranked_accounts: Whole;
+};
+
+export type Seasons = {
+  seq: Seq;
+  seasons: Season[];
+};
+
+export type Standing = {
+  rank: number;
+  account: AccountID;
+  /** millionths of a credit; below zero: a loss */
+  profit_micros: number;
+};
+
+export type Standings = {
+  seq: Seq;
+  season: Season;
+  /** they do not change any more */
+  final: boolean;
+  /** the moment that final ones are of, or when others were worked out */
+  as_of: Time;
+  own?: Standing;
+  standings: Standing[];
+  /** the value of after that goes on; absent at the end */
+  next?: number;
+};
+
+export type Ranking = {
+  seq: Seq;
+  account: AccountID;
+  /** it may, as things are */
+  ranked: boolean;
+  /** it would, if nothing but its own will mattered */
+  wanted: boolean;
+};
+
+export type NewRanking = {
+  ranked: boolean;
+};
+
 export type ScheduleName = string;
 
 /** of UTC: from midnight, from Monday, from the first day of a month */
@@ -1419,6 +1479,20 @@ export interface Operations {
    */
   setAccountGroups: { path: { account: AccountID }; query: Record<never, never>; body: NewAccountGroups; answer: Decision };
   /**
+   * Whether an account may stand in standings. Roles: operator, auditor, admin. Without a role: the
+   * key's own account. ranked is what holds; wanted is the will of its owner or of an operator. Accounts
+   * with a key of another role than trader are the house's staff and are not ranked, whatever they want;
+   * nor are frozen and erased ones.
+   */
+  getRanking: { path: { account: AccountID }; query: { min_seq?: Seq }; body: undefined; answer: Ranking };
+  /**
+   * Say whether an account may stand in standings. Roles: operator, admin. Without a role: the key's own
+   * account. By its owner, or by an operator, for the accounts of the house. It holds at once for all
+   * standings that are shown, and for seasons that end from now on. What is so already is refused
+   * (already_exists).
+   */
+  setRanking: { path: { account: AccountID }; query: Record<never, never>; body: NewRanking; answer: Decision };
+  /**
    * What an account traded, the newest first, as taker and as maker. Roles: operator, auditor, admin.
    * Without a role: the key's own account. A trade of an order that met several others has one row for
    * its taker, and one for each resting order on that maker's account; nobody sees the other side. Of
@@ -1478,6 +1552,35 @@ export interface Operations {
    * not granted any more; what was granted stays.
    */
   endGrantSchedule: { path: { schedule: ScheduleName }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Which seasons there are, in the order of their starts. At most 12 that are announced or run, and the
+   * last 12 that ended. No two overlap. A season counts from one moment to another, which are told once
+   * they have come: its start and its end, or what came first after them.
+   */
+  listSeasons: { path: Record<never, never>; query: { min_seq?: Seq }; body: undefined; answer: Seasons };
+  /**
+   * Announce a season. Roles: operator, admin. From its start to its end accounts are compared by what
+   * they win: what they have at the end (credits, shares at the published prices, their part of pools),
+   * less what they had at the start and were granted meanwhile. Trading goes on while accounts are
+   * counted, and what counts is the moment. Refused if another season has a part of that time
+   * (wrong_state).
+   */
+  openSeason: { path: Record<never, never>; query: Record<never, never>; body: NewSeason; answer: Decision };
+  /**
+   * End a season now, or withdraw it. Roles: operator, admin. A season that runs ends at once, and its
+   * standings are counted as of now. One that has not begun is withdrawn. One that is over stays as it
+   * is (wrong_state).
+   */
+  endSeason: { path: { season: ScheduleName }; query: Record<never, never>; body: Nothing; answer: Decision };
+  /**
+   * Who won most in a season. The highest profit first; equal profits have the same rank, and who
+   * neither won nor lost is not in the list. Of a season that ended they are final: those of the moment
+   * that as_of names. Of one that runs they are worked out from the present state every few seconds, so
+   * that a page may overlap with the one before. Accounts that do not want to be ranked, of the house's
+   * staff, frozen and erased ones are left out, of final standings too, where the ranks of others stay.
+   * own is the standing of the key's account.
+   */
+  listStandings: { path: { season: ScheduleName }; query: { after?: number; limit?: number; min_seq?: Seq }; body: undefined; answer: Standings };
   /**
    * The keys that are not revoked, and the persons whom the identity provider vouches for. Roles:
    * auditor, admin. In the order in which they were added, expired ones too. A page may be short, or
@@ -1836,6 +1939,8 @@ export const routes = {
   grantCredits: { method: "POST", path: "/v1/accounts/{account}/grants" },
   getAccountGroups: { method: "GET", path: "/v1/accounts/{account}/groups" },
   setAccountGroups: { method: "POST", path: "/v1/accounts/{account}/groups" },
+  getRanking: { method: "GET", path: "/v1/accounts/{account}/ranking" },
+  setRanking: { method: "POST", path: "/v1/accounts/{account}/ranking" },
   listAccountTrades: { method: "GET", path: "/v1/accounts/{account}/trades" },
   listAccountOrders: { method: "GET", path: "/v1/accounts/{account}/orders" },
   getPortfolio: { method: "GET", path: "/v1/accounts/{account}/portfolio" },
@@ -1845,6 +1950,10 @@ export const routes = {
   setGrantSchedule: { method: "POST", path: "/v1/grant-schedules" },
   getGrantSchedule: { method: "GET", path: "/v1/grant-schedules/{schedule}" },
   endGrantSchedule: { method: "POST", path: "/v1/grant-schedules/{schedule}/end" },
+  listSeasons: { method: "GET", path: "/v1/seasons" },
+  openSeason: { method: "POST", path: "/v1/seasons" },
+  endSeason: { method: "POST", path: "/v1/seasons/{season}/end" },
+  listStandings: { method: "GET", path: "/v1/seasons/{season}/standings" },
   keys: { method: "GET", path: "/v1/keys" },
   addKey: { method: "POST", path: "/v1/keys" },
   revokeKey: { method: "POST", path: "/v1/keys/{sha256}/revoke" },
