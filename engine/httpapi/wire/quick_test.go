@@ -120,7 +120,11 @@ func TestQuickReadsTheSame(t *testing.T) {
 			quickly++
 		}
 	})
-	if quickly < 20 {
+	least := 20
+	if testing.Short() { // which checks a fifth of it
+		least = 4
+	}
+	if quickly < least {
 		t.Errorf("%d bodies were read quickly", quickly)
 	}
 }
