@@ -19,6 +19,8 @@ import { me, streamEvent, type StreamEvent } from "../model/model";
 import type { Actions, Component, State } from "../model/state";
 import { Cancels } from "../orders/cancels";
 import { orders as ordersView } from "../orders/orders";
+import { Board } from "../season/board";
+import { season as seasonView } from "../season/season";
 import { runStream } from "../stream/stream";
 import { Desk } from "../ticket/desk";
 import { ticket } from "../ticket/ticket";
@@ -80,6 +82,7 @@ class App {
   });
   private readonly book = new BookFeed({ ...this.asked, onChange: () => this.redraw() });
   private readonly words = new Words({ ...this.asked, onChange: () => this.redraw() });
+  private readonly board = new Board({ ...this.asked, onChange: () => this.redraw() });
   private readonly cancels = new Cancels({
     ...this.asked,
     onChange: () => this.redraw(),
@@ -106,14 +109,15 @@ class App {
       book: this.book,
       cancels: this.cancels,
       words: this.words,
+      board: this.board,
     };
     const [bar, door] = [topbar(actions), login(actions)];
     const [list, chosen, levels, recent] = [markets(), market(actions), bookView(actions), trades()];
-    const [form, waiting, own] = [ticket(actions), ordersView(actions), accountView()];
-    this.components = [bar, door, list, chosen, form, levels, waiting, own, recent];
+    const [form, waiting, own, best] = [ticket(actions), ordersView(actions), accountView(), seasonView(actions)];
+    this.components = [bar, door, list, chosen, form, levels, waiting, own, best, recent];
     const detail = h("div", { class: "detail" },
       h("div", { class: "column" }, chosen.element, levels.element, recent.element),
-      h("div", { class: "column" }, form.element, waiting.element, own.element));
+      h("div", { class: "column" }, form.element, waiting.element, own.element, best.element));
     this.page = h("main", { class: "page" }, list.element, detail);
     body.replaceChildren(label("a", "app.skip", { href: "#market", class: "skip" }), bar.element, door.element, this.page);
   }
@@ -187,6 +191,7 @@ class App {
     this.change({ live, loaded: this.state.loaded || events.some((e) => e.kind === "snapshot") });
     if (!seen()) this.select(ordered(live.markets)[0]?.market ?? null);
     this.offer();
+    this.board.moved();
     this.lookAtBook();
     const after = seen();
     const touched = new Set(events.map(marketOf));
@@ -239,6 +244,7 @@ class App {
       [this.api, this.csrf] = [api, session.csrf];
       this.change({ phase: "in", me: who, line: "connecting" });
       this.openStream(api);
+      void this.board.read();
     } catch (err) {
       const refused = err instanceof Problem && (err.status === 401 || err.status === 403);
       this.change({ phase: "out", loginError: refused ? "login.refused" : "problem.network" });
@@ -258,6 +264,7 @@ class App {
     this.change({ phase: "out", loginError, live: NOTHING, loaded: false, me: null, account: null, orders: [] });
     this.holdings.reset();
     this.cancels.reset();
+    this.board.reset();
     this.words.watch(undefined);
     this.desk.reset();
   }

@@ -165,6 +165,15 @@ export const en = {
   "account.shares": "Shares",
   "account.worth": "Worth now",
 
+  "season.title": "Season {name}",
+  "season.until": "Until {day}; standings as they are now",
+  "season.final": "Final, as of {day}",
+  "season.none": "Nobody has won or lost anything yet.",
+  "season.rank": "Rank",
+  "season.who": "Account",
+  "season.profit": "Profit",
+  "season.you": "You",
+
   "book.title": "Orders on {outcome}",
   "book.loading": "Reading the order book…",
   "book.failed": "The order book could not be read. Trying again…",

@@ -167,6 +167,15 @@ export const pt: Record<MessageKey, string> = {
   "account.shares": "Ações",
   "account.worth": "Valor agora",
 
+  "season.title": "Temporada {name}",
+  "season.until": "Até {day}; a classificação de agora",
+  "season.final": "Final, em {day}",
+  "season.none": "Ninguém ganhou nem perdeu nada ainda.",
+  "season.rank": "Posição",
+  "season.who": "Conta",
+  "season.profit": "Lucro",
+  "season.you": "Você",
+
   "book.title": "Ordens em {outcome}",
   "book.loading": "Lendo o livro de ordens…",
   "book.failed": "Não foi possível ler o livro de ordens. Tentando de novo…",

@@ -176,6 +176,20 @@ export type OpenOrder = ReturnType<typeof openOrder>;
 
 export const openOrders = record({ seq: int, orders: list(openOrder) });
 
+export const SEASON_STATES = ["announced", "running", "counting", "ended"] as const;
+
+const season = record({ name: text, state: oneOf(...SEASON_STATES), start: text, end: text });
+export type Season = ReturnType<typeof season>;
+
+export const seasons = record({ seasons: list(season) });
+
+const standing = record({ rank: int, account: text, profit_micros: int });
+export type Standing = ReturnType<typeof standing>;
+
+/** The top of a season's standings, and one's own: final, or as they are while it runs. */
+export const standings = record({ season, final: flag, as_of: text, own: maybe(standing), standings: list(standing) });
+export type Standings = ReturnType<typeof standings>;
+
 const filled = record({
   order: text,
   market: text,

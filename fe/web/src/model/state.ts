@@ -3,6 +3,7 @@ import type { BookFeed } from "../book/feed";
 import type { Lang, MessageKey, Translate } from "../i18n/i18n";
 import type { Words } from "../market/words";
 import type { Cancels } from "../orders/cancels";
+import type { Board } from "../season/board";
 import type { LiveState } from "../stream/stream";
 import type { Desk } from "../ticket/desk";
 import type { Live } from "./live";
@@ -34,6 +35,7 @@ export interface Actions {
   readonly book: BookFeed;
   readonly cancels: Cancels;
   readonly words: Words;
+  readonly board: Board;
 }
 
 /** A part of the page: it is built once and draws what has changed since. */
