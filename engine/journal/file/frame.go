@@ -64,9 +64,11 @@ func saltCRC(id, salt uint64) uint32 {
 }
 
 func recordCRC(base uint32, seq uint64, payload []byte) uint32 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], seq)
-	return crc32.Update(crc32.Update(base, crcTable, b[:]), crcTable, payload)
+	crc := ^base
+	for range 8 { // as crc32.Update of the 8 bytes, for which they would have to be on the heap
+		crc, seq = crcTable[byte(crc)^byte(seq)]^crc>>8, seq>>8
+	}
+	return crc32.Update(^crc, crcTable, payload)
 }
 
 // headCRC covers header and table; head must have its check field zeroed.
