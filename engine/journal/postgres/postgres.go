@@ -8,8 +8,8 @@
 // from it is not gone on with. It refuses databases that lose commits by their
 // settings, replicas, tables with gaps or damaged rows, and everything after a
 // first failure. Replication, failover and backup are PostgreSQL's. A row holds as
-// many records of a batch as fit into half a page, because a row costs the database
-// more than what is in it.
+// many records of a batch as fill a page, or half of one where the batch ends, because
+// a row costs the database more than what is in it.
 //
 // The lease follows Gray and Cheriton (1989) with a fencing epoch. One row holds
 // epoch, holder, the end of the lease by the database's clock, and the next

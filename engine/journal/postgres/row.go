@@ -8,9 +8,11 @@ import (
 
 const (
 	keepBuffer = 1 << 20 // bytes; a larger encoding buffer is dropped after its batch
-	// packBytes bounds the payload of a row that holds more than one record: two such
-	// rows with their heads fill a page of 8 kB. What a row costs, of which its place in
-	// the index is most, is paid once for some twenty decisions.
+	// fullBytes and packBytes bound the payload of a row that holds more than one record:
+	// one row with its head fills a page of 8 kB, as long as the batch has so much left,
+	// or two do, so that the end of a batch leaves less than half a page. What a row costs,
+	// of which its place in the index is most, is paid once for some forty decisions.
+	fullBytes = 8000
 	packBytes = 4000
 	// lengthBytes stand before each record of a row that holds more than one, as
 	// before each element of an array in PostgreSQL's protocol.
@@ -81,9 +83,14 @@ func (r row) each(fn func([]byte) error) error {
 	return nil
 }
 
-// fit returns how many of the payloads, at least one, the next row holds.
-func fit(payloads [][]byte) (n int) {
-	for room := packBytes; n < len(payloads); n++ {
+// fit returns how many of the payloads, at least one, the next row holds. They have
+// left bytes with their lengths.
+func fit(payloads [][]byte, left int) (n int) {
+	room := packBytes
+	if left >= fullBytes {
+		room = fullBytes
+	}
+	for ; n < len(payloads); n++ {
 		if room -= lengthBytes + len(payloads[n]); room < 0 {
 			break
 		}
@@ -111,10 +118,17 @@ func (l *Log) encode(first uint64, at int64, payloads [][]byte) [][]byte {
 	be := binary.BigEndian
 	b := appendArrayHead(l.buf[:0], oidBytea, 0)
 	l.rows = l.rows[:0]
+	left := lengthBytes * len(payloads)
+	for _, p := range payloads {
+		left += len(p)
+	}
 	for rest := payloads; len(rest) > 0; {
-		n := fit(rest)
+		n := fit(rest, left)
 		begin := len(b) + lengthBytes
 		b = appendRow(b, rest[:n])
+		if left -= len(b) - begin; n == 1 {
+			left -= lengthBytes // which one record alone does not have
+		}
 		r := row{seq: first, at: at, records: uint32(n), payload: b[begin:]}
 		r.crc, r.payload = r.sum(), nil
 		l.rows, rest, first = append(l.rows, r), rest[n:], r.next()

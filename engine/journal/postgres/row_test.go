@@ -3,16 +3,36 @@ package postgres
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 )
 
 // TestRowsHoldWhatTheyGot: batches of every shape come back record by record, in rows
-// that two of fill a page, unless one record alone is longer.
+// that fill a page, or two of which do, unless one record alone is longer.
 func TestRowsHoldWhatTheyGot(t *testing.T) {
 	long := bytes.Repeat([]byte{7}, packBytes)
-	for _, batch := range [][][]byte{
-		{{1}}, {{1}, {2}}, {long}, {long[:3996]}, {long[:1996], long[:1996]}, {long[:1996], long[:1997]}, {{1}, long, {2}, {3}}, {{1}, {2}, long},
+	short := long[:246]
+	for _, c := range []struct {
+		rows  int
+		batch [][]byte
+	}{
+		{1, [][]byte{{1}}},
+		{1, [][]byte{{1}, {2}}},
+		{1, [][]byte{long}},
+		{1, [][]byte{long[:3996]}},
+		{1, [][]byte{long[:1996], long[:1996]}},
+		{2, [][]byte{long[:1996], long[:1997]}},
+		{3, [][]byte{{1}, long, {2}, {3}}},
+		{2, [][]byte{{1}, {2}, long}},
+		{1, [][]byte{long[:3996], long[:3996]}},                  // a page
+		{2, [][]byte{long[:3996], long[:3995]}},                  // two of one
+		{2, [][]byte{long[:3996], long[:3997]}},                  // the second does not fit
+		{2, slices.Repeat([][]byte{short}, 31)},                  // 7,750 bytes: two of a page
+		{1, slices.Repeat([][]byte{short}, 32)},                  // 8,000: a page
+		{4, slices.Repeat([][]byte{short}, 32+32+31)},            // the end as if it were alone
+		{3, slices.Concat([][]byte{long, long}, [][]byte{long})}, // one by one
 	} {
+		batch := c.batch
 		l := &Log{}
 		params := l.encode(10, 5, batch)
 		elements, seq := params[0][20:], uint64(10)
@@ -20,13 +40,16 @@ func TestRowsHoldWhatTheyGot(t *testing.T) {
 		for _, r := range l.rows {
 			n := int(elements[0])<<24 | int(elements[1])<<16 | int(elements[2])<<8 | int(elements[3])
 			r.payload, elements = elements[4:4+n], elements[4+n:]
-			if r.seq != seq || r.sum() != r.crc || n > packBytes && r.records > 1 {
+			if r.seq != seq || r.sum() != r.crc || n > fullBytes && r.records > 1 {
 				t.Errorf("row %d of %d records and %d bytes", r.seq, r.records, n)
 			}
 			if err := r.each(func(p []byte) error { got = append(got, p); return nil }); err != nil {
 				t.Error(err)
 			}
 			seq = r.next()
+		}
+		if len(l.rows) != c.rows {
+			t.Errorf("%d records of %d bytes are %d rows, want %d", len(batch), len(batch[0]), len(l.rows), c.rows)
 		}
 		if len(elements) != 0 || len(got) != len(batch) {
 			t.Fatalf("%d records came back as %d", len(batch), len(got))

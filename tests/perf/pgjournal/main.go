@@ -13,7 +13,7 @@
 // with both sides. The bare loop keeps two statements on their way, each with half as
 // many records as there are submitters and a commit of its own: as many records wait
 // on one side as on the other, and as many statements. It makes a row of each record,
-// where the journal makes one of some twenty. Exit codes: 0 within, 1 not, 2 it did not
+// where the journal makes one of some forty. Exit codes: 0 within, 1 not, 2 it did not
 // run.
 package main
 
