@@ -149,20 +149,32 @@ func newAudience(ctx context.Context, h *house, n int) *audience {
 	return c
 }
 
-// reach waits until everybody has a decision.
+// reach waits until everybody has a decision: first those that are told of everything.
+// The others may not be told of it before a heartbeat, but for who comes back.
 func (c *audience) reach(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, patience+asleep)
 	defer cancel()
-	for i, s := range c.subs {
-		for s.reached.Load() < seq {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("subscriber %d is at %d, the last order is %d", i, s.reached.Load(), seq)
-			case <-time.After(time.Millisecond):
+	wait := func(of func(*subscriber) bool) error {
+		for i, s := range c.subs {
+			for of(s) && s.reached.Load() < seq {
+				select {
+				case <-ctx.Done():
+					return fmt.Errorf("subscriber %d is at %d, the last order is %d", i, s.reached.Load(), seq)
+				case <-time.After(time.Millisecond):
+				}
 			}
 		}
+		return nil
 	}
-	return nil
+	if err := wait(func(s *subscriber) bool { return s.path == everything }); err != nil {
+		return err
+	}
+	for _, s := range c.subs {
+		if s.reached.Load() < seq {
+			s.cut(false)
+		}
+	}
+	return wait(func(*subscriber) bool { return true })
 }
 
 // end ends everybody, and tells what was wrong.
