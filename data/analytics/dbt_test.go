@@ -269,18 +269,21 @@ func TestLakeWithoutATableIsRefused(t *testing.T) {
 // that the checkpoint counts and nobody finds are missing.
 func TestTablesThatMayBeEmpty(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two runs of dbt")
+		t.Skip("a run of dbt")
 	}
 	t.Parallel()
 	p := newPlace(t)
 	rows := newPlanter(t, p.lake)
 	rows.open("mkt_1").state("mkt_1", "proposed", values{"op": "c"}).next().put("mbp_abuse_events", nil)
 	rows.commit()
-	if ok, out := p.run(t, "run"); !ok {
+	if ok, out := p.run(t, "run", "--select", "+mbp_groups", "+mbp_grant_schedules"); !ok {
 		t.Fatalf("a house without groups and grants does not build:\n%s", out)
 	}
 	if got := p.results(t); got["stg_mbp__groups"].status != "success" || got["mbp_grant_schedules"].status != "success" {
 		t.Errorf("%v", got)
+	}
+	if os.Getenv("MBP_LONG") == "" {
+		return // another run of dbt
 	}
 	clear(rows.rows)
 	rows.next().put("mbp_groups", nil)
