@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -229,5 +230,34 @@ func TestContractKnowsEveryWord(t *testing.T) {
 		if len(want) < 30 || !slices.Equal(got, want) {
 			t.Errorf("%s: the contract has\n%v, the engine\n%v", mark, got, want)
 		}
+	}
+}
+
+// TestExamplesFollowTheirSchemas: whoever copies an example of the contract sends, or
+// gets, what the contract says.
+func TestExamplesFollowTheirSchemas(t *testing.T) {
+	c, n := openContract(t), 0
+	var walk func(v any, pointer string)
+	walk = func(v any, pointer string) {
+		switch x := v.(type) {
+		case []any:
+			for i := range x {
+				walk(x[i], pointer+"/"+strconv.Itoa(i))
+			}
+		case map[string]any:
+			if example := x["example"]; example != nil && x["schema"] != nil {
+				n++
+				if err := c.schema(pointer + "/schema").Validate(example); err != nil {
+					t.Errorf("the example at %s: %v", pointer, err)
+				}
+			}
+			for name := range x {
+				walk(x[name], pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+			}
+		}
+	}
+	walk(c.doc, "")
+	if n < 6 {
+		t.Errorf("%d examples: the contract is read wrongly", n)
 	}
 }
