@@ -159,9 +159,15 @@ func TestCutWaitForReplica(t *testing.T) {
 	})
 	pg.Shared(t).Await(t, "current_setting('synchronous_standby_names') = 'absent'")
 	appended := make(chan error, 1)
-	go func() { appended <- l.Append(2, 2, journaltest.Batch(2, 1, 1)) }()
+	go func() { // until one waits: the server's processes hear of the setting one after the other
+		var err error
+		for err == nil {
+			err = l.Append(l.Next(), 2, journaltest.Batch(l.Next(), 1, 1))
+		}
+		appended <- err
+	}()
 	pg.Shared(t).Await(t, "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH mine%')")
-	if err := p.follow().Read(2, func(r journal.Record) error { return errors.New("it is seen before it is replicated") }); err != nil {
+	if err := p.follow().Read(l.Next(), func(r journal.Record) error { return errors.New("it is seen before it is replicated") }); err != nil {
 		t.Error(err)
 	}
 	p.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH mine%'")
