@@ -33,6 +33,9 @@ var defaults = map[string]values{
 	"mbp_grants": {
 		"place": int64(0), "step": "granted", "account": "acc_1", "amount_micros": int64(5), "principal": "ops", "op": "c",
 	},
+	"mbp_seasons": {
+		"place": int64(0), "step": "ended_with", "season": "spring", "account": "acc_1", "worth_micros": int64(5), "standing": "ranked", "principal": "system", "op": "c",
+	},
 	"mbp_groups": {
 		"subject": "acc_1", "role": "given", "group_id": "grp_00000000000000aa", "step": "joined", "principal": "ops", "op": "c",
 	},

@@ -194,7 +194,7 @@ func TestProjectFollowsTheHouse(t *testing.T) {
 			m.Nodes[quotes].Description = "Quotes"
 		}},
 		{"A89-01", func(_ manifest, columns map[string][]string) {
-			for i := range 20 {
+			for i := range 30 {
 				columns[quotes] = append(columns[quotes], fmt.Sprint("silent_", i))
 			}
 		}},

@@ -1,8 +1,8 @@
 // Package cdc turns the journal into the hot tables of the lake.
 //
 // It promises that every change which a durable decision made to a market, a
-// quote, a resolution, an abuse record, a grant of credits or a group becomes one
-// row of the lake, in journal order, exactly once over any number of crashes; that
+// quote, a resolution, an abuse record, a grant of credits, a group or a season becomes
+// one row of the lake, in journal order, exactly once over any number of crashes; that
 // a row which violates its registered schema goes to the dead-letter folder and
 // raises data_contract_break instead of being dropped; and that the lag from the
 // durable decision to the durable row is measured for each table, by heartbeats
@@ -180,7 +180,7 @@ func (p *Pipeline) setRunning(yes bool) {
 
 // Tables returns the hot tables in alphabetical order.
 func Tables() []string {
-	return []string{tableAbuse, tableGrants, tableGroups, tableMarkets, tableQuotes, tableResolutions}
+	return []string{tableAbuse, tableGrants, tableGroups, tableMarkets, tableQuotes, tableResolutions, tableSeasons}
 }
 
 const (
@@ -190,4 +190,5 @@ const (
 	tableMarkets     = "mbp_markets"
 	tableQuotes      = "mbp_quotes"
 	tableResolutions = "mbp_resolutions"
+	tableSeasons     = "mbp_seasons"
 )

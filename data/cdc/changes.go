@@ -52,6 +52,8 @@ type touched struct {
 	prices  []touch
 	rest    []change
 	grants  int                 // rows of mbp_grants so far
+	seasons int                 // rows of mbp_seasons so far
+	turn    turn                // of the count that was under way
 	was     map[string][]string // by role and subject: the groups that the decision replaces
 }
 
@@ -117,8 +119,7 @@ func (f *fold) rows(t *touched) ([]change, error) {
 func (f *fold) event(t *touched, e engine.Event) error {
 	switch x := e.(type) {
 	case *engine.PolicySet, *engine.TemplateAdded, *engine.KeyAdded, *engine.KeyRevoked, *engine.AccountOpened, *engine.MarketSifted, *engine.ModeSet, *engine.DeadlinesSet, *engine.Moderated, *engine.ModerationUndone, *engine.EngineUpgraded,
-		*engine.TextsAllowed, *engine.MarketClarified, *engine.DecisionNoted, *engine.PersonErased, *engine.WebhookSet,
-		*engine.SeasonOpened, *engine.SeasonStopped, *engine.SeasonTurned, *engine.SeasonCounted, *engine.RankingSet:
+		*engine.TextsAllowed, *engine.MarketClarified, *engine.DecisionNoted, *engine.PersonErased, *engine.WebhookSet, *engine.RankingSet:
 		return nil // no hot table is about them
 	case *engine.OrderRested, *engine.OrdersClosed, *engine.OrderReduced, *engine.SetsSplit, *engine.SetsMerged:
 		return nil // they move no price
@@ -141,7 +142,7 @@ func (f *fold) event(t *touched, e engine.Event) error {
 	case *engine.AbuseRaised:
 		f.abuse(t, x)
 	default:
-		if f.granted(t, e) || f.grouped(t, e) {
+		if f.granted(t, e) || f.grouped(t, e) || f.seasoned(t, e) {
 			return nil
 		}
 		return f.resolution(t, e)

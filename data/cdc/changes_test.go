@@ -171,7 +171,7 @@ func TestHistoryTouchesEveryPhase(t *testing.T) {
 	for table, rows := range tell(t, newHistory(t, 1, 200)) {
 		for _, r := range rows {
 			seen[table+" "+r["op"].(string)]++
-			for _, c := range []string{"phase", "state", "kind", "ending", "step", "rule", "role", "every"} {
+			for _, c := range []string{"phase", "state", "kind", "ending", "step", "rule", "role", "every", "standing"} {
 				if v, ok := r[c].(string); ok {
 					seen[c+" "+v]++
 				}
@@ -202,6 +202,7 @@ func TestHistoryTouchesEveryPhase(t *testing.T) {
 		"step rewind", "step collect", "step pay", "mbp_quotes of SHORT", "mbp_quotes of O64", "mbp_resolutions of NONE", "mbp_resolutions of LONG", "mbp_resolutions of O3",
 		"abuse on mkt_1", "abuse on <nil>", "abuse with true, events 1", "abuse with false, events 2", "recovered",
 		"mbp_grants c", "mbp_grants u", "mbp_groups c", "mbp_groups u", "step set", "step ended", "step begun", "step granted", "every daily", "every monthly",
+		"mbp_seasons c", "mbp_seasons u", "step opened", "step stopped", "step begun", "step ended", "step began_with", "step ended_with", "standing ranked", "standing unranked",
 		"role given", "role told", "role allow", "role deny", "step joined", "step left",
 	) {
 		if seen[what] == 0 {

@@ -50,7 +50,8 @@ func (t *touched) grant(op, step, schedule string, period engine.Time) map[strin
 	return columns
 }
 
-// before notes the groups that a decision replaces, from the state before it.
+// before notes what a decision replaces, from the state before it: groups, and the count
+// that it may end.
 func (f *fold) before(t *touched) {
 	note := func(role, subject string, groups []string) {
 		if t.was == nil {
@@ -60,6 +61,8 @@ func (f *fold) before(t *touched) {
 	}
 	for _, e := range t.d.Events {
 		switch x := e.(type) {
+		case *engine.SeasonCounted:
+			t.turn.ends, t.turn.begins = f.state.Counting()
 		case *engine.AccountGroupsSet:
 			g, _ := f.state.Groups(x.Account) // of one that is not there: none
 			note("given", x.Account.String(), g.Given)

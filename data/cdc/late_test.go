@@ -196,15 +196,15 @@ func TestLateOnAnotherLake(t *testing.T) {
 	other, _ := kept(t, 4, 40)
 	dir := t.TempDir()
 	p, _ := newPipeline(t, lake.OS(dir))
-	if err := p.Run(t.Context(), Follow(stretch{other, 1, 102}, 0)); err != nil {
+	if err := p.Run(t.Context(), Follow(stretch{other, 1, 109}, 0)); err != nil {
 		t.Fatal(err)
 	}
-	short, _ := late(t, dir, nil, 91)
-	if err := short.Run(t.Context(), Follow(stretch{log, 71, 92}, 0)); !errors.Is(err, ErrAhead) {
+	short, _ := late(t, dir, nil, 98)
+	if err := short.Run(t.Context(), Follow(stretch{log, 78, 99}, 0)); !errors.Is(err, ErrAhead) {
 		t.Errorf("ahead: %v", err)
 	}
-	p, _ = late(t, dir, map[engine.Seq]*core.State{91: folded(t, all[:91])}, engine.Seq(len(all)))
-	if err := p.Run(t.Context(), Follow(stretch{log, 92, uint64(len(all)) + 1}, 0)); !errors.Is(err, lake.ErrOtherLog) {
+	p, _ = late(t, dir, map[engine.Seq]*core.State{98: folded(t, all[:98])}, engine.Seq(len(all)))
+	if err := p.Run(t.Context(), Follow(stretch{log, 99, uint64(len(all)) + 1}, 0)); !errors.Is(err, lake.ErrOtherLog) {
 		t.Errorf("another journal's: %v", err)
 	}
 }

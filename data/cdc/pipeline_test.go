@@ -283,6 +283,7 @@ cdc_dead_letters_total{table="mbp_groups"} 0
 cdc_dead_letters_total{table="mbp_markets"} 1
 cdc_dead_letters_total{table="mbp_quotes"} 1
 cdc_dead_letters_total{table="mbp_resolutions"} 0
+cdc_dead_letters_total{table="mbp_seasons"} 0
 # HELP data_contract_break 1 while rows that violated their schema lie in the dead-letter folder.
 # TYPE data_contract_break gauge
 data_contract_break 1

@@ -30,6 +30,8 @@ type teller struct {
 	first     engine.Digest   // of the first key
 	groups    map[string]bool // subject, role and name
 	place     float64         // in mbp_grants
+	lines     float64         // in mbp_seasons
+	counts    [2]string       // the season that ends and the one that begins
 	seq       float64
 	at        engine.Time
 	atText    string
@@ -82,7 +84,7 @@ func (w *teller) emit(table, op string, row line) {
 // decision tells the events of one decision: markets and prices once each, as
 // it left them.
 func (w *teller) decision(events []line) {
-	w.place = 0
+	w.place, w.lines = 0, 0
 	moved, priced, abuse := map[string]line{}, map[string]line{}, map[string]line{}
 	for _, e := range events {
 		name, _ := e["market"].(string)
@@ -117,6 +119,9 @@ func (w *teller) decision(events []line) {
 			w.grouped(e)
 		case "grant_schedule_set", "grant_schedule_ended", "grants_begun", "grants_paid", "credits_granted":
 			w.granted(e)
+		case "season_opened", "season_stopped", "season_turned", "season_counted":
+			w.seasoned(e)
+		case "ranking_set":
 		default:
 			w.end(e, m)
 		}
@@ -399,6 +404,52 @@ func (w *teller) grouped(e line) {
 			if !w.groups[key] {
 				w.groups[key] = true
 				tell("c", "joined", key)
+			}
+		}
+	}
+}
+
+// seasoned tells an event about seasons. A piece of a count names its accounts by the
+// first one, and says of none which seasons it is for: the turn before it does.
+func (w *teller) seasoned(e line) {
+	emit := func(op, step string, season any, row line) {
+		for _, c := range []string{"starts_at", "ends_at", "accounts", "account", "worth_micros", "standing"} {
+			if _, has := row[c]; !has {
+				row[c] = nil
+			}
+		}
+		row["step"], row["season"], row["place"], row["principal"] = step, season, w.lines, w.principal
+		w.lines++
+		w.emit(tableSeasons, op, row)
+	}
+	number := func(v any) float64 {
+		n, _ := strconv.ParseFloat(strings.TrimPrefix(v.(string), "acc_"), 64)
+		return n
+	}
+	switch e["type"] {
+	case "season_opened":
+		emit("c", "opened", e["name"], line{"starts_at": e["start"], "ends_at": e["end"]})
+	case "season_stopped":
+		emit("u", "stopped", e["name"], line{})
+	case "season_turned":
+		for i, member := range []string{"ends", "begins"} {
+			if w.counts[i], _ = e[member].(string); w.counts[i] != "" {
+				emit("u", []string{"ended", "begun"}[i], w.counts[i], line{"accounts": number(e["last"])})
+			}
+		}
+	case "season_counted":
+		unranked, _ := e["unranked"].([]any)
+		for i, worth := range e["values_micros"].([]any) {
+			account, standing := fmt.Sprint("acc_", number(e["from"])+float64(i)), "ranked"
+			for _, id := range unranked {
+				if id == account {
+					standing = "unranked"
+				}
+			}
+			for j, step := range []string{"ended_with", "began_with"} {
+				if w.counts[j] != "" {
+					emit("c", step, w.counts[j], line{"account": account, "worth_micros": worth, "standing": standing})
+				}
 			}
 		}
 	}

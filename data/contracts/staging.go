@@ -55,10 +55,12 @@ func ModelName(table string) string {
 }
 
 // mayBeEmpty says of which tables a house that works may have no row: nobody has to put
-// anybody into groups, and a lake that is older than a table has no row of it before the
+// anybody into groups or open a season, and a lake that is older than a table has no row of it before the
 // next change. Where the checkpoint says so, they are read as empty; where it does not,
 // and of every other table, a lake without files is refused.
-func mayBeEmpty(table string) bool { return table == "mbp_grants" || table == "mbp_groups" }
+func mayBeEmpty(table string) bool {
+	return table == "mbp_grants" || table == "mbp_groups" || table == "mbp_seasons"
+}
 
 // checkpointTable is the source that stands for the lake's commit point, next to
 // one source for each hot table.

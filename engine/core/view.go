@@ -165,6 +165,15 @@ func (s *State) Profits(from engine.AccountID, dst []engine.Standing) (lines []e
 	return look.Profits(s.f, from, dst)
 }
 
+// Counting returns the seasons that the count under way is of, the one that ends and the
+// one that begins, "" for none.
+func (s *State) Counting() (ends, begins string) {
+	if c := s.f.Seasons.Counting(); c != nil {
+		ends, begins = c.Seasons()
+	}
+	return ends, begins
+}
+
 // Running returns the name of the season that runs, "" if none does.
 func (s *State) Running() string {
 	if x := s.f.Seasons.Running(); x != nil {

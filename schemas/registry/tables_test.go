@@ -72,7 +72,7 @@ func TestRegisteredSchemasAreCompatible(t *testing.T) {
 	for _, table := range rep.Tables {
 		got = append(got, table.Table+" "+strings.Join(table.Versions, " "))
 	}
-	want := []string{"mbp_abuse_events 1.0.0 1.1.0 1.2.0", "mbp_grants 1.0.0", "mbp_groups 1.0.0", "mbp_markets 1.0.0 1.1.0", "mbp_quotes 1.0.0 1.1.0 1.2.0 1.3.0", "mbp_resolutions 1.0.0 1.1.0"}
+	want := []string{"mbp_abuse_events 1.0.0 1.1.0 1.2.0", "mbp_grants 1.0.0", "mbp_groups 1.0.0", "mbp_markets 1.0.0 1.1.0", "mbp_quotes 1.0.0 1.1.0 1.2.0 1.3.0", "mbp_resolutions 1.0.0 1.1.0", "mbp_seasons 1.0.0"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -221,7 +221,7 @@ func TestCompat(t *testing.T) {
 	for _, d := range []string{dir, filepath.Join(dir, "mbp")} {
 		var stdout bytes.Buffer
 		rep, err := Compat(os.DirFS(d), &stdout, Options{JSON: jsonPath, Diff: diffPath})
-		if err != nil || rep.Breaking != 4 || rep.Checked != 14 {
+		if err != nil || rep.Breaking != 4 || rep.Checked != 15 {
 			t.Fatalf("breaking %d of %d, %v\n%s", rep.Breaking, rep.Checked, err, &stdout)
 		}
 		text, err := os.ReadFile(diffPath)
@@ -246,7 +246,7 @@ func TestCompat(t *testing.T) {
 		Checked, Breaking int
 		Drift             *int
 	}
-	if err := json.Unmarshal(raw, &rep); err != nil || rep.Checked != 14 || rep.Breaking != 4 || rep.Drift == nil || rep.Tables[4].Findings[0].To != "1.4.0" {
+	if err := json.Unmarshal(raw, &rep); err != nil || rep.Checked != 15 || rep.Breaking != 4 || rep.Drift == nil || rep.Tables[4].Findings[0].To != "1.4.0" {
 		t.Errorf("%v: %s", err, raw)
 	}
 	if _, err := Compat(os.DirFS(filepath.Join(dir, "absent")), io.Discard, Options{}); err == nil {

@@ -4,8 +4,8 @@
 // every state, orders that wait, expire, meet and are amended, sets and
 // liquidity that come and go, resolutions rejected, disputed, reported by a
 // quorum and voided back to an effective time, both kinds of cancelling, every
-// rule of abuse, groups that accounts and markets get and lose, and grants by the
-// calendar; and that each decision folds. It refuses to fake: rows
+// rule of abuse, groups that accounts and markets get and lose, grants by the
+// calendar, and seasons; and that each decision folds. It refuses to fake: rows
 // come from the engine's own Step alone.
 package cdctest
 

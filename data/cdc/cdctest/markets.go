@@ -57,11 +57,23 @@ func (w *world) open() {
 		w.act("ops", &engine.GrantCredits{Account: i + 1, Amount: 20_000 * engine.One})
 	}
 	w.grants()
+	w.seasons()
 	for id := Plain; id <= lastOne; id++ {
 		w.act("ops", w.market(id))
 	}
 	w.act("ops", &engine.SetMarketGroups{Market: Unopened, Allow: []string{"guests", "staff"}, Deny: []string{"board"}})
 	w.act("ops", &engine.SetMarketGroups{Market: Unopened, Allow: []string{"staff"}, Deny: []string{"audit", "board"}})
+}
+
+// seasons announces some: one that ends while the markets trade, one that begins then and
+// runs on, and one that is withdrawn. All in one moment: the rest of a history is as it
+// would be without them.
+func (w *world) seasons() {
+	w.step("ops", &engine.SetRanking{Account: 1})
+	w.step("ops", &engine.OpenSeason{Name: "qualifying", End: w.now + hour})
+	w.step("ops", &engine.OpenSeason{Name: "finals", Start: w.now + 2*hour, End: w.now + 90*24*hour})
+	w.step("ops", &engine.OpenSeason{Name: "never", Start: w.now + 100*24*hour, End: w.now + 101*24*hour})
+	w.step("ops", &engine.EndSeason{Name: "never"})
 }
 
 // grants puts accounts into groups and grants them credits, over the midnight before the

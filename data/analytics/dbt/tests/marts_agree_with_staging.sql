@@ -44,6 +44,11 @@ with totals as (
         'groups' as what,
         (select coalesce(sum(case step when 'joined' then 1 else -1 end), 0) from {{ ref('stg_mbp__groups') }}) as in_lake,
         (select count(*) from {{ ref('mbp_groups') }}) as in_mart
+    union all
+    select
+        'standings' as what,
+        (select coalesce(sum(worth_micros), 0) from {{ ref('stg_mbp__seasons') }} where step = 'ended_with') as in_lake,
+        (select coalesce(sum(end_micros), 0) from {{ ref('mbp_standings') }}) as in_mart
 )
 
 select *

@@ -2,7 +2,7 @@
 -- Through which decision the lake is complete: the commit point of data/cdc. What
 -- lies beyond it belongs to a commit that is under way.
 with tables as (
-    select unnest(['mbp_abuse_events', 'mbp_grants', 'mbp_groups', 'mbp_markets', 'mbp_quotes', 'mbp_resolutions']) as table_name
+    select unnest(['mbp_abuse_events', 'mbp_grants', 'mbp_groups', 'mbp_markets', 'mbp_quotes', 'mbp_resolutions', 'mbp_seasons']) as table_name
 )
 
 select
