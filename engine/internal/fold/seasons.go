@@ -75,17 +75,17 @@ func (s *State) before(m *Market) {
 // way.
 func (s *State) marked(m *Market) {
 	if c := s.Seasons.Counting(); c != nil && c.Marked(uint32(m.ID)) == nil {
-		mark := m.mark()
-		mark.Prices = slices.Clone(mark.Prices)
-		c.Mark(uint32(m.ID), &mark)
+		mark := &season.Mark{}
+		if !m.pays() {
+			*mark = season.Mark{Prices: slices.Clone(m.Prices), Pools: settle.Value(m.Balance.Pools(), m.Prices), Units: m.Balance.Units()}
+		}
+		c.Mark(uint32(m.ID), mark)
 	}
 }
 
-func (m *Market) mark() season.Mark {
-	if m.State == engine.Settling && (m.End.How == engine.EndByOutcome || m.End.How == engine.EndByPrice) {
-		return season.Mark{}
-	}
-	return season.Mark{Prices: m.Prices, Pools: settle.Value(m.Balance.Pools(), m.Prices), Units: m.Balance.Units()}
+// pays reports whether the market is paying what its shares are due, which is known.
+func (m *Market) pays() bool {
+	return m.State == engine.Settling && (m.End.How == engine.EndByOutcome || m.End.How == engine.EndByPrice)
 }
 
 // Worth is what an account's part of a market is worth: its shares at the published
@@ -98,12 +98,11 @@ func (m *Market) Worth(a engine.AccountID, at *season.Mark) engine.Micros {
 	if !holds || at == nil && (m.State == engine.Resolved || m.State == engine.Canceled) {
 		return 0
 	}
-	var now season.Mark
-	if at == nil {
-		now = m.mark()
-		at = &now
+	prices := m.Prices
+	if at != nil {
+		prices = at.Prices
 	}
-	if at.Prices == nil {
+	if at == nil && m.pays() || at != nil && prices == nil {
 		if m.End.Phase == engine.PhasePay && i < m.End.next {
 			return 0
 		}
@@ -114,11 +113,16 @@ func (m *Market) Worth(a engine.AccountID, at *season.Mark) engine.Micros {
 	for o := range n {
 		shares[o] = m.Balance.Shares(i, o) + m.Balance.Held(i, o)
 	}
-	return settle.Value(shares[:n], at.Prices) + settle.Part(at.Pools, int64(m.Balance.UnitsOf(i)), int64(at.Units))
+	worth, units := settle.Value(shares[:n], prices), int64(m.Balance.UnitsOf(i))
+	if units != 0 && at == nil {
+		worth += settle.Part(settle.Value(m.Balance.Pools(), prices), units, int64(m.Balance.Units()))
+	} else if units != 0 {
+		worth += settle.Part(at.Pools, units, int64(at.Units))
+	}
+	return worth
 }
 
-// Ranked reports whether an account may stand in standings: a person's that wants to,
-// who is not of the house's staff, frozen or erased.
+// Ranked reports whether an account may stand in standings: not staff's, frozen or erased.
 func (s *State) Ranked(id engine.AccountID) bool {
 	a := s.Account(id)
 	return a != nil && !a.Unranked && a.staff == 0 && a.Limited != engine.Forever && !s.Told.Erased(uint32(id))

@@ -55,7 +55,7 @@ func RankIn(s *fold.State, name string, id engine.AccountID) (engine.Standing, b
 }
 
 // profitOutcomes bounds the outcomes whose shares one look at profits values.
-const profitOutcomes = 20_000
+const profitOutcomes = 5_000
 
 // Profits appends what accounts from one on have won or lost in the season that runs, as
 // far as one look at the state goes, and returns the account to go on at, 0: there are

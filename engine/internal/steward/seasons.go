@@ -60,7 +60,7 @@ func Turned(s *fold.State, d *engine.Decision) {
 // countOutcomes bounds the outcomes whose shares one decision values: some hundred µs,
 // so that markets trade on meanwhile. An account that takes part in more of them is
 // counted in several pieces.
-const countOutcomes = 20_000
+const countOutcomes = 5_000
 
 // CountSeason does the next piece of the count that is under way.
 func CountSeason(s *fold.State, d *engine.Decision) {
