@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -122,6 +123,24 @@ func TestTornAttempt(t *testing.T) {
 		try(whole[:n], known)
 	}
 	try(slices.Concat(whole[:ends[1]], make([]byte, 50), whole[ends[1]:]), 2) // as a power loss may leave it
+}
+
+// TestNoAttempts: a webhook that was told nothing yet has a list of attempts, which is
+// empty, as the contract says.
+func TestNoAttempts(t *testing.T) {
+	h := open(t)
+	id := h.add(engine.AddWebhook{URL: "http://127.0.0.1:9/", Events: []string{"trade"}})
+	x, stop := h.deliver(nil)
+	defer stop()
+	for {
+		if s, known := x.Status(id); known {
+			if s.Attempts == nil || len(s.Attempts) != 0 {
+				t.Errorf("attempts %#v", s.Attempts)
+			}
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // TestAttemptsGoWithTheirWebhook: they are there for one that has failed and for the next

@@ -205,5 +205,9 @@ func (k *worker) decide(ctx context.Context, x engine.ChangeWebhook) (*engine.De
 func (k *worker) status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return Status{After: k.after, Failures: k.failures, Attempts: k.x.logs.newest(k.w.ID)}
+	past := k.x.logs.newest(k.w.ID)
+	if past == nil {
+		past = []Attempt{} // none yet, and not unknown
+	}
+	return Status{After: k.after, Failures: k.failures, Attempts: past}
 }

@@ -74,6 +74,9 @@ def map_body(context, body):
             body["url"] = "http://127.0.0.1:9/"
         if isinstance(body.get("outcomes"), list):
             body["outcomes"] = [fit(label, 128) for label in body["outcomes"]]
+        for name in ("groups", "allow_groups", "deny_groups"):
+            if isinstance(body.get(name), list):
+                body[name] = [fit(group, 64) for group in body[name]]
     if isinstance(body, dict) and isinstance(body.get("template"), str) and len(body["template"]) % 2:
         body["template"] = "binary@1.0.0"
     return body
