@@ -78,3 +78,20 @@ func driveGroups(see func(method, pattern, path, secret, body string), admin str
 	}
 	see(http.MethodGet, "/v1/markets", "/v1/markets?tradable=true", admin, "")
 }
+
+// TestAsManyGroupsAsTheContractSays: an account may be in all of them.
+func TestAsManyGroupsAsTheContractSays(t *testing.T) {
+	e := start(t, options{})
+	path := "/v1/accounts/" + e.funded(100).String() + "/groups"
+	groups := make([]string, engine.MaxAccountGroups+1)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("%q", fmt.Sprint("group-", i))
+	}
+	body := func(n int) string { return `{"groups":[` + strings.Join(groups[:n], ",") + `]}` }
+	if r := e.post(path, e.admin, body(engine.MaxAccountGroups)); r.status != http.StatusCreated {
+		t.Errorf("%d groups: %d %s", engine.MaxAccountGroups, r.status, r.body)
+	}
+	if r := e.post(path, e.admin, body(engine.MaxAccountGroups+1)); r.status != http.StatusBadRequest || r.code(t) != "malformed" {
+		t.Errorf("%d groups: %d %s", engine.MaxAccountGroups+1, r.status, r.body)
+	}
+}

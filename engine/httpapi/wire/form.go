@@ -25,6 +25,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mbp-market/mbp/engine"
 	"github.com/mbp-market/mbp/engine/httpapi/pii"
 )
 
@@ -35,7 +36,7 @@ const (
 	// maxMembers bounds the members of an object, and maxElements the elements of a
 	// list: no command has more.
 	maxMembers  = 64
-	maxElements = MaxItems
+	maxElements = max(MaxItems, engine.MaxAccountGroups)
 	// maxRoom bounds the members that room is made for ahead: those of the largest
 	// request of orders.
 	maxRoom = 10 * MaxItems
