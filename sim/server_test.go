@@ -92,7 +92,7 @@ func TestWorld(t *testing.T) {
 		w, err := world.Build(context.Background(), s.admin, world.Config{
 			Accounts: 60, Markets: 20, Seed: seed, Concurrency: 8, Progress: func(string, int, time.Duration) { steps++ },
 		})
-		if err != nil || steps != 5 {
+		if err != nil || steps != 6 {
 			t.Fatalf("%v after %d steps", err, steps)
 		}
 		return s, w
@@ -107,6 +107,12 @@ func TestWorld(t *testing.T) {
 	m, err := s.admin.Market(context.Background(), w.Resolved)
 	if err != nil || m.State != engine.Resolved || *m.Outcome != engine.Yes || m.Trades != 12 {
 		t.Errorf("%+v, %v", m, err)
+	}
+	if all, err := s.admin.Seasons(context.Background()); err != nil || len(all.Seasons) != 1 {
+		t.Errorf("seasons %+v, %v", all, err)
+	}
+	if g, err := s.admin.AccountGroups(context.Background(), w.Traders[0].Account); err != nil || len(g.Given) != 1 {
+		t.Errorf("groups %+v, %v", g, err)
 	}
 	checkFile(t, w)
 

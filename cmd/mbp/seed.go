@@ -24,7 +24,7 @@ func seedCommand() *cobra.Command {
 		Long: `Build a market world on a running server, through its API, with the key of an
 admin: markets that a company would ask, one of which gets at least thirty
 percent of the flow; accounts with credits and keys, whose secrets are made here;
-one more market that two principals resolve with evidence; one account that runs
+a group of traders, and a season of thirty days unless there is one; one more market that two principals resolve with evidence; one account that runs
 into its order rate, which must raise an abuse event.
 
 FILE (mode 0600) says who can trade where, with the secrets. Equal seeds give

@@ -22,12 +22,34 @@ Signed off by release management on 2026-09-21.
 `
 
 const (
+	group        = "release-management"
+	season       = "opening-season"
+	seasonLength = 30 * 24 * time.Hour
+
 	holders      = 12               // traders of the resolved market, half on either side
 	settleWait   = 30 * time.Second // settling takes two decisions; longer means that it does not happen
 	settleLook   = 50 * time.Millisecond
 	tripOrders   = 400 // orders that trip the rate of ten a second with bursts of thirty, even on a slow disk
 	tripParallel = 30
 )
+
+// compete puts the holders of the resolved market into a group, and opens a season that
+// counts what they make of it; on a server that has one already, that one counts.
+func (b *builder) compete(ctx context.Context) (int, error) {
+	err := b.each(ctx, holders, func(ctx context.Context, i int) error {
+		_, err := b.admin.SetAccountGroups(ctx, b.world.Traders[i].Account, []string{group})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	now, err := b.admin.Seasons(ctx)
+	if err != nil || len(now.Seasons) > 0 {
+		return holders, err
+	}
+	_, err = b.admin.OpenSeason(ctx, client.NewSeason{Name: season, End: engine.Time(time.Now().Add(seasonLength).UnixMicro())})
+	return holders, err
+}
 
 // resolve lets traders take both sides of the extra market, then one principal
 // propose and another approve its outcome, and waits for the payouts.

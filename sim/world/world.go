@@ -1,7 +1,8 @@
 // Package world builds a market world on a running server, the way operators
-// do: accounts with credits and keys, markets that a company would ask, one
-// market resolved by two people with evidence, one account that runs into its
-// order rate. Whoever loads or shows the platform starts from here.
+// do: accounts with credits and keys, markets that a company would ask, a season
+// for who forecasts best, a group of traders, one market resolved by two people with
+// evidence, one account that runs into its order rate. Whoever loads or shows the
+// platform starts from here.
 //
 // It promises: equal seeds give equal titles, prices, weights and sizes; the
 // first market carries at least thirty percent of the flow; markets are deep
@@ -112,6 +113,7 @@ func Build(ctx context.Context, admin *client.Client, cfg Config) (*World, error
 		{"markets opened", b.markets},
 		{"accounts opened", b.accounts},
 		{"accounts funded, keys added", b.fund},
+		{"traders put into a group, season opened", b.compete},
 		{"market resolved by two principals", b.resolve},
 		{"order rate tripped, abuse event found", b.trip},
 	} {
