@@ -37,7 +37,7 @@ func TestParseBodyRefuses(t *testing.T) {
 		strings.Repeat(`[`, 10000):     "nested deeper",
 		`{"a":` + strings.Repeat(`[`, 7) + strings.Repeat(`]`, 7) + `}`: "",
 		`{"a":` + strings.Repeat(`[`, 8) + strings.Repeat(`]`, 8) + `}`: "nested deeper",
-		`{"a":[` + strings.Repeat(`1,`, 200) + `1]}`:                    "more than 200 elements",
+		`{"a":[` + strings.Repeat(`1,`, maxElements) + `1]}`:            "more than 256 elements",
 		manyMembers(65): "more than 64 members",
 		manyMembers(64): "",
 	} {
