@@ -86,8 +86,8 @@ func (in *intake) len() int {
 	return len(in.waiting) + int(in.taken.Load())
 }
 
-// together is how many requests, or decisions, the set of idempotency keys is told of
-// ahead: about as many looks into memory as a processor has under way at once.
+// together is how many requests the set of idempotency keys is told of ahead: about as
+// many looks into memory as a processor has under way at once.
 const together = 16
 
 // line is the deciding stage's end of the intake: what it has taken and not come
