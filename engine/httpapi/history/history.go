@@ -173,7 +173,7 @@ func (h *History) event(d *engine.Decision, e engine.Event) error {
 		return h.rested(d, x)
 	case *engine.OrdersClosed:
 		for i := range x.Orders {
-			h.end(x.Orders[i].Order, word(x.Reason))
+			h.end(x.Orders[i].Order, ending(x.Reason))
 		}
 	case *engine.OrderReduced:
 		if o := h.waiting[x.Order]; o != nil {

@@ -245,7 +245,7 @@ func (h *History) AccountOrders(r *wire.Request) (any, error) {
 	}, func(place uint64) {
 		o := h.over.at(place)
 		doc.Orders = append(doc.Orders, Order{
-			o.id, o.market, o.outcome, o.side, o.tif, o.limit, o.spend, o.asked, o.filled, o.amount, o.fee, o.placed, o.ended, o.end,
+			o.id, o.market, o.outcome, o.side, o.tif, o.limit, o.spend, o.asked, o.filled, o.amount, o.fee, o.placed, o.ended, o.end.String(),
 		})
 	})
 	return doc, nil

@@ -37,23 +37,35 @@ type order struct {
 	fee       engine.Micros
 	rests     engine.Shares // that wait in the book
 	ofAccount uint64        // the place of the account's order before
-	end       string
 	market    engine.MarketID
 	account   engine.AccountID
 	outcome   engine.Outcome
 	side      engine.Side
 	tif       engine.TIF
+	end       ending
 }
 
-// Words for how an order ended that is no longer there, besides those of
-// engine.Reason: all of it traded, or what could at once.
+// ending is how an order ended, 0 if it has not: an engine.Reason, or one of these. A
+// number and not its word, so that collecting garbage does not look at orders that are
+// over, of which there are many.
+type ending uint8
+
+// The endings that are no reason to leave the book: all of it traded, or what could at
+// once.
 const (
-	endFilled = "filled"
-	endDone   = "done"
+	endFilled ending = 255
+	endDone   ending = 254
 )
 
-func word(r engine.Reason) string {
-	b, _ := r.MarshalText() // a reason always has one
+// String returns the word for it.
+func (e ending) String() string {
+	switch e {
+	case endFilled:
+		return "filled"
+	case endDone:
+		return "done"
+	}
+	b, _ := engine.Reason(e).MarshalText() // a reason always has one
 	return string(b)
 }
 
@@ -106,7 +118,7 @@ func (h *History) filled(d *engine.Decision, x *engine.OrderFilled) error {
 	for _, met := range x.Met {
 		if own := h.waiting[met.Order]; own != nil {
 			if own.rests -= met.Shares; own.rests == 0 {
-				h.end(own.id, word(engine.BySelfTrade))
+				h.end(own.id, ending(engine.BySelfTrade))
 			}
 		}
 	}
@@ -182,7 +194,7 @@ func (h *History) rested(d *engine.Decision, x *engine.OrderRested) error {
 func (h *History) settleBegun() {
 	for i, o := range h.begun {
 		h.begun[i] = nil
-		if h.waiting[o.id] != nil || o.end != "" {
+		if h.waiting[o.id] != nil || o.end != 0 {
 			continue
 		}
 		if len(h.spare) < engine.BatchLimit {
@@ -198,7 +210,7 @@ func (h *History) settleBegun() {
 }
 
 // end takes an order out of those that wait.
-func (h *History) end(id engine.OrderID, how string) {
+func (h *History) end(id engine.OrderID, how ending) {
 	o := h.waiting[id]
 	if o == nil {
 		return
