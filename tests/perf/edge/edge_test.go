@@ -156,25 +156,3 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%+v %v %v", o, which, err)
 	}
 }
-
-// An answer is whole when its body is, and one that cannot be understood ends the load.
-func TestParseAnswer(t *testing.T) {
-	whole := "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 3\r\nRetry-After: 1\r\n\r\n{}\n"
-	for n := range whole {
-		a, size, err := parseAnswer([]byte(whole[:n]))
-		if err != nil || size > 0 && size != len(whole) || size == 0 && n >= len(whole)-3 {
-			t.Errorf("of %d bytes: %+v, %d, %v", n, a, size, err)
-		}
-	}
-	if a, size, err := parseAnswer([]byte(whole)); err != nil || size != len(whole) || a.status != 429 || !a.retry {
-		t.Errorf("%+v, %d, %v", a, size, err)
-	}
-	if a, _, err := parseAnswer([]byte("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")); err != nil || a.status != 201 || a.retry {
-		t.Errorf("%+v, %v", a, err)
-	}
-	for _, bad := range []string{"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"} {
-		if a, size, err := parseAnswer([]byte(bad)); err == nil {
-			t.Errorf("%q: %+v, %d", bad, a, size)
-		}
-	}
-}

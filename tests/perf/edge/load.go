@@ -1,17 +1,21 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"runtime"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/mbp-market/mbp/engine"
 )
 
 const (
@@ -22,10 +26,13 @@ const (
 	maxWait = 10 * time.Second
 	// maxDue is how many requests may wait for a connection: seconds of the largest load.
 	maxDue = 1 << 18
-	// wake is how long the load sleeps at most, if no answer comes: so much later than it
-	// was due a request may be sent.
-	wake = time.Millisecond
 )
+
+// due is a request to send.
+type due struct {
+	at   time.Duration // since the load began
+	free bool          // a connection was free for it by then
+}
 
 // answered is one request's end.
 type answered struct {
@@ -36,15 +43,28 @@ type answered struct {
 	retry  bool // the answer says when to come again
 }
 
+// conn is a keep-alive connection, used by one goroutine at a time. It buys a share
+// and, once it has it, sells it, so that a load moves no price and ends nobody's
+// credits.
+type conn struct {
+	net   net.Conn
+	in    *bufio.Reader
+	head  []byte // of the request, up to the idempotency key
+	tail  [2][]byte
+	out   []byte
+	name  string
+	count int
+	turn  int
+
+	market engine.MarketID
+	trader int   // whose key it has
+	placed int64 // orders that were decided
+}
+
 // load is a set of connections, each with the key of a trader.
-//
-// One thread has all of them, on an epoll of its own: it shares the processors with the
-// server that it loads, and a goroutine for each connection would take twice as much of
-// them.
 type load struct {
 	address string
 	conns   []*conn
-	poll    int // file descriptor of the epoll; 0: not made yet
 }
 
 func newLoad(h *house, connections int) *load {
@@ -64,12 +84,9 @@ func newLoad(h *house, connections int) *load {
 
 func (l *load) close() {
 	for _, c := range l.conns {
-		if c.fd != 0 {
-			_ = unix.Close(c.fd) // it is idle
+		if c.net != nil {
+			_ = c.net.Close() // it is idle
 		}
-	}
-	if l.poll != 0 {
-		_ = unix.Close(l.poll)
 	}
 }
 
@@ -83,149 +100,139 @@ func (l *load) placed(of func(*conn) bool) (n int64) {
 	return n
 }
 
-// dial makes the connections, once.
-func (l *load) dial(ctx context.Context) (err error) {
-	if l.poll != 0 {
-		return nil
-	}
-	if l.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return err
-	}
-	for i, c := range l.conns {
-		if err := c.dial(ctx, l.address); err != nil {
-			return err
-		}
-		e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
-		if err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, c.fd, &e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // run has requests due at a rate for so long, and returns how each one ended. It ends
 // with an error if a connection breaks.
 //
 // A request for which no connection is free waits on account of the server, which has not
 // answered the ones before, so its time runs: to leave that out would be what is called
 // coordinated omission. That the load itself gets no processor in time, where it shares
-// them with the server, is not the server's doing, as far as it had not sent the request.
+// them with the server, is not the server's doing.
 func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answered, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := l.dial(ctx); err != nil {
-		return nil, err
-	}
-	r := &running{load: l, every: time.Second / time.Duration(rate), length: length, begin: time.Now()}
-	r.all = make([]answered, 0, int(length/r.every)+1)
-	r.free = append(r.free, l.conns...)
-	for r.due() < length || r.under > 0 || len(r.waiting) > 0 {
-		if err := ctx.Err(); err != nil {
-			return r.all, err
-		}
-		if err := r.send(); err != nil {
-			return r.all, err
-		}
-		if err := r.receive(); err != nil {
-			return r.all, err
-		}
-	}
-	if len(r.all) == 0 {
-		return nil, errors.New("no request was answered")
-	}
-	return r.all, nil
-}
-
-// running is a load that runs.
-type running struct {
-	*load
-	every, length time.Duration
-	begin         time.Time
-	n             int             // requests that were due so far
-	free          []*conn         // first in, first out, so that all traders come in turn
-	waiting       []time.Duration // when requests were due for which no connection is free
-	under         int             // requests under way
-	looked        time.Duration   // for answers that are late
-	events        [connections]unix.EpollEvent
-	all           []answered
-}
-
-// due is when the next request is.
-func (r *running) due() time.Duration { return time.Duration(r.n) * r.every }
-
-// send sends what is due.
-func (r *running) send() error {
-	for {
-		now := time.Since(r.begin)
-		due := r.due() <= now && r.due() < r.length
-		switch {
-		case len(r.free) > 0 && len(r.waiting) > 0:
-			if err := r.post(r.waiting[0], r.waiting[0]); err != nil {
-				return err
+	requests := make(chan due, maxDue)
+	var pending atomic.Int64 // requests that are due and not answered
+	all := make([][]answered, len(l.conns))
+	errs := make([]error, len(l.conns)+1)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for i, c := range l.conns {
+		wg.Go(func() {
+			for r := range requests {
+				if errs[i] != nil {
+					continue
+				}
+				from := r.at
+				if r.free {
+					from = time.Since(begin)
+				}
+				var a answered
+				if a, errs[i] = c.exchange(ctx, l.address); errs[i] == nil {
+					end := time.Since(begin)
+					a.at, a.took, a.served = r.at, end-r.at, end-from
+					all[i] = append(all[i], a)
+				}
+				pending.Add(-1)
 			}
-			r.waiting = r.waiting[1:]
-		case len(r.free) > 0 && due:
-			if err := r.post(r.due(), now); err != nil {
-				return err
-			}
-			r.n++
-		case due && len(r.waiting) == maxDue:
-			return fmt.Errorf("%d requests wait for a connection", maxDue)
-		case due:
-			r.waiting = append(r.waiting, r.due())
-			r.n++
+		})
+	}
+	errs[len(l.conns)] = pace(ctx, begin, length, rate, func(at time.Duration) bool {
+		select {
+		case requests <- due{at, int(pending.Add(1)) <= len(l.conns)}:
+			return true
 		default:
+			return false
+		}
+	})
+	close(requests)
+	wg.Wait()
+	out := slices.Concat(all...)
+	err := errors.Join(errs...)
+	if err == nil && len(out) == 0 {
+		err = errors.New("no request was answered")
+	}
+	return out, err
+}
+
+// pace says when each request is due.
+func pace(ctx context.Context, begin time.Time, length time.Duration, rate int, send func(at time.Duration) bool) error {
+	for n := 0; ; {
+		at := time.Duration(n) * time.Second / time.Duration(rate)
+		if at >= length {
 			return nil
 		}
-	}
-}
-
-// post sends a request on the connection that has been free the longest.
-func (r *running) post(at, from time.Duration) error {
-	c := r.free[0]
-	r.free = r.free[1:]
-	r.under++
-	c.at, c.from = at, from
-	return c.send()
-}
-
-// receive takes the answers that are there, and waits for some if none is.
-func (r *running) receive() error {
-	n, err := unix.EpollWait(r.poll, r.events[:], int(wake/time.Millisecond))
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		return err
-	}
-	for _, e := range r.events[:max(0, n)] {
-		c := r.conns[e.Fd]
-		done, err := c.receive()
-		if err != nil {
+		if wait := time.Until(begin.Add(at)); wait > 0 {
+			time.Sleep(wait)
+		}
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !done {
-			continue
+		for now := time.Since(begin); at <= now && at < length; at = time.Duration(n) * time.Second / time.Duration(rate) {
+			if !send(at) {
+				return fmt.Errorf("%d requests wait for a connection", maxDue)
+			}
+			n++
 		}
-		a, end := c.answer, time.Since(r.begin)
-		a.at, a.took, a.served = c.at, end-c.at, end-c.from
-		r.all = append(r.all, a)
-		r.free = append(r.free, c)
-		r.under--
 	}
-	return r.late()
 }
 
-// late fails if an answer is later than maxWait; it looks once a second.
-func (r *running) late() error {
-	now := time.Since(r.begin)
-	if now-r.looked < time.Second {
-		return nil
+// exchange sends the next request and reads its answer.
+func (c *conn) exchange(ctx context.Context, address string) (answered, error) {
+	if c.net == nil {
+		var d net.Dialer
+		n, err := d.DialContext(ctx, "tcp", address)
+		if err != nil {
+			return answered{}, err
+		}
+		c.net, c.in = n, bufio.NewReaderSize(n, 8<<10)
 	}
-	r.looked = now
-	for _, c := range r.conns {
-		if c.under && now-c.from > maxWait {
-			return fmt.Errorf("no answer in %s", maxWait)
+	if c.count%8 == 0 { // to set a deadline costs as much as to parse an answer
+		if err := c.net.SetDeadline(time.Now().Add(maxWait)); err != nil {
+			return answered{}, err
 		}
 	}
-	return nil
+	c.out = append(append(c.out[:0], c.head...), c.name...)
+	c.out = append(strconv.AppendInt(c.out, int64(c.count), 10), c.tail[c.turn]...)
+	c.count++
+	if _, err := c.net.Write(c.out); err != nil {
+		return answered{}, err
+	}
+	a, err := c.answer()
+	if a.status == http.StatusCreated {
+		c.turn ^= 1
+		c.placed++
+	}
+	return a, err
+}
+
+// answer reads an answer.
+func (c *conn) answer() (a answered, err error) {
+	status, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return a, fmt.Errorf("read an answer: %w", err)
+	}
+	if f := bytes.Fields(status); len(f) > 1 {
+		a.status, _ = strconv.Atoi(string(f[1]))
+	}
+	length := -1
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return a, fmt.Errorf("read an answer: %w", err)
+		}
+		if len(line) <= 2 {
+			break
+		}
+		if v, is := bytes.CutPrefix(line, []byte("Content-Length: ")); is {
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(v))); err != nil {
+				return a, err
+			}
+		}
+		a.retry = a.retry || bytes.HasPrefix(line, []byte("Retry-After: "))
+	}
+	if length < 0 {
+		return a, errors.New("an answer without a length")
+	}
+	_, err = c.in.Discard(length)
+	return a, err
 }
 
 // tally is what came of a load, by status.
