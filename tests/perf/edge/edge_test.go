@@ -6,6 +6,9 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,25 +16,36 @@ import (
 	"github.com/mbp-market/mbp/tests/perf/bounds"
 )
 
-// judged runs the command and returns the limits by name.
-func judged(t *testing.T, args ...string) map[string]bounds.Judged {
+// judged runs the command and returns the limits and the figures by name.
+func judged(t *testing.T, args ...string) (all map[string]bounds.Judged, figures map[string]float64) {
 	t.Helper()
-	var out, said bytes.Buffer
-	code := run(t.Context(), append([]string{"--json", "--dir", t.TempDir()}, args...), &out, &said)
-	if code == 2 {
-		t.Fatalf("it did not run: %s", said.String())
+	dir := t.TempDir()
+	said, err := os.Create(filepath.Join(dir, "said")) // a file: the servers write to it, too
+	if err != nil {
+		t.Fatal(err)
 	}
-	all := map[string]bounds.Judged{}
+	defer said.Close()
+	var out bytes.Buffer
+	if code := run(t.Context(), append([]string{"--json", "--dir", dir}, args...), &out, said); code == 2 {
+		why, err := os.ReadFile(said.Name())
+		t.Fatalf("it did not run: %s (%v)", why, err)
+	}
+	all, figures = map[string]bounds.Judged{}, map[string]float64{}
 	for l := range strings.Lines(out.String()) {
-		var j bounds.Judged
+		var j struct {
+			bounds.Judged
+			Median float64 // of a figure
+		}
 		if err := json.Unmarshal([]byte(l), &j); err != nil {
 			t.Fatalf("%q: %v", l, err)
 		}
-		if j.Op != "" { // a limit, and not a metric
-			all[j.Name] = j
+		if j.Op != "" { // a limit, and not a figure
+			all[j.Name] = j.Judged
+		} else {
+			figures[j.Metric] = j.Median
 		}
 	}
-	return all
+	return all, figures
 }
 
 // TestUnderStress takes each measure for a moment, with real servers, and whatever the
@@ -55,7 +69,7 @@ func TestUnderStress(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			all := judged(t, append(strings.Fields(args), "--bin", bin)...)
+			all, figures := judged(t, append(strings.Fields(args), "--bin", bin)...)
 			for name, j := range all {
 				if j.State == bounds.NotRun {
 					t.Errorf("%s was not measured", name)
@@ -68,6 +82,11 @@ func TestUnderStress(t *testing.T) {
 			}
 			if j, is := all["all_accepted_rate"]; is && (j.Value < 100 || j.Value > 400) { // the burst, and the rate
 				t.Errorf("%v of 200 a second are admitted", j.Value)
+			}
+			for _, name := range []string{"overload.all.arrivals", "overload.each.arrivals"} {
+				if share, is := figures[name]; is && share != 1 && runtime.GOOS == "linux" {
+					t.Errorf("%s is %v: the kernel stamps every segment", name, share)
+				}
 			}
 		})
 	}
@@ -139,6 +158,28 @@ func TestCount(t *testing.T) {
 	}
 	if got := share(s.refused, 20*time.Millisecond); got != 0.5 {
 		t.Errorf("%v within 20 ms", got)
+	}
+}
+
+func TestUnseen(t *testing.T) {
+	sent := time.Now()
+	seen := sent.Add(50 * time.Millisecond)
+	wall := func(after time.Duration) time.Time { return sent.Round(0).Add(after) }
+	for _, c := range []struct {
+		arrived time.Time
+		lay     time.Duration
+		known   bool
+	}{
+		{wall(20 * time.Millisecond), 30 * time.Millisecond, true},
+		{wall(50 * time.Millisecond), 0, true},
+		{wall(0), 50 * time.Millisecond, true},
+		{wall(-1), 0, false},                      // the clock was set forward
+		{wall(50*time.Millisecond + 1), 0, false}, // and back
+		{time.Time{}, 0, false},
+	} {
+		if lay, known := unseen(sent, seen, c.arrived); lay != c.lay || known != c.known {
+			t.Errorf("%s: %s, %v", c.arrived, lay, known)
+		}
 	}
 }
 

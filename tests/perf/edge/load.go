@@ -36,18 +36,20 @@ type due struct {
 
 // answered is one request's end.
 type answered struct {
-	at     time.Duration // when it was due, since the load began
-	took   time.Duration // since it was due
-	served time.Duration // since it was sent, if a connection was free when it was due, else since then
-	status int
-	retry  bool // the answer says when to come again
+	at      time.Duration // when it was due, since the load began
+	took    time.Duration // until it was seen, since it was due
+	seen    time.Duration // until it was seen, since it was sent, if a connection was free when it was due, else since then
+	served  time.Duration // the same until it had arrived
+	arrived bool          // the kernel told when that was; else it is when it was seen
+	status  int
+	retry   bool // the answer says when to come again
 }
 
 // conn is a keep-alive connection, used by one goroutine at a time. It buys a share
 // and, once it has it, sells it, so that a load moves no price and ends nobody's
 // credits.
 type conn struct {
-	net   net.Conn
+	net   *wire
 	in    *bufio.Reader
 	head  []byte // of the request, up to the idempotency key
 	tail  [2][]byte
@@ -106,7 +108,9 @@ func (l *load) placed(of func(*conn) bool) (n int64) {
 // A request for which no connection is free waits on account of the server, which has not
 // answered the ones before, so its time runs: to leave that out would be what is called
 // coordinated omission. That the load itself gets no processor in time, where it shares
-// them with the server, is not the server's doing.
+// them with the server, is not the server's doing: neither before it sends a request for
+// which a connection is free, nor once the answer lies in its socket. What served tells is
+// without both, what took tells is with both.
 func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answered, error) {
 	requests := make(chan due, maxDue)
 	var pending atomic.Int64 // requests that are due and not answered
@@ -120,14 +124,8 @@ func (l *load) run(ctx context.Context, rate int, length time.Duration) ([]answe
 				if errs[i] != nil {
 					continue
 				}
-				from := r.at
-				if r.free {
-					from = time.Since(begin)
-				}
 				var a answered
-				if a, errs[i] = c.exchange(ctx, l.address); errs[i] == nil {
-					end := time.Since(begin)
-					a.at, a.took, a.served = r.at, end-r.at, end-from
+				if a, errs[i] = c.ask(ctx, l.address, begin, r); errs[i] == nil {
 					all[i] = append(all[i], a)
 				}
 				pending.Add(-1)
@@ -174,6 +172,36 @@ func pace(ctx context.Context, begin time.Time, length time.Duration, rate int, 
 	}
 }
 
+// ask sends the next request and takes the times of its answer.
+func (c *conn) ask(ctx context.Context, address string, begin time.Time, r due) (answered, error) {
+	sent := time.Now()
+	from := r.at
+	if r.free {
+		from = sent.Sub(begin)
+	}
+	a, err := c.exchange(ctx, address)
+	if err != nil {
+		return a, err
+	}
+	now := time.Now()
+	lay, known := unseen(sent, now, c.net.arrived())
+	end := now.Sub(begin)
+	a.at, a.took, a.seen, a.served, a.arrived = r.at, end-r.at, end-from, end-from-lay, known
+	return a, nil
+}
+
+// unseen is how long an answer to a request lay in the socket until it was seen, and
+// whether that is known. The kernel tells the arrival by the wall clock, so this one
+// difference is of wall times. A clock that was set meanwhile is noticed when it puts the
+// arrival before the request or after the look at it; the time then runs until the look.
+func unseen(sent, seen, arrived time.Time) (time.Duration, bool) {
+	lay := seen.Sub(arrived) // arrived has no monotonic reading, so neither counts
+	if arrived.IsZero() || lay < 0 || lay > seen.Sub(sent) {
+		return 0, false
+	}
+	return lay, true
+}
+
 // exchange sends the next request and reads its answer.
 func (c *conn) exchange(ctx context.Context, address string) (answered, error) {
 	if c.net == nil {
@@ -182,7 +210,10 @@ func (c *conn) exchange(ctx context.Context, address string) (answered, error) {
 		if err != nil {
 			return answered{}, err
 		}
-		c.net, c.in = n, bufio.NewReaderSize(n, 8<<10)
+		if c.net, err = newWire(n.(*net.TCPConn)); err != nil { // "tcp" dials no other
+			return answered{}, errors.Join(err, n.Close())
+		}
+		c.in = bufio.NewReaderSize(c.net, 8<<10)
 	}
 	if c.count%8 == 0 { // to set a deadline costs as much as to parse an answer
 		if err := c.net.SetDeadline(time.Now().Add(maxWait)); err != nil {
@@ -238,18 +269,22 @@ func (c *conn) answer() (a answered, err error) {
 // tally is what came of a load, by status.
 type tally struct {
 	accepted, refused []time.Duration // since they were due, sorted
-	served            []time.Duration // of those refused, since they were sent; sorted
+	served, seen      []time.Duration // of those refused, since they were sent, until they had arrived and until they were seen; sorted
+	arrivals          int             // answers whose arrival the kernel told
 	silent            int             // refusals that do not say when to come again
 	strange           int             // any other answer
 }
 
 func count(all []answered) (t tally) {
 	for _, a := range all {
+		if a.arrived {
+			t.arrivals++
+		}
 		switch a.status {
 		case http.StatusCreated:
 			t.accepted = append(t.accepted, a.took)
 		case http.StatusTooManyRequests:
-			t.refused, t.served = append(t.refused, a.took), append(t.served, a.served)
+			t.refused, t.served, t.seen = append(t.refused, a.took), append(t.served, a.served), append(t.seen, a.seen)
 			if !a.retry {
 				t.silent++
 			}
@@ -260,6 +295,7 @@ func count(all []answered) (t tally) {
 	slices.Sort(t.accepted)
 	slices.Sort(t.refused)
 	slices.Sort(t.served)
+	slices.Sort(t.seen)
 	return t
 }
 

@@ -86,7 +86,9 @@ func (o options) flood(ctx context.Context, h *house, f flood, note func(string,
 	note("refused_rate", float64(len(t.refused))/seconds)
 	note("accepted_p50_ms", quantile(t.accepted, 0.5))
 	note("accepted_p99_ms", quantile(t.accepted, 0.99))
+	note("arrivals", float64(t.arrivals)/float64(len(during))) // below 1, the times of the others run until they were seen
 	note("refused_due_max_ms", quantile(t.refused, 1))
+	note("refused_seen_max_ms", quantile(t.seen, 1))
 	note("refused_p50_ms", quantile(t.served, 0.5))
 	note("refused_p99_ms", quantile(t.served, 0.99))
 	note("refused_max_ms", quantile(t.served, 1))
