@@ -90,7 +90,7 @@ func TestRefusalsAreOnRecord(t *testing.T) {
 type watched struct {
 	Sequencer
 	clock, notes atomic.Int64
-	full         atomic.Bool // refuse the next summary
+	refusal      atomic.Pointer[error] // of the next summary; nil in it: the engine's own
 }
 
 func (w *watched) Now() engine.Time {
@@ -99,17 +99,20 @@ func (w *watched) Now() engine.Time {
 }
 
 func (w *watched) Submit(ctx context.Context, r sequencer.Request) (sequencer.Answer, error) {
-	if _, is := r.Command.(*engine.NoteRefusals); is {
+	if x, is := r.Command.(*engine.NoteRefusals); is {
 		w.notes.Add(1)
-		if w.full.CompareAndSwap(true, false) {
-			return sequencer.Answer{}, sequencer.ErrOverloaded
+		if err := w.refusal.Swap(nil); err != nil && *err != nil {
+			return sequencer.Answer{}, *err
+		} else if err != nil {
+			r.Command = &engine.NoteRefusals{From: x.Until, Until: x.From - 1, Refusals: x.Refusals}
 		}
 	}
 	return w.Sequencer.Submit(ctx, r)
 }
 
 // TestNoRefusalsNoRecord: an edge that refuses nobody writes nothing; a summary
-// that finds the intake full is told by the next one.
+// that finds the intake full, or no writer, or that the engine refuses, is told by
+// the next one.
 func TestNoRefusalsNoRecord(t *testing.T) {
 	w := &watched{}
 	e := start(t, options{seq: func(q Sequencer) Sequencer { w.Sequencer = q; return w }, api: func(a *API) { a.noting = time.Millisecond }})
@@ -120,11 +123,21 @@ func TestNoRefusalsNoRecord(t *testing.T) {
 	if n := w.notes.Load(); n != 0 || e.seq.Durable() != before {
 		t.Errorf("%d summaries of nothing, %d decisions", n, e.seq.Durable()-before)
 	}
-	w.full.Store(true)
-	e.get("/v1/me", "")
-	x, _ := e.noted(before + 1).Command.(*engine.NoteRefusals)
-	if len(x.Refusals) != 1 || x.Refusals[0].Count != 1 || w.notes.Load() != 2 {
-		t.Errorf("%+v after %d tries", x, w.notes.Load())
+	for _, err := range []error{sequencer.ErrOverloaded, sequencer.ErrStandby, nil} {
+		from, notes := e.seq.Durable()+1, w.notes.Load()
+		w.refusal.Store(&err)
+		e.get("/v1/me", "")
+		d := e.noted(from)
+		if err == nil { // on record as refused, then as it is
+			if d.Code != engine.InvalidCommand {
+				t.Errorf("%s, spoiled", d.Code)
+			}
+			d = e.noted(d.Seq + 1)
+		}
+		x, _ := d.Command.(*engine.NoteRefusals)
+		if d.Code != engine.OK || len(x.Refusals) != 1 || x.Refusals[0].Count != 1 || w.notes.Load() != notes+2 {
+			t.Errorf("%v: %s %+v after %d tries", err, d.Code, x, w.notes.Load()-notes)
+		}
 	}
 }
 

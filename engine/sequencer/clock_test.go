@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mbp-market/mbp/engine"
@@ -96,4 +97,28 @@ func TestClockBehindTheJournal(t *testing.T) {
 	if err := h.leave(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A request that comes while a batch is decided is not decided at a time before it
+// came: a summary of what was refused until then is not of the future.
+func TestNoDecisionBeforeItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, sequencer.Config{}, 1)
+		var came engine.Time
+		var summary <-chan result
+		r := buy("first", 1, 1)
+		r.Taken = func() { // the deciding stage has looked at the clock
+			time.Sleep(time.Second) // of the bubble
+			came = h.Now()
+			summary = h.submit(t.Context(), sequencer.Request{Principal: engine.System, Command: &engine.NoteRefusals{
+				From: came, Until: came, Refusals: []engine.Refusal{{Reason: "malformed", Count: 1}},
+			}})
+			synctest.Wait() // it is in the intake
+		}
+		first := <-h.submit(t.Context(), r)
+		got := <-summary
+		if first.err != nil || got.err != nil || first.Decision.At >= came || got.Decision.At < came || got.Decision.Code != engine.OK {
+			t.Errorf("%+v, then %+v, which came at %s", first, got, came)
+		}
+	})
 }

@@ -101,13 +101,19 @@ type line struct {
 	seen   uint64                  // what it returned, so that it is not optimised away
 }
 
-// pop returns the next request, nil if none waits.
-func (l *line) pop() *ticket {
+// take takes what waits if it has come to all that it took before, and reports
+// whether there is a request to come to.
+func (l *line) take() bool {
 	if l.next == len(l.taken) {
 		l.taken, l.next = l.in.take(l.taken[:0]), 0
-		if len(l.taken) == 0 {
-			return nil
-		}
+	}
+	return l.next < len(l.taken)
+}
+
+// pop returns the next request that was taken, nil if none is left.
+func (l *line) pop() *ticket {
+	if l.next == len(l.taken) {
+		return nil
 	}
 	if l.next%together == 0 {
 		for _, t := range l.taken[l.next:min(l.next+together, len(l.taken))] {

@@ -171,8 +171,10 @@ const sameTime = 16
 // fill takes what waits, each request after what has fallen due by its time, and
 // then a piece of bulk work, if bulk is set. What falls due while a request's
 // deadlines are worked off waits behind that request, so deadlines without end
-// do not starve it.
+// do not starve it. The clock is looked at after requests are taken: none is decided
+// at a time before it came.
 func (q *Sequencer) fill(b *batch, bulk bool, c *committer) error {
+	q.line.take()
 	now, n := q.now(), 0
 	if err := q.watchClock(b, now); err != nil {
 		return err
@@ -186,7 +188,11 @@ func (q *Sequencer) fill(b *batch, bulk bool, c *committer) error {
 		}
 		t := q.line.pop()
 		if t == nil {
-			break
+			if !q.line.take() {
+				break
+			}
+			now = q.now()
+			continue
 		}
 		held := q.writer.DeadlinesHeld()
 		if err := q.take(b, t, now); err != nil {
@@ -289,7 +295,8 @@ func (q *Sequencer) abandon(b *batch, stage string) {
 // abandonIntake answers who waits for a batch that never comes. The deciding
 // stage has ended.
 func (q *Sequencer) abandonIntake(stage string) {
-	for t := q.line.pop(); t != nil; t = q.line.pop() {
+	for q.line.take() {
+		t := q.line.pop()
 		q.CountOrchestrationError(stage)
 		t.answer(outcome{err: ErrUnknown})
 	}

@@ -113,7 +113,8 @@ func (t *Tally) Run(ctx context.Context, w Writer, every time.Duration, end <-ch
 		case <-end:
 			end = nil
 		}
-		x := &engine.NoteRefusals{From: from, Until: w.Now(), Refusals: t.Take()}
+		until := w.Now()
+		x := &engine.NoteRefusals{From: min(from, until), Until: until, Refusals: t.Take()} // a writer that stood by may begin at an earlier time
 		if len(x.Refusals) == 0 {
 			from = x.Until
 			continue
@@ -122,13 +123,15 @@ func (t *Tally) Run(ctx context.Context, w Writer, every time.Duration, end <-ch
 		got, err := w.Submit(within, sequencer.Request{Principal: engine.System, Command: x})
 		cancel()
 		switch {
-		case errors.Is(err, sequencer.ErrOverloaded): // nothing was decided: the next one tells it
+		case errors.Is(err, sequencer.ErrOverloaded), errors.Is(err, sequencer.ErrStopped): // nothing was decided: the next one tells it
 			t.Return(x.Refusals)
 			continue
 		case err != nil:
 			log.WarnContext(ctx, "the refusals of a while are not on record", "err", err)
 		case got.Decision.Code != engine.OK:
 			log.ErrorContext(ctx, "the engine refuses a summary of refusals", "code", got.Decision.Code.String(), "detail", got.Decision.Detail)
+			t.Return(x.Refusals) // nor is it on record: the next one tells it
+			continue
 		}
 		from = x.Until
 	}
