@@ -4,7 +4,8 @@
 // waits; a client that comes gets the place of a connection that does nothing
 // before it has to wait, whether that one has had answers or has never asked;
 // whatever ends a connection gives its place back once; no connection outlives
-// the time that the server's end sets for all of them; and where a handler says so, the
+// the time that the server's end sets for all of them; a request that nothing holds up
+// sets no timer and waits for no other connection; and where a handler says so, the
 // kernel keeps little of what a client does not take.
 //
 // It refuses to end a connection with a request under way, which has begun when
@@ -14,8 +15,8 @@
 package sockets
 
 import (
-	"container/list"
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -37,7 +38,7 @@ const courtesy = 250 * time.Millisecond
 // longest, a silent newcomer since it came; if none is idle it waits, and the ones
 // after it wait in the kernel. The server's ConnState hook has to be State.
 func Limit(l net.Listener, most int) *Listener {
-	out := &Listener{Listener: l, most: most, open: map[*connection]bool{}, idle: list.New(), silent: list.New()}
+	out := &Listener{Listener: l, most: most, begin: time.Now(), open: map[*connection]bool{}}
 	out.freed = sync.NewCond(&out.mu)
 	return out
 }
@@ -47,11 +48,12 @@ type Listener struct {
 	net.Listener
 	most int
 
+	begin time.Time   // of its clock
+	full  atomic.Bool // Accept looks for a place
+
 	mu     sync.Mutex
 	freed  *sync.Cond // a connection has ended or become idle, or the listener has ended
 	open   map[*connection]bool
-	idle   *list.List // of *connection that had an answer; the first is idle the longest
-	silent *list.List // of *connection that has not asked; the first came first
 	closed bool
 
 	last atomic.Pointer[time.Time] // no connection reads or writes after it; nil: no such time
@@ -66,7 +68,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.open) >= l.most && !l.closed {
-		c, wait := l.oldest(time.Now())
+		l.full.Store(true) // before the look: who becomes idle after it says so
+		c, wait := l.oldest()
 		switch {
 		case c != nil:
 			l.release(c)
@@ -79,6 +82,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			l.freed.Wait()
 		}
 	}
+	l.full.Store(false)
 	if l.closed {
 		_ = raw.Close()
 		return nil, net.ErrClosed
@@ -112,39 +116,43 @@ func (l *Listener) Close() error {
 	return l.Listener.Close()
 }
 
-// oldest returns the connection that has done nothing for the longest time, or
-// else how long until there is one; 0 is nobody knows. The caller holds mu.
-func (l *Listener) oldest(now time.Time) (c *connection, wait time.Duration) {
-	if e := l.idle.Front(); e != nil {
-		c = e.Value.(*connection)
-	}
-	if e := l.silent.Front(); e != nil {
-		n := e.Value.(*connection)
-		switch wait = n.since.Add(courtesy).Sub(now); {
-		case wait <= 0 && (c == nil || n.since.Before(c.since)):
-			return n, 0
-		case c == nil:
+// now is a time of its clock, never 0.
+func (l *Listener) now() int64 { return int64(time.Since(l.begin)) + 1 }
+
+// oldest chooses the connection that has done nothing for the longest time to end, or
+// else tells how long until there is one; 0 is nobody knows. The caller holds mu.
+func (l *Listener) oldest() (*connection, time.Duration) {
+	for {
+		now := l.now()
+		var first *connection
+		since, rest, wait := int64(math.MaxInt64), int64(0), time.Duration(0)
+		for c := range l.open {
+			r := c.rest.Load()
+			at := max(r, -r)
+			if left := time.Duration(at-now) + courtesy; r < 0 && left > 0 {
+				if wait == 0 || left < wait {
+					wait = left
+				}
+				continue
+			}
+			if r != 0 && at < since {
+				first, since, rest = c, at, r
+			}
+		}
+		if first == nil {
 			return nil, wait
 		}
+		if first.rest.CompareAndSwap(rest, gone) {
+			return first, 0
+		}
 	}
-	return c, 0
 }
 
 // release gives a place back, once; the caller holds mu.
 func (l *Listener) release(c *connection) {
-	if !l.open[c] {
-		return
-	}
-	delete(l.open, c)
-	l.busy(c)
-	l.freed.Signal()
-}
-
-// busy takes a connection off its list; the caller holds mu.
-func (l *Listener) busy(c *connection) {
-	if c.place != nil {
-		c.list.Remove(c.place)
-		c.place, c.list = nil, nil
+	if l.open[c] {
+		delete(l.open, c)
+		l.freed.Signal()
 	}
 }
 
@@ -152,16 +160,17 @@ type connection struct {
 	net.Conn
 	from *Listener
 
-	// setting is held while a deadline is set. It is the connection's own: each request sets
-	// four, and a thread that loses its processor with a lock of all connections would hold
-	// up all of them.
-	setting sync.Mutex
+	// rest is 0 with a request under way; else since when it is idle, as a time of the
+	// listener's clock, negative if it has asked nothing yet; gone once it gave its place to
+	// another. Each request sets it twice, and takes no lock for it: a thread that loses its
+	// processor with a lock of all connections would hold up all of them.
+	rest atomic.Int64
 
-	// guarded by from.mu
-	list  *list.List    // that it is on: idle, silent or none
-	place *list.Element // on it
-	since time.Time     // it has been on it
+	read, write deadline
 }
+
+// gone is the rest of a connection that was chosen to end.
+const gone = math.MinInt64
 
 // Close implements net.Conn.
 func (c *connection) Close() error {
@@ -169,25 +178,6 @@ func (c *connection) Close() error {
 	c.from.release(c)
 	c.from.mu.Unlock()
 	return c.Conn.Close()
-}
-
-// SetDeadline implements net.Conn, as do SetReadDeadline and SetWriteDeadline.
-func (c *connection) SetDeadline(t time.Time) error { return c.limit(c.Conn.SetDeadline, t) }
-
-// SetReadDeadline implements net.Conn.
-func (c *connection) SetReadDeadline(t time.Time) error { return c.limit(c.Conn.SetReadDeadline, t) }
-
-// SetWriteDeadline implements net.Conn.
-func (c *connection) SetWriteDeadline(t time.Time) error { return c.limit(c.Conn.SetWriteDeadline, t) }
-
-// limit sets a deadline, none after Until. A deadline that is set meanwhile waits.
-func (c *connection) limit(set func(time.Time) error, t time.Time) error {
-	c.setting.Lock()
-	defer c.setting.Unlock()
-	if last := c.from.last.Load(); last != nil && (t.IsZero() || t.After(*last)) {
-		t = *last
-	}
-	return set(t)
 }
 
 // CloseWrite lets the server end its side first, so that a client which still
@@ -235,19 +225,19 @@ func State(raw net.Conn, state http.ConnState) {
 	if !ok {
 		return
 	}
-	c.from.mu.Lock()
-	defer c.from.mu.Unlock()
-	c.from.busy(c)
-	switch {
-	case !c.from.open[c]:
-		return
-	case state == http.StateIdle:
-		c.list = c.from.idle
-	case state == http.StateNew:
-		c.list = c.from.silent
-	default:
-		return
+	rest := int64(0)
+	switch state {
+	case http.StateIdle:
+		rest = c.from.now()
+	case http.StateNew:
+		rest = -c.from.now()
 	}
-	c.place, c.since = c.list.PushBack(c), time.Now()
-	c.from.freed.Signal()
+	if before := c.rest.Load(); before == gone || !c.rest.CompareAndSwap(before, rest) {
+		return // it has just been chosen to end
+	}
+	if rest != 0 && c.from.full.Load() {
+		c.from.mu.Lock()
+		c.from.freed.Signal() // who waits has the lock but while it waits
+		c.from.mu.Unlock()
+	}
 }
