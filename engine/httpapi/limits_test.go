@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ func TestMutationsHaveARate(t *testing.T) {
 	at := e.seq.Durable()
 	if r.code(t) != problem.TooMany || r.header.Get("Retry-After") != "1" || r.doc(t)["seq"] != nil {
 		t.Errorf("%v %s", r.header, r.body)
+	}
+	if _, length := r.header["Content-Length"]; !length || len(r.header) > 8+2 {
+		t.Errorf("length and date beside more than eight headers are too many for a flood, or have no length: %v", r.header)
 	}
 	if r := e.post("/v1/orders", two, invalid, "Idempotency-Key", "mine"); r.code(t) != problem.TooMany {
 		t.Errorf("a second key of the principal: %d %s", r.status, r.body)
@@ -432,5 +436,37 @@ func TestOrdersCanBePulled(t *testing.T) {
 func TestIdleTimeout(t *testing.T) {
 	if s := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler)); s.IdleTimeout <= 0 || s.IdleTimeout > time.Minute {
 		t.Errorf("idle connections stay for %s", s.IdleTimeout)
+	}
+}
+
+// BenchmarkRefused is a refusal by rate over a connection of its own, client included.
+func BenchmarkRefused(b *testing.B) {
+	e := start(b, options{cfg: func(c *Config) { c.Rates.Admit = rate.Limit{PerSecond: 1, Burst: 1} }})
+	account := e.funded(100_000)
+	e.market(account)
+	ana := e.key("ana", engine.RoleTrader, account)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	request := fmt.Appendf(nil, "POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: %d\r\n\r\n%s", ana, len(buyTen), buyTen)
+	answer := make([]byte, 4096)
+	refused := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := conn.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		n, err := conn.Read(answer)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 429 ")) {
+			refused++
+		}
+	}
+	if b.N > 10 && refused < b.N/2 {
+		b.Errorf("%d of %d were refused", refused, b.N)
 	}
 }

@@ -3,7 +3,6 @@ package problem
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -14,7 +13,6 @@ type Made struct {
 
 	status int
 	body   []byte
-	length []string
 }
 
 // Make writes the document of a code that the table knows.
@@ -26,7 +24,7 @@ func Make(code, detail string) *Made {
 		panic(err) // a document is texts and numbers, which always encode
 	}
 	b = append(b, '\n')
-	return &Made{code, doc.Status, b, []string{strconv.Itoa(len(b))}}
+	return &Made{code, doc.Status, b}
 }
 
 // The values of headers that every such answer has; net/http only reads them.
@@ -35,10 +33,15 @@ var (
 	noStore = []string{"no-store"}
 )
 
-// Send answers with it: whoever is refused may come again after the wait.
+// Send answers with it: whoever is refused may come again after the wait. The headers
+// are the eight that a small map has room for, with those that every answer has: a ninth
+// would make net/http build two tables. So the two that say how a browser treats a page
+// are left out, which this is none of, and net/http adds the length by itself.
 func (m *Made) Send(w http.ResponseWriter, wait time.Duration) {
 	h := w.Header()
-	h["Content-Type"], h["Content-Length"], h["Cache-Control"] = kind, m.length, noStore
+	delete(h, "Referrer-Policy")
+	delete(h, "Cross-Origin-Opener-Policy")
+	h["Content-Type"], h["Cache-Control"] = kind, noStore
 	h["Retry-After"] = []string{Seconds(wait)}
 	w.WriteHeader(m.status)
 	_, _ = w.Write(m.body) // a client that is gone needs no refusal

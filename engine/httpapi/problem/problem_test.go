@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 	"time"
 
@@ -69,8 +68,7 @@ func TestMadeIsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := made.Header(); made.Body.String() != string(doc)+"\n" || made.Code != http.StatusTooManyRequests ||
-			got.Get("Retry-After") != want.Get("Retry-After") || got.Get("Content-Length") != strconv.Itoa(made.Body.Len()) {
+		if got := made.Header(); made.Body.String() != string(doc)+"\n" || made.Code != http.StatusTooManyRequests || got.Get("Retry-After") != want.Get("Retry-After") {
 			t.Errorf("%s: %d %v %s, want %v %s", wait, made.Code, got, made.Body, want, doc)
 		}
 	}
