@@ -99,6 +99,7 @@ func open(cfg Config, log *slog.Logger) (*platform, error) {
 		log.Warn("half of the file descriptors stay for the files; raise the limit of the process for more connections", "connections", p.conns)
 	}
 	log.Info("processors", "threads", machine.Processors())
+	log.Info("heap", "collected_from_bytes", machine.Heap()) // 0: as GOGC says
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := p.openJournal(metrics); err != nil {

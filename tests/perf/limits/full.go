@@ -59,6 +59,7 @@ func (h *hall) end() error {
 
 func openHall(ctx context.Context, dir string) (_ context.Context, _ *hall, err error) {
 	machine.Processors()
+	machine.Heap()
 	h := &hall{metrics: prometheus.NewRegistry()}
 	if h.log, err = file.Open(file.Config{Dir: filepath.Join(dir, "journal")}); err != nil {
 		return nil, nil, err
