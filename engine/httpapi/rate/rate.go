@@ -40,9 +40,10 @@ var (
 	Staff = Limit{PerSecond: 5000, Burst: 5000}
 	// Reads lets a page load and a script work through a list.
 	Reads = Limit{PerSecond: 200, Burst: 400}
-	// Everybody is about half of the orders that two processors decide in a second, one
-	// by one over HTTP, and half a second's of them at once.
-	Everybody = Limit{PerSecond: 20_000, Burst: 10_000}
+	// Everybody is what two processors decide one by one over HTTP, with all that follows a
+	// decision and with who asks on the same machine, 99 of 100 within 50 ms; and at once
+	// what comes in that time, because who is behind a burst, admitted or not, waits for it.
+	Everybody = Limit{PerSecond: 5_000, Burst: 250}
 )
 
 // maxBuckets bounds the memory of one limiter to some megabytes. Beyond it, it
