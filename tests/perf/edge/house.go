@@ -66,7 +66,7 @@ func (h *house) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.cmd.Start(); err != nil {
+	if err := atUsual(h.cmd.Start); err != nil {
 		return err
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
