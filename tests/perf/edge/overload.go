@@ -34,6 +34,9 @@ type flood struct {
 // overload offers too much in two ways. In the first nobody has a limit but everybody
 // together; in the second each trader has one.
 func (o options) overload(ctx context.Context, h *house, note func(string, float64)) error {
+	if err := giveWay(); err != nil {
+		return err
+	}
 	none := []string{"--staff-rate", "0"}
 	floods := []flood{
 		{"all", append([]string{"--trader-rate", "0", "--admit-rate", strconv.Itoa(o.admit), "--admit-burst", strconv.Itoa(max(1, o.admit/10))}, none...), connections},

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,23 +14,25 @@ import (
 // polite is the nice value of the load, far from the usual 0 and from the last one, 19.
 const polite = 10
 
-// usual has what is to be done at the priority that this process was begun with.
-var usual = make(chan func())
+// usual takes what is to be done at the priority that this process was begun with, once it
+// has given way.
+var usual atomic.Pointer[chan func()]
 
 // giveWay lets all threads of this process, and those that they make, give way to others:
-// the processors that a load and its subscribers take are those of other machines in
-// earnest, and not the server's. Priorities are of threads on Linux, sched(7), and nobody
+// the processors that a load takes are those of other machines in earnest, and not the
+// server's. Priorities are of threads on Linux, sched(7), and nobody
 // but root takes one back; so one thread keeps the usual one, and begins the servers.
 var giveWay = sync.OnceValue(func() error {
-	kept := make(chan int)
+	kept, do := make(chan int), make(chan func())
 	go func() {
 		runtime.LockOSThread() // for ever: the runtime makes no thread from it
 		kept <- unix.Gettid()
-		for fn := range usual {
+		for fn := range do {
 			fn()
 		}
 	}()
 	keeps := <-kept
+	usual.Store(&do)
 	for changed := true; changed; { // a thread that is made meanwhile may have the priority of before
 		changed = false
 		threads, err := os.ReadDir("/proc/self/task")
@@ -54,12 +57,13 @@ var giveWay = sync.OnceValue(func() error {
 	return nil
 })
 
-// atUsual gives way, and calls fn at the priority of before.
+// atUsual calls fn at the priority of before giveWay.
 func atUsual(fn func() error) error {
-	if err := giveWay(); err != nil {
-		return err
+	do := usual.Load()
+	if do == nil {
+		return fn()
 	}
 	done := make(chan error)
-	usual <- func() { done <- fn() }
+	*do <- func() { done <- fn() }
 	return <-done
 }

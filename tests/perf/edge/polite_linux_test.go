@@ -19,6 +19,9 @@ func TestGivesWay(t *testing.T) {
 		}
 		return 20 - n
 	}
+	if err := giveWay(); err != nil {
+		t.Fatal(err)
+	}
 	server := exec.CommandContext(t.Context(), "sleep", "60")
 	usual := 0
 	if err := atUsual(func() error { usual = nice(0); return server.Start() }); err != nil {
