@@ -263,9 +263,14 @@ func After(r *http.Request) (engine.Seq, error) {
 	return engine.Seq(n), nil
 }
 
-// pieces are buffers for what goes out in one write. A stream has one only while it
-// writes: of thousands of them a few do at a time.
-var pieces = sync.Pool{New: func() any { b := make([]byte, 0, Piece); return &b }}
+// pieces are buffers for what goes out in one write, by size. A stream has one only while
+// it writes; but a thread may lose its processor in a write, and then others take theirs,
+// until most of some thousands of streams have one. So each takes one that is no larger
+// than it needs, within a factor of four.
+var pieces = [...]struct {
+	size int
+	pool sync.Pool
+}{{size: 4 << 10}, {size: 16 << 10}, {size: Piece}}
 
 // SendAll writes frames to a stream, many in one piece, and reports whether the client
 // took them. One that is alone goes out as it is.
@@ -273,8 +278,20 @@ func SendAll(w http.ResponseWriter, frames []*hub.Frame) bool {
 	if len(frames) == 1 {
 		return Send(w, frames[0].Text)
 	}
-	piece := pieces.Get().(*[]byte) //nolint:forcetypeassert // there is nothing else in it
-	defer pieces.Put(piece)
+	total := 0
+	for _, f := range frames {
+		total += len(f.Text)
+	}
+	class := 0
+	for pieces[class].size < min(total, Piece) {
+		class++
+	}
+	piece, used := pieces[class].pool.Get().(*[]byte)
+	if !used {
+		b := make([]byte, 0, pieces[class].size)
+		piece = &b
+	}
+	defer pieces[class].pool.Put(piece)
 	text := (*piece)[:0]
 	for _, f := range frames {
 		if len(text)+len(f.Text) > Piece {

@@ -1,11 +1,15 @@
 package news
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/mbp-market/mbp/engine"
+	"github.com/mbp-market/mbp/engine/httpapi/hub"
 )
 
 // TestEncode: an event has the bytes that json.Marshal writes of its document, and
@@ -50,5 +54,48 @@ func TestAbout(t *testing.T) {
 	n := News{Trades: []*engine.OrderFilled{trade(7), trade(7), trade(2), trade(7)}, Quotes: []engine.MarketID{9, 2}, Markets: []engine.MarketID{3, 9}}
 	if got := fmt.Sprint(n.About()); got != "[mkt_2 mkt_3 mkt_7 mkt_9]" {
 		t.Errorf("it is about %s", got)
+	}
+}
+
+// taker is a client that takes everything.
+type taker struct {
+	*httptest.ResponseRecorder
+	writes int
+}
+
+func (t *taker) SetWriteDeadline(time.Time) error { return nil }
+func (t *taker) Write(b []byte) (int, error)      { t.writes++; return t.ResponseRecorder.Write(b) }
+func (t *taker) FlushError() error                { return nil }
+
+// TestSendAll: whatever their sizes, all frames go out, in order, and in as few writes as
+// pieces have room for.
+func TestSendAll(t *testing.T) {
+	for _, c := range []struct {
+		sizes  []int
+		writes int
+	}{
+		{[]int{10, 20}, 1},
+		{[]int{4000, 96}, 1},
+		{[]int{4000, 97}, 1},
+		{[]int{10_000, 6384, 1}, 1},
+		{[]int{Piece / 2, Piece / 2}, 1},
+		{[]int{Piece / 2, Piece/2 + 1}, 2},
+		{[]int{1, Piece, 1}, 3},
+		{[]int{5, 2*Piece + 1, 5}, 5},
+		{[]int{300 << 10}, 5},
+	} {
+		var frames []*hub.Frame
+		var want []byte
+		for i, n := range c.sizes {
+			text := bytes.Repeat([]byte{byte('a' + i)}, n)
+			frames, want = append(frames, &hub.Frame{Text: text}), append(want, text...)
+		}
+		to := &taker{ResponseRecorder: httptest.NewRecorder()}
+		if !SendAll(to, frames) || !bytes.Equal(to.Body.Bytes(), want) {
+			t.Errorf("%v: %d bytes came of %d", c.sizes, to.Body.Len(), len(want))
+		}
+		if to.writes != c.writes {
+			t.Errorf("%v: %d writes, want %d", c.sizes, to.writes, c.writes)
+		}
 	}
 }
