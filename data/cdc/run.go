@@ -29,9 +29,10 @@ const (
 	lastRetry  = 5 * time.Second
 	// maxDecisions bounds a commit of decisions that made no rows.
 	maxDecisions = 1 << 16
-	// yieldDecisions is how many decisions are collected before others are let run: half
-	// a millisecond of work, for which no request waits then.
-	yieldDecisions = 16
+	// yieldDecisions is how many decisions are collected before others are let run. Who
+	// yields waits behind all that are ready, so with small pieces the lake takes little
+	// from who waits for an answer.
+	yieldDecisions = 4
 )
 
 // ErrGap means that the source skipped or repeated a decision: run again with a

@@ -13,7 +13,7 @@ const (
 	// little of it lives. With the runtime's 100 % a server of which 15 MB live has as
 	// much again of runway: it collects five times a second under a flood of refused
 	// requests, and the requests that meet a mark phase are the last to be answered.
-	leastHeap = 64 << 20
+	leastHeap = 96 << 20
 	// usualPercent is the runtime's own, and the least: a heap of which half of leastHeap
 	// lives is collected as ever.
 	usualPercent = 100
@@ -22,7 +22,7 @@ const (
 	mostPercent = 400
 )
 
-// Heap lets the heap grow to 64 MiB before it is collected, but no more than fivefold, or to
+// Heap lets the heap grow to 96 MiB before it is collected, but no more than fivefold, or to
 // twice what lives if that is more, from the first call on, and returns the floor in bytes: 0 where GOGC is
 // set, which decides then. GOMEMLIMIT holds as ever: the runtime collects at the lesser
 // of the two.

@@ -48,7 +48,7 @@ func TestPercentFor(t *testing.T) {
 
 // Who sets GOGC decides.
 func TestHeapFor(t *testing.T) {
-	for chosen, want := range map[string]int{"": 64 << 20, "100": 0, "400": 0, "off": 0} {
+	for chosen, want := range map[string]int{"": 96 << 20, "100": 0, "400": 0, "off": 0} {
 		if got := heapFor(chosen); got != want {
 			t.Errorf("with GOGC=%q %d bytes, want %d", chosen, got, want)
 		}

@@ -20,9 +20,10 @@ const (
 	metaVersion = "mbp.schema_version"
 )
 
-// yieldRows is how many rows are encoded before others are let run: some hundred µs of
-// work, for which no request waits then.
-const yieldRows = 256
+// yieldRows is how many rows are encoded before others are let run: who yields waits
+// behind all that are ready, so with small pieces the lake takes little from who waits
+// for an answer.
+const yieldRows = 32
 
 // orderedGroup is a parquet.Group whose columns stand in field id order;
 // parquet.Group alone sorts them by name.
@@ -74,16 +75,17 @@ func encode(codec *zstd.Codec, s *registry.Schema, rows []Row) ([]byte, error) {
 	var buf bytes.Buffer
 	w := parquet.NewGenericWriter[any](&buf, parquetSchema(s), parquet.Compression(codec),
 		parquet.KeyValueMetadata(metaTable, s.Table), parquet.KeyValueMetadata(metaVersion, s.Version))
-	out := make([]parquet.Row, len(rows))
-	for i, r := range rows {
-		row, err := encodeRow(s, r)
-		if err != nil {
-			return nil, fmt.Errorf("row of seq %d: %w", r.Seq, err)
+	out := make([]parquet.Row, 0, yieldRows)
+	for some := range slices.Chunk(rows, yieldRows) {
+		out = out[:0]
+		for _, r := range some {
+			row, err := encodeRow(s, r)
+			if err != nil {
+				return nil, fmt.Errorf("row of seq %d: %w", r.Seq, err)
+			}
+			out = append(out, row)
 		}
-		out[i] = row
-	}
-	for some := range slices.Chunk(out, yieldRows) {
-		if _, err := w.WriteRows(some); err != nil {
+		if _, err := w.WriteRows(out); err != nil { // it copies them
 			return nil, fmt.Errorf("write rows of %s: %w", s.Table, err)
 		}
 		runtime.Gosched()
