@@ -21,8 +21,10 @@ import (
 const DefaultEvery = 250_000
 
 // poll is how often the journal is looked at. A replica that is a second behind is
-// as good for a snapshot; and to compare with, what is compared is kept longer.
-const poll = time.Second
+// as good for a snapshot, and to compare with, what is compared is kept longer; but a
+// second's decisions, decoded and folded by several goroutines in one go, would hold up
+// who waits for an answer.
+const poll = 100 * time.Millisecond
 
 // Config of a Follower. Log and Store are required.
 type Config struct {
