@@ -22,10 +22,10 @@ const (
 	mostPercent = 400
 )
 
-// Heap lets the heap grow to 96 MiB before it is collected, but no more than fivefold, or to
-// twice what lives if that is more, from the first call on, and returns the floor in bytes: 0 where GOGC is
-// set, which decides then. GOMEMLIMIT holds as ever: the runtime collects at the lesser
-// of the two.
+// Heap lets the heap grow to 96 MiB before it is collected, but no more than fivefold, or
+// to twice what lives if that is more, from the first call on. It returns the floor in
+// bytes: 0 where GOGC is set, which decides then. GOMEMLIMIT holds as ever: the runtime
+// collects at the lesser of the two.
 var Heap = sync.OnceValue(func() int {
 	floor := heapFor(os.Getenv("GOGC"))
 	if floor > 0 {

@@ -265,8 +265,8 @@ func After(r *http.Request) (engine.Seq, error) {
 
 // pieces are buffers for what goes out in one write, by size. A stream has one only while
 // it writes; but a thread may lose its processor in a write, and then others take theirs,
-// until most of some thousands of streams have one. So each takes one that is no larger
-// than it needs, within a factor of four.
+// until most of some thousands of streams have one. So each takes the smallest that holds
+// what it has.
 var pieces = [...]struct {
 	size int
 	pool sync.Pool
